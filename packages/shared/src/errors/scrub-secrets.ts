@@ -1,0 +1,12 @@
+const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
+const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
+const BEARER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
+
+/**
+ * Takes the secrets that have a recognisable shape out of a text: passwords in URIs, Neon API keys, authorization headers.
+ *
+ * The second line of defence. The first is that nothing secret is put into a message, the third is the runner's masking.
+ */
+export function scrubSecrets(text: string): string {
+  return text.replace(PASSWORD_IN_URI, '$1:***@').replace(NEON_KEY, 'napi_***').replace(BEARER, '$1 ***');
+}

@@ -1,0 +1,70 @@
+import { ExplainedError } from '../errors/index.js';
+import type { ProjectListing } from '../neon/index.js';
+import type { Outcome } from './outcome.js';
+import { isExclusion, selectTenants } from './selection.js';
+import { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
+
+/** Who takes part in a run. */
+export interface Discovery {
+  readonly tenants: readonly Tenant[];
+  /** Outcomes that are known before any work: projects the API said exist without saying more. */
+  readonly unlisted: readonly Outcome[];
+}
+
+/**
+ * Chooses the tenants of a run out of what Neon lists.
+ *
+ * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
+ * its id is excluded.
+ *
+ * @throws ExplainedError when a pattern that was spelled out matches nothing.
+ */
+export function discoverTenants(
+  listing: ProjectListing,
+  patterns: readonly string[],
+  location: Location,
+  now: Date,
+): Discovery {
+  const { selected, unmatched } = selectTenants(
+    listing.projects.map((project) => tenantOf(project, location)),
+    patterns,
+  );
+  const unavailable = listing.unavailableProjectIds.map((projectId) => ({
+    key: projectId,
+    name: projectId,
+    projectId,
+  }));
+  const exclusions = patterns.filter(isExclusion);
+  const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
+
+  // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused.
+  if (unmatched.length > 0 && listing.unavailableProjectIds.length === 0) throw nothingMatches(unmatched, listing);
+
+  return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
+}
+
+function nothingMatches(unmatched: readonly string[], { projects }: ProjectListing): ExplainedError {
+  const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
+  const more = projects.length > names.length ? `, and ${projects.length - names.length} more` : '';
+  return new ExplainedError({
+    message: `tenants: no project matches ${unmatched.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
+    hint:
+      projects.length === 0
+        ? 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.'
+        : `A pattern is compared with the name and the id of each project. This key sees ${names.join(', ')}${more}.`,
+  });
+}
+
+function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
+  return {
+    projectId,
+    name: projectId,
+    database: location.database ?? NEON_DEFAULTS.database,
+    attempts: 0,
+    startedAt: now.toISOString(),
+    durationMs: 0,
+    status: 'skipped',
+    reason: 'unlisted',
+    detail: 'Neon says that this project exists but could not describe it (unavailable_project_ids); run again later',
+  };
+}

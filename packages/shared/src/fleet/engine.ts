@@ -1,0 +1,130 @@
+import pMap from 'p-map';
+
+import { explain } from '../errors/index.js';
+import type { Outcome, OutcomeIdentity, TenantResult } from './outcome.js';
+import { stopReasonOf, type StopReason } from './stop.js';
+import type { Tenant } from './tenant.js';
+
+/** How far a run has come. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What the work on one tenant is given. */
+export interface WorkContext {
+  /** Aborted when the run is told to stop: end what is running, leave nothing half done, and throw or return. */
+  readonly signal: AbortSignal;
+}
+
+export interface EngineOptions<T extends Tenant> {
+  readonly tenants: readonly T[];
+  /** How many tenants are worked on at the same time. */
+  readonly concurrency: number;
+  /** Does the job for one tenant. What it throws becomes the outcome `failed` of that tenant and of no other. */
+  readonly work: (tenant: T, context: WorkContext) => Promise<TenantResult>;
+  /** Told to stop from outside: a cancellation or the time limit. */
+  readonly signal: AbortSignal;
+  /** How long tenants in flight may take to stop before the engine goes on without them. */
+  readonly stopGraceMs?: number;
+  /** Called once for every tenant as soon as its outcome is known. */
+  readonly onOutcome?: (outcome: Outcome, progress: Progress) => void;
+  readonly now?: () => Date;
+}
+
+const DEFAULT_STOP_GRACE_MS = 3_000;
+
+/**
+ * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
+ * failing tenant never stops the others, and after a stop the ones that were not started are `skipped`.
+ */
+export async function workThroughTenants<T extends Tenant>(options: EngineOptions<T>): Promise<Outcome[]> {
+  const { tenants, concurrency, signal, onOutcome, now = () => new Date() } = options;
+  const stopGraceMs = options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS;
+  let done = 0;
+
+  return pMap(
+    tenants,
+    async (tenant) => {
+      const startedAt = now();
+      const started = !signal.aborted;
+      const result = started ? await attempt(tenant, options, stopGraceMs) : notStarted(signal);
+      const outcome: Outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
+      done += 1;
+      onOutcome?.(outcome, { done, total: tenants.length });
+      return outcome;
+    },
+    { concurrency },
+  );
+}
+
+/** The part of an outcome that says who it is about and when it happened. */
+export function identify(tenant: Tenant, startedAt: Date, endedAt: Date, attempts: number): OutcomeIdentity {
+  return {
+    projectId: tenant.projectId,
+    name: tenant.name,
+    database: tenant.database,
+    attempts,
+    startedAt: startedAt.toISOString(),
+    durationMs: Math.max(0, endedAt.getTime() - startedAt.getTime()),
+  };
+}
+
+const STOPPED_WORDS: Record<StopReason, string> = {
+  cancelled: 'the run was cancelled',
+  deadline: 'the time limit was reached',
+};
+
+function notStarted(signal: AbortSignal): TenantResult {
+  const reason = stopReasonOf(signal);
+  return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
+}
+
+async function attempt<T extends Tenant>(
+  tenant: T,
+  { work, signal }: EngineOptions<T>,
+  stopGraceMs: number,
+): Promise<TenantResult> {
+  const grace = graceAfter(signal, stopGraceMs);
+  try {
+    return await Promise.race([settle(() => work(tenant, { signal }), signal), grace.expired]);
+  } finally {
+    grace.cancel();
+  }
+}
+
+async function settle(work: () => Promise<TenantResult>, signal: AbortSignal): Promise<TenantResult> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = explain(thrown);
+    if (!signal.aborted) return { status: 'failed', detail: error.message, error };
+    const reason = stopReasonOf(signal);
+    return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
+  }
+}
+
+/** An outcome that appears when the work has not ended by itself some time after the stop. */
+function graceAfter(signal: AbortSignal, graceMs: number): { expired: Promise<TenantResult>; cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort: () => void = () => undefined;
+  const expired = new Promise<TenantResult>((resolve) => {
+    onAbort = () => {
+      timer = setTimeout(() => {
+        const error = {
+          message: `it had not stopped ${graceMs} ms after the run was told to; its state is not known`,
+          hint: 'Run again: the next run looks at the tenant before it does anything.',
+        };
+        resolve({ status: 'failed', detail: error.message, error });
+      }, graceMs);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  return {
+    expired,
+    cancel: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import picomatch from 'picomatch';
+
+/** What a pattern is tried against. */
+export interface Selectable {
+  readonly key: string;
+  readonly name: string;
+  readonly projectId: string;
+}
+
+/** A selection made over a fleet, and the patterns that selected nothing. */
+export interface SelectionResult<T> {
+  readonly selected: readonly T[];
+  /** Patterns (without `!`) that matched nothing: a typing mistake must not pass as an empty, green run. */
+  readonly unmatched: readonly string[];
+}
+
+/**
+ * Applies a list of globs to a fleet: a tenant is selected when any pattern matches its key, name or project id and no
+ * pattern that begins with `!` does. There is no silent everything: a list of exclusions alone selects nothing.
+ *
+ * A pattern that is literally a key, name or id matches it even when it contains glob characters; `*` crosses slashes,
+ * since names are not paths.
+ */
+export function selectTenants<T extends Selectable>(
+  fleet: readonly T[],
+  patterns: readonly string[],
+): SelectionResult<T> {
+  const excludes = patterns.filter(isExclusion).map((pattern) => matcher(pattern.slice(1).trim()));
+  const includes = patterns.filter((pattern) => !isExclusion(pattern));
+
+  const chosen = new Set<T>();
+  const unmatched: string[] = [];
+  for (const pattern of includes) {
+    const matching = fleet.filter(matcher(pattern));
+    if (matching.length === 0) unmatched.push(pattern);
+    for (const tenant of matching) chosen.add(tenant);
+  }
+  return {
+    selected: fleet.filter((tenant) => chosen.has(tenant) && !excludes.some((excluded) => excluded(tenant))),
+    unmatched,
+  };
+}
+
+/** Whether a pattern takes tenants out rather than in. */
+export function isExclusion(pattern: string): boolean {
+  return pattern.startsWith('!');
+}
+
+function matcher(pattern: string): (tenant: Selectable) => boolean {
+  // `bash` lets a star match slashes; extended globs are off because names often contain parentheses.
+  const matches = picomatch(pattern, { bash: true, dot: true, nonegate: true, noextglob: true });
+  return ({ key, name, projectId }) =>
+    [key, name, projectId].some((text) => text === pattern || (text !== '' && matches(text)));
+}

@@ -1,0 +1,41 @@
+import type { AssumedNames, ProjectRef } from '../neon/index.js';
+
+/** A project that was selected for a run, with what the run was told about where its database is. */
+export interface Tenant {
+  /** The fleet's own name for the tenant. Without a fleet file it is the project's name. */
+  readonly key: string;
+  readonly projectId: string;
+  /** The project's name: hostile input wherever it is shown. */
+  readonly name: string;
+  /** Absent: the project's default branch. */
+  readonly branch?: string;
+  readonly database: string;
+  readonly role: string;
+  /** Which of database and role are Neon's defaults rather than somebody's word. */
+  readonly assumed: AssumedNames;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Where a tenant's data is inside its project, as far as the inputs say. */
+export interface Location {
+  readonly branch?: string;
+  readonly database?: string;
+  readonly role?: string;
+}
+
+/** The names that Neon gives to a new project's database and role. */
+export const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' } as const;
+
+/** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
+export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
+  return {
+    key: project.name,
+    projectId: project.projectId,
+    name: project.name,
+    ...(location.branch === undefined ? {} : { branch: location.branch }),
+    database: location.database ?? NEON_DEFAULTS.database,
+    role: location.role ?? NEON_DEFAULTS.role,
+    assumed: { database: location.database === undefined, role: location.role === undefined },
+    labels: {},
+  };
+}

@@ -1,0 +1,92 @@
+import { ExplainedError } from '../errors/index.js';
+import type { Neon } from './client.js';
+import { NeonApiError } from './errors.js';
+
+/** A database that a tenant's data is said to be in; `branch` is an id or a name. */
+export interface WantedDatabase {
+  readonly projectId: string;
+  readonly branch?: string;
+  readonly database: string;
+  readonly role: string;
+  /** Which of the names nobody spelled out: only for these may another one be used. */
+  readonly assumed: AssumedNames;
+}
+
+/** Whether a name is Neon's default rather than somebody's word. */
+export interface AssumedNames {
+  readonly database: boolean;
+  readonly role: boolean;
+}
+
+/** A database that was found, with the URI (a secret) that opens it over the direct host. */
+export interface FoundDatabase {
+  readonly database: string;
+  readonly role: string;
+  readonly branchId?: string;
+  readonly uri: string;
+}
+
+type Api = Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases'>;
+
+/**
+ * Finds the database of a tenant with one call in the common case. Only when Neon does not know the database or role
+ * are the project's own looked up: where the name was only assumed, a single one is used. Several, or a name that was
+ * spelled out and does not exist, are an error that lists what there is: work never lands in another database than asked.
+ *
+ * @throws ExplainedError when there is no such branch, or no single database to choose.
+ */
+export async function findDatabase(neon: Api, wanted: WantedDatabase): Promise<FoundDatabase> {
+  const branchId = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+  const request = {
+    projectId: wanted.projectId,
+    database: wanted.database,
+    role: wanted.role,
+    ...(branchId === undefined ? {} : { branchId }),
+  };
+  try {
+    return { ...request, uri: await neon.connectionUri(request) };
+  } catch (thrown) {
+    if (!(thrown instanceof NeonApiError && thrown.status === 404)) throw thrown;
+    const only = await onlyDatabase(neon, wanted, branchId, thrown);
+    const instead = { ...request, ...only };
+    return { ...instead, uri: await neon.connectionUri(instead) };
+  }
+}
+
+async function findBranch(neon: Api, projectId: string, branch: string): Promise<string> {
+  const branches = await neon.listBranches(projectId);
+  const found = branches.find(({ id }) => id === branch) ?? branches.find(({ name }) => name === branch);
+  if (found !== undefined) return found.id;
+  throw new ExplainedError({
+    message: `the project ${projectId} has no branch ${JSON.stringify(branch)}`,
+    hint: `It has ${listed(branches.map(({ name, id }) => `${JSON.stringify(name)} (${id})`))}. Set the input branch.`,
+  });
+}
+
+async function onlyDatabase(
+  neon: Api,
+  { projectId, database, role, assumed }: WantedDatabase,
+  branchId: string | undefined,
+  cause: NeonApiError,
+): Promise<{ database: string; role: string }> {
+  const branch = branchId ?? (await neon.listBranches(projectId)).find(({ isDefault }) => isDefault)?.id;
+  if (branch === undefined) throw cause;
+  const databases = await neon.listDatabases(projectId, branch);
+  const named = databases.filter(({ name }) => name === database);
+  const [only, ...others] = named.length > 0 || !assumed.database ? named : databases;
+  if (only !== undefined && others.length === 0) {
+    const found = { database: only.name, role: assumed.role ? only.owner : role };
+    if (found.database !== database || found.role !== role) return found;
+  }
+  throw new ExplainedError(
+    {
+      message: `the project ${projectId} has no database ${JSON.stringify(database)} with a role ${JSON.stringify(role)}`,
+      hint: `It has ${listed(databases.map(({ name, owner }) => `${JSON.stringify(name)} owned by ${JSON.stringify(owner)}`))}. Set the inputs database and role.`,
+    },
+    { cause },
+  );
+}
+
+function listed(items: readonly string[]): string {
+  return items.length === 0 ? 'none at all' : items.join(', ');
+}
