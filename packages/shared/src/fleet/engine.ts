@@ -15,6 +15,15 @@ export interface Progress {
 export interface WorkContext {
   /** Aborted when the run is told to stop: end what is running, leave nothing half done, and throw or return. */
   readonly signal: AbortSignal;
+  /** Keeps a line for the tenant's part of the log. */
+  readonly note: (line: string) => void;
+}
+
+/** What is known when a tenant is done. */
+export interface TenantDone {
+  readonly outcome: Outcome;
+  readonly progress: Progress;
+  readonly notes: readonly string[];
 }
 
 export interface EngineOptions<T extends Tenant> {
@@ -28,7 +37,7 @@ export interface EngineOptions<T extends Tenant> {
   /** How long tenants in flight may take to stop before the engine goes on without them. */
   readonly stopGraceMs?: number;
   /** Called once for every tenant as soon as its outcome is known. */
-  readonly onOutcome?: (outcome: Outcome, progress: Progress) => void;
+  readonly onOutcome?: (done: TenantDone) => void;
   readonly now?: () => Date;
 }
 
@@ -48,10 +57,14 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
     async (tenant) => {
       const startedAt = now();
       const started = !signal.aborted;
-      const result = started ? await attempt(tenant, options, stopGraceMs) : notStarted(signal);
+      const notes: string[] = [];
+      const context: WorkContext = { signal, note: (line) => notes.push(line) };
+      const result = started
+        ? await attempt(() => options.work(tenant, context), signal, stopGraceMs)
+        : notStarted(signal);
       const outcome: Outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
       done += 1;
-      onOutcome?.(outcome, { done, total: tenants.length });
+      onOutcome?.({ outcome, progress: { done, total: tenants.length }, notes });
       return outcome;
     },
     { concurrency },
@@ -80,14 +93,14 @@ function notStarted(signal: AbortSignal): TenantResult {
   return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
 }
 
-async function attempt<T extends Tenant>(
-  tenant: T,
-  { work, signal }: EngineOptions<T>,
+async function attempt(
+  work: () => Promise<TenantResult>,
+  signal: AbortSignal,
   stopGraceMs: number,
 ): Promise<TenantResult> {
   const grace = graceAfter(signal, stopGraceMs);
   try {
-    return await Promise.race([settle(() => work(tenant, { signal }), signal), grace.expired]);
+    return await Promise.race([settle(work, signal), grace.expired]);
   } finally {
     grace.cancel();
   }

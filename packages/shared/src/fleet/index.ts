@@ -1,5 +1,12 @@
 export { discoverTenants, type Discovery } from './discovery.js';
-export { identify, workThroughTenants, type EngineOptions, type Progress, type WorkContext } from './engine.js';
+export {
+  identify,
+  workThroughTenants,
+  type EngineOptions,
+  type Progress,
+  type TenantDone,
+  type WorkContext,
+} from './engine.js';
 export {
   outcomeSchema,
   SKIP_REASONS,

@@ -1,0 +1,32 @@
+import { parseConnectionUri } from '../postgres/index.js';
+
+/**
+ * All the forms in which a secret could be printed: as it is, trimmed, and percent-decoded and -encoded. For a connection
+ * URI also the password alone.
+ */
+export function secretForms(secret: string): string[] {
+  const parts = [secret, ...passwordOf(secret)];
+  const forms = parts.flatMap((part) => [part, part.trim(), decoded(part), encodeURIComponent(part)]);
+  // An empty mask would turn the whole log into asterisks.
+  return [...new Set(forms)].filter((form) => form.trim() !== '');
+}
+
+function passwordOf(secret: string): string[] {
+  if (!/^postgres(ql)?:\/\//.test(secret)) return [];
+  try {
+    const { password } = parseConnectionUri(secret);
+    const raw = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(secret)?.[1] ?? '';
+    return [password, raw];
+  } catch {
+    // Not usable as a URI; the whole of it is masked all the same.
+    return [];
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,55 @@
+import * as core from '@actions/core';
+
+import { explain, scrubSecrets } from '../errors/index.js';
+import { secretForms } from './masking.js';
+import { printable } from './printable.js';
+import { listenForStop, type Stop } from './stop.js';
+
+/** What an action's main function is given by its surroundings. */
+export interface ActionContext {
+  readonly stop: Stop;
+  readonly startedAt: Date;
+  /** Reads the raw text of an input; empty when it was not set. */
+  readonly readInput: (name: string) => string;
+  /** Makes the runner replace a secret, in all its forms, by asterisks from now on. */
+  readonly mask: (secret: string) => void;
+}
+
+/** Well inside the 5 s that a run has to end itself in after a cancellation. */
+const LAST_RESORT_MS = 4_500;
+
+/**
+ * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
+ * the process, so that a connection somebody forgot cannot keep a finished job waiting.
+ */
+export async function runAction(main: (context: ActionContext) => Promise<void>): Promise<void> {
+  const stop = listenForStop(process);
+  stop.signal.addEventListener('abort', () => {
+    setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
+  });
+  try {
+    await main({
+      stop,
+      startedAt: new Date(),
+      readInput: (name) => core.getInput(name),
+      mask: (secret) => {
+        for (const form of secretForms(secret)) core.setSecret(form);
+      },
+    });
+  } catch (thrown) {
+    const { message, code, hint } = explain(thrown);
+    core.setFailed(
+      printable(
+        [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim(),
+      ),
+    );
+    if (thrown instanceof Error && thrown.stack !== undefined) core.debug(printable(scrubSecrets(thrown.stack)));
+  }
+  stop.dispose();
+  endProcess(process.exitCode ?? 0);
+}
+
+function endProcess(code: string | number): void {
+  // What was written to a pipe is only there once it has been taken.
+  process.stdout.write('', () => process.exit(code));
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+
+import pg from 'pg';
+
+import { postgresError } from './errors.js';
+import { placeOf, type ConnectionTarget } from './target.js';
+
+export interface ConnectOptions {
+  readonly signal?: AbortSignal;
+  /** PEM texts of the authorities to believe; absent: the public ones. */
+  readonly authorities?: readonly string[] | undefined;
+  /** What shows in `pg_stat_activity`, before a number of the connection's own. */
+  readonly applicationName?: string;
+  readonly connectTimeoutMs?: number;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** One connection. Every failure it throws is safe to print. */
+export interface Connection {
+  /** Runs SQL; without parameters it may be several statements, of which the last one's rows are given. */
+  query(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** Long enough for a compute that has to be started first. */
+const CONNECT_TIMEOUT_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+const CANCEL_TIMEOUT_MS = 2_000;
+
+/**
+ * Opens a connection, and keeps it obedient: when the signal is aborted the running statement is cancelled on the server
+ * (by a second connection, so that it also works behind a proxy), and should that not help, the connection is cut.
+ *
+ * @throws PostgresError, or the reason of the signal.
+ */
+export async function connect(target: ConnectionTarget, options: ConnectOptions = {}): Promise<Connection> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const name = `${options.applicationName ?? 'neon-fleet'} ${randomUUID().slice(0, 13)}`;
+  const client = await open(target, { ...options, applicationName: name });
+  const doing = `on ${placeOf(target)}`;
+
+  const onAbort = () => void cancelThenCut(client, name, target, options);
+  signal?.addEventListener('abort', onAbort, { once: true });
+
+  return {
+    async query(sql, parameters) {
+      try {
+        const result: unknown = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
+        return rowsOf(result);
+      } catch (thrown) {
+        throw postgresError(thrown, { doing });
+      }
+    },
+    async close() {
+      signal?.removeEventListener('abort', onAbort);
+      await end(client);
+    },
+  };
+}
+
+async function open(target: ConnectionTarget, options: ConnectOptions): Promise<pg.Client> {
+  const attempts: (false | ConnectionOptions)[] = {
+    off: [false] as const,
+    verified: [tlsOptions(target, options.authorities, true)],
+    encrypted: [tlsOptions(target, options.authorities, false)],
+    opportunistic: [tlsOptions(target, options.authorities, false), false as const],
+  }[target.tls].slice();
+  for (;;) {
+    const ssl = attempts.shift() ?? false;
+    try {
+      return await openOnce(target, ssl, options);
+    } catch (thrown) {
+      options.signal?.throwIfAborted();
+      const plainIsNext =
+        attempts.length > 0 && thrown instanceof Error && /does not support SSL/i.test(thrown.message);
+      if (!plainIsNext) throw postgresError(thrown, { doing: `connecting to ${placeOf(target)}` });
+    }
+  }
+}
+
+function tlsOptions(
+  { host }: ConnectionTarget,
+  authorities: readonly string[] | undefined,
+  verify: boolean,
+): ConnectionOptions {
+  return {
+    rejectUnauthorized: verify,
+    ...(isIP(host) === 0 ? { servername: host } : { host }),
+    ...(authorities === undefined ? {} : { ca: [...authorities] }),
+  };
+}
+
+async function openOnce(
+  target: ConnectionTarget,
+  ssl: false | ConnectionOptions,
+  { signal, applicationName, connectTimeoutMs }: ConnectOptions,
+): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    password: target.password,
+    database: target.database,
+    ssl,
+    enableChannelBinding: ssl !== false,
+    application_name: applicationName ?? 'neon-fleet',
+    connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    ...(target.options === undefined ? {} : { options: target.options }),
+  });
+  // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
+  client.on('error', () => undefined);
+  const onAbort = () => void end(client);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await client.connect();
+    return client;
+  } catch (thrown) {
+    void end(client);
+    throw thrown;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+// By name and not by the key that the connection was given: proxies hand out keys of their own.
+const CANCEL_BY_NAME = 'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = $1';
+
+async function cancelThenCut(
+  client: pg.Client,
+  applicationName: string,
+  target: ConnectionTarget,
+  { authorities }: ConnectOptions,
+): Promise<void> {
+  const cut = setTimeout(() => void end(client, 0), CANCEL_TIMEOUT_MS);
+  client.once('end', () => clearTimeout(cut));
+  try {
+    const second = await open(target, { authorities, connectTimeoutMs: CANCEL_TIMEOUT_MS });
+    await second.query(CANCEL_BY_NAME, [applicationName]).finally(() => end(second));
+  } catch {
+    // The cut that follows is the answer to a cancel that did not get through.
+  }
+}
+
+/** Ends a connection politely, and by cutting it when politeness takes too long. */
+async function end(client: pg.Client, politeMs = CLOSE_TIMEOUT_MS): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const impatience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, politeMs);
+  });
+  await Promise.race([client.end().catch(() => undefined), impatience]);
+  clearTimeout(timer);
+  streamOf(client)?.destroy();
+}
+
+/** The socket below a client: public in JavaScript, missing in the type declarations. */
+function streamOf(client: pg.Client): { destroy(): void } | undefined {
+  const connection: unknown = Reflect.get(client, 'connection');
+  if (typeof connection !== 'object' || connection === null) return undefined;
+  const stream: unknown = Reflect.get(connection, 'stream');
+  if (typeof stream !== 'object' || stream === null || !('destroy' in stream)) return undefined;
+  const { destroy } = stream;
+  return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+}
+
+function rowsOf(result: unknown): Row[] {
+  const last: unknown = Array.isArray(result) ? result.at(-1) : result;
+  if (typeof last !== 'object' || last === null || !('rows' in last)) return [];
+  return Array.isArray(last.rows) ? (last.rows as Row[]) : [];
+}

@@ -1,0 +1,105 @@
+import { DatabaseError } from 'pg';
+
+import { explain, ExplainedError, systemCode, type Explanation } from '../errors/index.js';
+
+/** What is known about the place where a failure happened, for its message. */
+export interface FailureContext {
+  /** What was being done, such as `connecting to ep-x.aws.neon.tech:5432/neondb`. */
+  readonly doing: string;
+}
+
+/** A failure of PostgreSQL or of the way there, without DETAIL, rows, parameters or passwords. */
+export class PostgresError extends ExplainedError {
+  /** Absent when the failure was not PostgreSQL's own answer. */
+  readonly sqlState?: string;
+
+  constructor(explanation: Explanation, sqlState?: string) {
+    super(explanation);
+    this.name = 'PostgresError';
+    if (sqlState !== undefined) this.sqlState = sqlState;
+  }
+}
+
+/**
+ * Turns what `pg` throws into an error that may be printed.
+ *
+ * DETAIL is left out because it quotes rows; so are the other properties of the driver's errors, which hold whole queries
+ * and connection settings.
+ */
+export function postgresError(thrown: unknown, { doing }: FailureContext): Error {
+  if (thrown instanceof ExplainedError) return thrown;
+  if (thrown instanceof DatabaseError) {
+    const hint = hintForSqlState(thrown.code, thrown.message);
+    return new PostgresError(
+      {
+        message: `${doing}: ${thrown.message}`,
+        ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
+        ...(hint === undefined ? {} : { hint }),
+      },
+      thrown.code,
+    );
+  }
+  const { message } = explain(thrown);
+  const code = systemCode(thrown);
+  const hint = hintForSystemCode(code, message);
+  return new PostgresError({
+    message: `${doing}: ${message}`,
+    ...(code === undefined ? {} : { code }),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/** SQLSTATEs that decisions depend on (PostgreSQL documentation, appendix A). */
+export const SQLSTATE = {
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
+  undefinedTable: '42P01',
+} as const;
+
+/** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
+const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
+
+/** Whether a failure says that the project's quota is used up and its compute cannot be started. */
+export function isQuotaSuspended(thrown: unknown): boolean {
+  return thrown instanceof PostgresError && QUOTA_WORDS.test(thrown.message);
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  '28P01': 'The password was refused: it may have been reset while this ran. Run again: it is fetched anew.',
+  '28000': 'The role may not connect. Is the IP allow-list of the project open for this runner?',
+  '3D000': 'The database does not exist. Set the input database.',
+  '42501': 'The role may not do this. Set the input role to the owner of the objects.',
+  '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
+  '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
+  '55P04': 'A new enum value cannot be used in the transaction that adds it: put the two into migrations of their own.',
+  '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
+  '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
+  '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',
+};
+
+function hintForSqlState(code: string | undefined, message: string): string | undefined {
+  if (QUOTA_WORDS.test(message)) return 'Raise the quota of the project in Neon, or wait for the next billing period.';
+  return code === undefined ? undefined : HINTS[code];
+}
+
+const CERTIFICATE_CODES = /CERT|SIGNATURE|ISSUER|ALTNAME/;
+
+function hintForSystemCode(code: string | undefined, message: string): string | undefined {
+  if (code !== undefined && CERTIFICATE_CODES.test(code)) {
+    return 'The server could not prove who it is. For a certificate authority of your own set PGSSLROOTCERT (or NODE_EXTRA_CA_CERTS) to its file.';
+  }
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'ETIMEDOUT':
+      return 'The database does not accept connections. Is its compute suspended, restarting, or closed to this IP address?';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'The host name is not known. Was the project deleted a moment ago, or is DNS not available on this runner?';
+    default:
+      return /timeout/i.test(message)
+        ? 'The compute did not answer in time. Run again; a cold start may take longer once.'
+        : undefined;
+  }
+}
