@@ -19,6 +19,7 @@ export {
 } from './inputs.js';
 export { secretForms } from './masking.js';
 export { commonOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
+export { migrationInputs } from './migration-inputs.js';
 export { printable, printableLine } from './printable.js';
 export { logTenant, publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';

@@ -19,6 +19,9 @@ export interface WorkContext {
   readonly note: (line: string) => void;
 }
 
+/** What the work on a tenant gives back; with the project's id when it is the work that found or made the project. */
+export type WorkResult = TenantResult & { readonly projectId?: string };
+
 /** What is known when a tenant is done. */
 export interface TenantDone {
   readonly outcome: Outcome;
@@ -31,7 +34,7 @@ export interface EngineOptions<T extends Tenant> {
   /** How many tenants are worked on at the same time. */
   readonly concurrency: number;
   /** Does the job for one tenant. What it throws becomes the outcome `failed` of that tenant and of no other. */
-  readonly work: (tenant: T, context: WorkContext) => Promise<TenantResult>;
+  readonly work: (tenant: T, context: WorkContext) => Promise<WorkResult>;
   /** Told to stop from outside: a cancellation or the time limit. */
   readonly signal: AbortSignal;
   /** How long tenants in flight may take to stop before the engine goes on without them. */
@@ -59,7 +62,7 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
       const started = !signal.aborted;
       const notes: string[] = [];
       const context: WorkContext = { signal, note: (line) => notes.push(line) };
-      const result = started
+      const result: WorkResult = started
         ? await attempt(() => options.work(tenant, context), signal, stopGraceMs)
         : notStarted(signal);
       const outcome: Outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
@@ -93,11 +96,7 @@ function notStarted(signal: AbortSignal): TenantResult {
   return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
 }
 
-async function attempt(
-  work: () => Promise<TenantResult>,
-  signal: AbortSignal,
-  stopGraceMs: number,
-): Promise<TenantResult> {
+async function attempt(work: () => Promise<WorkResult>, signal: AbortSignal, stopGraceMs: number): Promise<WorkResult> {
   const grace = graceAfter(signal, stopGraceMs);
   try {
     return await Promise.race([settle(work, signal), grace.expired]);
@@ -106,7 +105,7 @@ async function attempt(
   }
 }
 
-async function settle(work: () => Promise<TenantResult>, signal: AbortSignal): Promise<TenantResult> {
+async function settle(work: () => Promise<WorkResult>, signal: AbortSignal): Promise<WorkResult> {
   try {
     return await work();
   } catch (thrown) {

@@ -6,6 +6,7 @@ export {
   type Progress,
   type TenantDone,
   type WorkContext,
+  type WorkResult,
 } from './engine.js';
 export {
   outcomeSchema,

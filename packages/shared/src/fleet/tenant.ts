@@ -18,9 +18,9 @@ export interface Tenant {
 
 /** Where a tenant's data is inside its project, as far as the inputs say. */
 export interface Location {
-  readonly branch?: string;
-  readonly database?: string;
-  readonly role?: string;
+  readonly branch?: string | undefined;
+  readonly database?: string | undefined;
+  readonly role?: string | undefined;
 }
 
 /** The names that Neon gives to a new project's database and role. */

@@ -1,0 +1,109 @@
+import {
+  logTenant,
+  openNeonFor,
+  publishRun,
+  readInputs,
+  showGiven,
+  type ActionContext,
+  type InputProblem,
+} from '@neon-fleet/shared/actions';
+import { readMigrations } from '@neon-fleet/shared/drizzle';
+import { NEON_DEFAULTS, workThroughTenants, type Tenant } from '@neon-fleet/shared/fleet';
+import type { NewProject } from '@neon-fleet/shared/neon';
+import { trustedAuthorities } from '@neon-fleet/shared/postgres';
+
+import { inputs, type ProvisionInputs } from './inputs.js';
+import { setProjectOutputs } from './outputs.js';
+import { provisionTenant, type ProvisionedProject } from './provision-tenant.js';
+
+/** The provision action: a project for each named tenant, reachable and at the fleet's schema version. */
+export async function main(context: ActionContext): Promise<void> {
+  const values = readInputs(inputs, context.readInput, checkNames);
+  const { signal } = context.stop;
+  context.stop.limit(values.timeLimit);
+  const neon = openNeonFor(values, context);
+  const migrate =
+    values.migrationsFolder === undefined
+      ? undefined
+      : {
+          migrations: await readMigrations(values.migrationsFolder),
+          table: { schema: values.migrationsSchema, table: values.migrationsTable },
+          lockWaitMs: values.lockWait,
+          lockTimeoutMs: values.lockTimeout,
+          statementTimeoutMs: values.statementTimeout,
+          authorities: await trustedAuthorities(process.env),
+        };
+
+  const single = values.name.length === 1;
+  const reachable: ProvisionedProject[] = [];
+  const outcomes = await workThroughTenants({
+    tenants: values.name.map((name) => tenantToBe(name, values)),
+    concurrency: values.concurrency,
+    signal,
+    onOutcome: logTenant,
+    work: (tenant, { note }) =>
+      provisionTenant(neon, {
+        wanted: newProject(tenant.name, values),
+        location: values,
+        migrate,
+        signal,
+        note,
+        pooled: single,
+        onReachable: (project) => reachable.push(project),
+      }),
+  });
+
+  setProjectOutputs(reachable, { single, mask: context.mask });
+  await publishRun({
+    action: 'provision',
+    command: 'run',
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+  });
+}
+
+const LONGEST_NAME = 256;
+
+function checkNames({ name: names }: ProvisionInputs): InputProblem[] {
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  return [
+    ...names
+      .filter((name) => name.length > LONGEST_NAME)
+      .map((name) => ({
+        input: 'name',
+        given: `${showGiven(name)} (${name.length} characters)`,
+        accepted: `a name of at most ${LONGEST_NAME} characters`,
+      })),
+    ...[...new Set(twice)].map((name) => ({
+      input: 'name',
+      given: `${showGiven(name)} more than once`,
+      accepted: 'each name once',
+    })),
+  ];
+}
+
+/** A tenant whose project may not exist yet: its id comes with its result. */
+function tenantToBe(name: string, { branch, database, role }: ProvisionInputs): Tenant {
+  return {
+    key: name,
+    name,
+    projectId: '',
+    ...(branch === undefined ? {} : { branch }),
+    database: database ?? NEON_DEFAULTS.database,
+    role: role ?? NEON_DEFAULTS.role,
+    assumed: { database: database === undefined, role: role === undefined },
+    labels: {},
+  };
+}
+
+function newProject(name: string, { region, postgresVersion, branch, database, role }: ProvisionInputs): NewProject {
+  return {
+    name,
+    ...(region === undefined ? {} : { regionId: region }),
+    ...(postgresVersion === undefined ? {} : { pgVersion: postgresVersion }),
+    ...(branch === undefined ? {} : { branch }),
+    ...(database === undefined ? {} : { database }),
+    ...(role === undefined ? {} : { role }),
+  };
+}

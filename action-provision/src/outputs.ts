@@ -1,0 +1,32 @@
+import * as core from '@actions/core';
+
+import type { ProvisionedProject } from './provision-tenant.js';
+
+/**
+ * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
+ * the connection URIs are masked before they are set.
+ */
+export function setProjectOutputs(
+  projects: readonly ProvisionedProject[],
+  { single, mask }: { readonly single: boolean; readonly mask: (secret: string) => void },
+): void {
+  core.setOutput('projects', JSON.stringify(projects.map(publicPart)));
+  const [project] = projects;
+  if (!single || project === undefined) return;
+
+  for (const [name, value] of Object.entries(publicPart(project))) {
+    if (name !== 'name') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+  }
+  for (const [name, uri] of [
+    ['connection-uri', project.found.uri],
+    ['connection-uri-pooled', project.pooledUri],
+  ] as const) {
+    if (uri === undefined) continue;
+    mask(uri);
+    core.setOutput(name, uri);
+  }
+}
+
+function publicPart({ name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
+  return { name, projectId, created, host, database, role };
+}

@@ -1,0 +1,8 @@
+export { parseOutputs } from './output-file.js';
+export {
+  startAction,
+  runAction,
+  type ActionRun,
+  type FinishedAction,
+  type StartActionOptions,
+} from './start-action.js';
