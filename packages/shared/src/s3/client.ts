@@ -1,0 +1,260 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  ListPartsCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+
+import { abortable } from './abortable.js';
+import { attemptsOf, isNotFound, isNotImplemented, S3Error, s3Error } from './errors.js';
+import type { DeleteRefusal, ListedObject, ObjectDescription, ObjectStore, OpenUpload, UploadedPart } from './store.js';
+
+export interface StoreOptions {
+  readonly bucket: string;
+  /** Default: the environment's (`AWS_REGION`, shared configuration). */
+  readonly region?: string | undefined;
+  /** Default: Amazon's own. */
+  readonly endpoint?: string | undefined;
+  readonly forcePathStyle?: boolean | undefined;
+  /** How often a request that may be repeated is sent at most. */
+  readonly maxAttempts?: number;
+}
+
+const MAX_ATTEMPTS = 4;
+const CONNECT_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const MAX_SOCKETS = 256;
+const KEYS_A_DELETE = 1_000; // the most that S3 takes
+const BODY_ATTEMPTS = 3;
+const CHECKSUMS = ['ChecksumCRC32', 'ChecksumCRC32C', 'ChecksumCRC64NVME', 'ChecksumSHA1', 'ChecksumSHA256'] as const;
+
+/** Opens a bucket with the SDK's default chain of credentials. No request is sent yet. */
+export function openStore(options: StoreOptions): ObjectStore {
+  const { bucket } = options;
+  const Bucket = bucket;
+  const client = new S3Client({
+    maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
+    forcePathStyle: options.forcePathStyle ?? false,
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    // Several S3-compatible stores refuse the checksums that the SDK adds by itself.
+    requestChecksumCalculation: isAmazon(options.endpoint) ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: IDLE_TIMEOUT_MS,
+      httpAgent: { maxSockets: MAX_SOCKETS },
+      httpsAgent: { maxSockets: MAX_SOCKETS },
+    },
+  });
+
+  async function call<T>(
+    doing: string,
+    signal: AbortSignal | undefined,
+    send: (options: { abortSignal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    try {
+      return await abortable(send(signal === undefined ? {} : { abortSignal: signal }), signal);
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw s3Error(thrown, doing);
+    }
+  }
+
+  /** Asks that nothing is overwritten, and does without when the store does not know that question. */
+  async function ifAbsent<T>(send: (condition: { IfNoneMatch?: '*' }) => Promise<T>): Promise<T> {
+    try {
+      return await send({ IfNoneMatch: '*' });
+    } catch (thrown) {
+      if (isNotImplemented(thrown)) return send({});
+      throw thrown;
+    }
+  }
+
+  async function read(key: string, extra: { Range?: string; IfMatch?: string }, signal?: AbortSignal): Promise<Buffer> {
+    const doing = `reading ${placeOf(bucket, key)}`;
+    for (let attempt = 1; ; attempt += 1) {
+      const { Body } = await call(doing, signal, (o) =>
+        client.send(new GetObjectCommand({ Bucket, Key: key, ...extra }), o),
+      );
+      if (Body === undefined) return Buffer.alloc(0);
+      try {
+        return Buffer.from(await abortable(Body.transformToByteArray(), signal));
+      } catch (thrown) {
+        signal?.throwIfAborted();
+        // The SDK repeats requests, but not answers that break off.
+        if (attempt >= BODY_ATTEMPTS) throw s3Error(thrown, doing);
+      }
+    }
+  }
+
+  return {
+    bucket,
+
+    async put(object, body, signal) {
+      const Key = object.key;
+      await ifAbsent((condition) =>
+        call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
+          client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...condition }), o),
+        ),
+      );
+    },
+
+    async head(key, signal) {
+      try {
+        const answer = await call(`looking at ${placeOf(bucket, key)}`, signal, (o) =>
+          client.send(new HeadObjectCommand({ Bucket, Key: key }), o),
+        );
+        return {
+          sizeBytes: answer.ContentLength ?? 0,
+          metadata: answer.Metadata ?? {},
+          ...(answer.ETag === undefined ? {} : { etag: answer.ETag }),
+        };
+      } catch (thrown) {
+        if (isNotFound(thrown)) return undefined;
+        throw thrown;
+      }
+    },
+
+    get: (key, signal) => read(key, {}, signal),
+
+    getRange: (key, { first, last }, etag, signal) =>
+      read(key, { Range: `bytes=${first}-${last}`, ...(etag === undefined ? {} : { IfMatch: etag }) }, signal),
+
+    async *list(prefix, { signal, limit } = {}) {
+      let token: string | undefined;
+      do {
+        const answer = await call(`listing ${placeOf(bucket, prefix)}`, signal, (o) =>
+          client.send(
+            new ListObjectsV2Command({
+              Bucket,
+              Prefix: prefix,
+              ...(limit === undefined ? {} : { MaxKeys: limit }),
+              ...(token === undefined ? {} : { ContinuationToken: token }),
+            }),
+            o,
+          ),
+        );
+        yield (answer.Contents ?? []).flatMap(({ Key, Size }): ListedObject[] =>
+          Key === undefined ? [] : [{ key: Key, sizeBytes: Size ?? 0 }],
+        );
+        token = limit === undefined && answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+      } while (token !== undefined);
+    },
+
+    async delete(keys, signal) {
+      const refusals: DeleteRefusal[] = [];
+      for (let start = 0; start < keys.length; start += KEYS_A_DELETE) {
+        const Objects = keys.slice(start, start + KEYS_A_DELETE).map((Key) => ({ Key }));
+        const answer = await call(`deleting in ${bucket}`, signal, (o) =>
+          client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }), o),
+        );
+        for (const { Key, Code, Message } of answer.Errors ?? []) {
+          refusals.push({ key: Key ?? '(a key it does not name)', why: Message ?? Code ?? 'refused without a reason' });
+        }
+      }
+      return refusals;
+    },
+
+    async beginUpload(object, signal) {
+      const doing = `beginning the upload of ${placeOf(bucket, object.key)}`;
+      const answer = await call(doing, signal, (o) =>
+        client.send(new CreateMultipartUploadCommand({ Bucket, Key: object.key, ...described(object) }), o),
+      );
+      if (answer.UploadId === undefined) throw new S3Error({ message: 'the answer names no upload' }, doing);
+      return { key: object.key, uploadId: answer.UploadId, mayHaveStrays: attemptsOf(answer) > 1 };
+    },
+
+    async uploadPart(upload, number, body, signal) {
+      const doing = `uploading part ${number} of ${placeOf(bucket, upload.key)}`;
+      const answer = await call(doing, signal, (o) =>
+        client.send(new UploadPartCommand({ ...named(Bucket, upload), PartNumber: number, Body: body }), o),
+      );
+      if (answer.ETag === undefined) throw new S3Error({ message: 'the answer has no ETag' }, doing);
+      const checksums = CHECKSUMS.flatMap((name) => {
+        const sum = answer[name];
+        return sum === undefined ? [] : [[name, sum] as const];
+      });
+      return { number, etag: answer.ETag, checksums: Object.fromEntries(checksums) };
+    },
+
+    async completeUpload(upload, parts, signal) {
+      const Parts = parts.map(partOf);
+      await ifAbsent((condition) =>
+        call(`completing the upload of ${placeOf(bucket, upload.key)}`, signal, (o) =>
+          client.send(
+            new CompleteMultipartUploadCommand({ ...named(Bucket, upload), MultipartUpload: { Parts }, ...condition }),
+            o,
+          ),
+        ),
+      );
+    },
+
+    async abortUpload(upload, signal) {
+      try {
+        await call(`aborting the upload of ${placeOf(bucket, upload.key)}`, signal, (o) =>
+          client.send(new AbortMultipartUploadCommand(named(Bucket, upload)), o),
+        );
+      } catch (thrown) {
+        if (!isNotFound(thrown)) throw thrown;
+      }
+    },
+
+    async uploadExists(upload, signal) {
+      try {
+        await call(`looking at the upload of ${placeOf(bucket, upload.key)}`, signal, (o) =>
+          client.send(new ListPartsCommand({ ...named(Bucket, upload), MaxParts: 1 }), o),
+        );
+        return true;
+      } catch (thrown) {
+        if (isNotFound(thrown)) return false;
+        signal?.throwIfAborted();
+        return undefined;
+      }
+    },
+
+    async listUploads(key, signal) {
+      try {
+        const answer = await call(`listing the uploads of ${placeOf(bucket, key)}`, signal, (o) =>
+          client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }), o),
+        );
+        return (answer.Uploads ?? []).flatMap(({ Key, UploadId }): OpenUpload[] =>
+          Key === key && UploadId !== undefined ? [{ key, uploadId: UploadId }] : [],
+        );
+      } catch {
+        signal?.throwIfAborted();
+        return undefined;
+      }
+    },
+  };
+}
+
+/** An object's place in words. */
+export function placeOf(bucket: string, key: string): string {
+  return `s3://${bucket}/${key}`;
+}
+
+function isAmazon(endpoint: string | undefined): boolean {
+  return endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+}
+
+function described({ contentType, metadata }: ObjectDescription) {
+  return { ContentType: contentType, Metadata: { ...metadata } };
+}
+
+function named(bucket: string, { key, uploadId }: OpenUpload) {
+  return { Bucket: bucket, Key: key, UploadId: uploadId };
+}
+
+function partOf({ number, etag, checksums }: UploadedPart) {
+  return { PartNumber: number, ETag: etag, ...checksums };
+}
