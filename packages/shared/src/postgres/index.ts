@@ -1,5 +1,23 @@
+export { childEnvironment, type Environment } from './child-environment.js';
+export {
+  exitWords,
+  runProgram,
+  startProgram,
+  type ProgramExit,
+  type ProgramOptions,
+  type RunningProgram,
+} from './child-process.js';
+export {
+  openClientFinder,
+  type ClientFinder,
+  type ClientFinderOptions,
+  type ClientPrograms,
+} from './client-programs.js';
+export { chooseClient, knowsRestrict, parseClientVersion, versionWords, type ClientVersion } from './client-version.js';
 export { connect, type Connection, type ConnectOptions, type Row } from './connection.js';
 export { isQuotaSuspended, PostgresError, postgresError, SQLSTATE } from './errors.js';
+export { libpqEnvironment, type LibpqSettings } from './libpq-environment.js';
+export { prepareLibpqTrust, type LibpqTrust, type LibpqTrustEnvironment } from './libpq-trust.js';
 export { LOCK_KEY, takeLock, type LockMode, type LockOptions } from './lock.js';
 export { parseConnectionUri, placeOf, type ConnectionTarget, type TlsMode } from './target.js';
 export { trustedAuthorities, trustSource, type TrustEnvironment, type TrustSource } from './trust.js';

@@ -16,6 +16,8 @@ export interface ConnectionTarget {
   readonly password: string;
   readonly database: string;
   readonly tls: TlsMode;
+  /** Whether the URI insists on channel binding (`channel_binding=require`), which proves the server by the password too. */
+  readonly requireChannelBinding?: boolean;
   /** `options=…` of the URI, passed on as it is. */
   readonly options?: string;
 }
@@ -48,6 +50,7 @@ export function parseConnectionUri(uri: string): ConnectionTarget {
     password: firstFilled(decode(url.password), url.searchParams.get('password')),
     database: database === '' ? user : database,
     tls: tlsMode(url.searchParams.get('sslmode')),
+    ...(url.searchParams.get('channel_binding') === 'require' ? { requireChannelBinding: true } : {}),
     ...(options === null ? {} : { options }),
   };
 }
