@@ -1,0 +1,52 @@
+import type { DatabaseRecord, EndpointRecord, ProjectRecord, RoleRecord } from '../state/model.js';
+import type { WireError } from './wire.js';
+
+export type DoorKind = 'direct' | 'pooled';
+
+/** What is known about a connection before it reaches the real server. */
+export interface Applicant {
+  readonly project: ProjectRecord;
+  readonly endpoint: EndpointRecord;
+  readonly kind: DoorKind;
+  readonly encrypted: boolean;
+  /** Of the startup packet. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+export type Admission =
+  { readonly role: RoleRecord; readonly database: DatabaseRecord } | { readonly error: WireError };
+
+/** What Neon's proxy says when a quota keeps the compute from starting. */
+export const quotaExceeded: WireError = {
+  severity: 'ERROR',
+  code: 'XX000',
+  message: 'Your account or project has exceeded the compute time quota. Upgrade your plan to increase limits.',
+};
+
+export const passwordFailed = (user: string): WireError => ({
+  severity: 'ERROR',
+  code: '28P01',
+  message: `password authentication failed for user '${user}'`,
+});
+
+/** Decides whom a connection is for, or why it is refused. Passwords are the real server's business. */
+export function admit({ project, endpoint, kind, encrypted, parameters }: Applicant): Admission {
+  const refuse = (code: string, message: string, severity: 'FATAL' | 'ERROR' = 'FATAL') => ({
+    error: { severity, code, message },
+  });
+  if (!encrypted) return refuse('XX000', 'connection is insecure (try using `sslmode=require`)', 'ERROR');
+  if (project.deletedAt !== undefined || !project.endpoints.has(endpoint.id)) {
+    return refuse('XX000', 'The requested endpoint could not be found, or you do not have access to it.', 'ERROR');
+  }
+  if (endpoint.disabled) {
+    return refuse('XX000', 'The endpoint has been disabled. Enable it using Neon API and retry.', 'ERROR');
+  }
+  if (kind === 'pooled' && parameters.has('options')) return refuse('08P01', 'unsupported startup parameter: options');
+  const user = parameters.get('user') ?? '';
+  const role = project.roles.get(user);
+  if (!role || role.noLogin) return { error: passwordFailed(user) };
+  const name = parameters.get('database') ?? user;
+  const database = project.branches.get(endpoint.branchId)?.databases.get(name);
+  if (!database) return refuse('3D000', `database "${name}" does not exist`);
+  return { role, database };
+}
