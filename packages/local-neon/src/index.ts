@@ -94,14 +94,16 @@ async function start(
   const databases = new PhysicalDatabases(cluster, log);
   await databases.prepare();
   const store = new Store();
+  const beforePosition = async (project: ProjectRecord, branchId: string) => {
+    try {
+      await recordState(world, project, branchOf(project, branchId));
+    } catch (error) {
+      log(`local-neon: no restore point of ${project.id}: ${String(error)}`);
+    }
+  };
   const gateway = new Gateway({
-    store,
-    cluster,
-    databases,
-    certificates,
-    faults,
-    coldStartMs: settings.coldStartMs,
-    log,
+    ...{ store, cluster, databases, certificates, faults, log, coldStartMs: settings.coldStartMs },
+    beforePosition: settings.restorePoints ? beforePosition : undefined,
   });
   const orgId = `org-local-${randomBytes(4).toString('hex')}`;
   const world: World = { store, gateway, databases, faults, orgId, operationMs: settings.operationMs };

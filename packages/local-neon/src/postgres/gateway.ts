@@ -12,6 +12,7 @@ import type { Certificates } from './certificates.js';
 import type { Cluster } from './cluster.js';
 import type { PhysicalDatabases } from './databases.js';
 import { connectUpstream, forwardCancel, greet, type Greeting } from './handshake.js';
+import { recordBeforePosition } from './restore-points.js';
 import { listenOnLoopback, type LoopbackPort } from './listen.js';
 import { admit, passwordFailed, quotaExceeded, type DoorKind } from './admission.js';
 import { errorResponse, startupPacket, type WireError } from './wire.js';
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly faults: Faults;
   /** How long an idle compute takes to start, in milliseconds. */
   readonly coldStartMs: number;
+  /** Called before a client learns the log's position, when restore points are wanted. Must not reject. */
+  readonly beforePosition: ((project: ProjectRecord, branchId: string) => Promise<void>) | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -220,7 +223,12 @@ export class Gateway {
       stream.once('close', close);
     }
     client.on('data', touch);
-    client.pipe(upstream);
+    const { beforePosition } = this.#options;
+    if (beforePosition) {
+      client.pipe(recordBeforePosition(() => beforePosition(project, endpoint.branchId))).pipe(upstream);
+    } else {
+      client.pipe(upstream);
+    }
     upstream.pipe(client);
   }
 }

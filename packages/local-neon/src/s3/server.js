@@ -1,19 +1,68 @@
-// The S3 server of one stand-in, in a process of its own.
+// The S3 server of one stand-in, in a process of its own: s3rver, and what today's clients need beyond it.
 // usage: node server.js DIRECTORY BUCKET, with ACCESS_KEY_ID and SECRET_ACCESS_KEY in the environment
 // Prints {"port": …} when it listens.
 import { createRequire } from 'node:module';
 import http from 'node:http';
+import { Readable } from 'node:stream';
+import { AwsChunkedDecoder } from './aws-chunked.js';
+import { listUploads } from './uploads.js';
 
 const require = createRequire(import.meta.url);
 const S3rver = require('s3rver');
 const { DUMMY_ACCOUNT } = require('s3rver/lib/models/account');
 
 const [directory, bucket] = process.argv.slice(2);
+const { ACCESS_KEY_ID, SECRET_ACCESS_KEY } = process.env;
 DUMMY_ACCOUNT.revokeAccessKey('S3RVER');
-DUMMY_ACCOUNT.createKeyPair(process.env.ACCESS_KEY_ID, process.env.SECRET_ACCESS_KEY);
+DUMMY_ACCOUNT.createKeyPair(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
 
 const app = new S3rver({ directory, silent: true, vhostBuckets: false, configureBuckets: [{ name: bucket }] });
 await app.configureBuckets();
-const server = http.createServer(app.callback());
+const s3rver = app.callback();
+
+const server = http.createServer((request, response) => {
+  serve(request, response).catch((error) => {
+    console.error(error);
+    response.destroy();
+  });
+});
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })));
 process.on('uncaughtException', (error) => console.error(error)); // one bad request must not end the server
+
+async function serve(request, response) {
+  const url = new URL(request.url, 'http://localhost');
+  const [name, ...rest] = url.pathname.slice(1).split('/');
+  const key = decodeURIComponent(rest.join('/'));
+  if (request.method === 'GET' && key === '' && url.searchParams.has('uploads') && isOurs(request)) {
+    const uploads = app.store.getResourcePath(name, undefined, 'uploads');
+    response.setHeader('content-type', 'application/xml');
+    response.end(await listUploads(uploads, name, url.searchParams));
+    return;
+  }
+  if (commits(request, url) && request.headers['if-none-match'] === '*' && (await app.store.existsObject(name, key))) {
+    request.resume();
+    request.once('end', () => preconditionFailed(response));
+    return;
+  }
+  if (String(request.headers['x-amz-content-sha256']).startsWith('STREAMING-')) {
+    // s3rver would keep the framing as if it were content. It reads bodies with pipe() only.
+    request.pipe = (target) => Readable.prototype.pipe.call(request, new AwsChunkedDecoder()).pipe(target);
+  }
+  await s3rver(request, response);
+}
+
+/** Whether a request makes an object, so that its preconditions are to be looked at. */
+function commits(request, url) {
+  if (request.method === 'PUT') return !url.searchParams.has('partNumber') && !url.searchParams.has('tagging');
+  return request.method === 'POST' && url.searchParams.has('uploadId');
+}
+
+const isOurs = (request) => String(request.headers.authorization).includes(`Credential=${ACCESS_KEY_ID}/`);
+
+function preconditionFailed(response) {
+  response.writeHead(412, { 'content-type': 'application/xml' });
+  response.end(
+    `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>PreconditionFailed</Code>` +
+      `<Message>At least one of the pre-conditions you specified did not hold</Message><Condition>If-None-Match</Condition></Error>`,
+  );
+}
