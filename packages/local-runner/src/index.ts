@@ -1,3 +1,4 @@
+export { LogView, type LogLine } from './log-view.js';
 export { parseOutputs } from './output-file.js';
 export {
   startAction,

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { unescapeData } from './log-view.js';
 import { parseOutputs } from './output-file.js';
 
 export interface StartActionOptions {
@@ -153,8 +154,4 @@ async function collect(
     masks: [...ended.log.matchAll(/^::add-mask::(.*)$/gm)].map(([, value = '']) => unescapeData(value)),
     report: outputs['report'] === undefined ? undefined : await readFile(outputs['report'], 'utf8'),
   };
-}
-
-function unescapeData(value: string): string {
-  return value.replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
 }
