@@ -18,7 +18,9 @@ export const inputs = {
   name: linesInput({
     description: 'Name of the tenant, which is the name of its Neon project. Several tenants: one name a line.',
     required: true,
-    accepted: 'a name of at most 256 characters, or several, one a line',
+    unique: true,
+    maxLength: 256,
+    accepted: 'a name of at most 256 characters, or several, one a line, each of them once',
   }),
   region: patternInput({
     description: "Region of a project that has to be created, for example `aws-us-east-1`. Default: Neon's own.",

@@ -1,12 +1,4 @@
-import {
-  logTenant,
-  openNeonFor,
-  publishRun,
-  readInputs,
-  showGiven,
-  type ActionContext,
-  type InputProblem,
-} from '@neon-fleet/shared/actions';
+import { logTenant, openNeonFor, publishRun, readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 import { readMigrations } from '@neon-fleet/shared/drizzle';
 import { NEON_DEFAULTS, workThroughTenants, type Tenant } from '@neon-fleet/shared/fleet';
 import type { NewProject } from '@neon-fleet/shared/neon';
@@ -18,7 +10,7 @@ import { provisionTenant, type ProvisionedProject } from './provision-tenant.js'
 
 /** The provision action: a project for each named tenant, reachable and at the fleet's schema version. */
 export async function main(context: ActionContext): Promise<void> {
-  const values = readInputs(inputs, context.readInput, checkNames);
+  const values = readInputs(inputs, context.readInput);
   const { signal } = context.stop;
   context.stop.limit(values.timeLimit);
   const neon = openNeonFor(values, context);
@@ -61,26 +53,6 @@ export async function main(context: ActionContext): Promise<void> {
     outcomes,
     allowSkipped: values.allowSkipped,
   });
-}
-
-const LONGEST_NAME = 256;
-
-function checkNames({ name: names }: ProvisionInputs): InputProblem[] {
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
-  return [
-    ...names
-      .filter((name) => name.length > LONGEST_NAME)
-      .map((name) => ({
-        input: 'name',
-        given: `${showGiven(name)} (${name.length} characters)`,
-        accepted: `a name of at most ${LONGEST_NAME} characters`,
-      })),
-    ...[...new Set(twice)].map((name) => ({
-      input: 'name',
-      given: `${showGiven(name)} more than once`,
-      accepted: 'each name once',
-    })),
-  ];
 }
 
 /** A tenant whose project may not exist yet: its id comes with its result. */

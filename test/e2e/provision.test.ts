@@ -155,7 +155,7 @@ describe('provision', () => {
       concurrency: '0',
     });
     expect(run.exitCode).toBe(1);
-    for (const input of ['region', 'postgres-version', 'concurrency']) {
+    for (const input of ['name', 'region', 'postgres-version', 'concurrency']) {
       expect(run.log).toMatch(new RegExp(`${input}: given .*; accepted: `));
     }
     expect(creations()).toBe(created);

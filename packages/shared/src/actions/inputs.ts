@@ -67,12 +67,16 @@ export function patternInput<const O extends Options & { readonly pattern: RegEx
 }
 
 /** Several texts, one a line; blank lines do not count. */
-export function linesInput<const O extends Options>(options: O): Definition<readonly string[], O> {
+export function linesInput<const O extends Options & { readonly unique?: true; readonly maxLength?: number }>(
+  options: O,
+): Definition<readonly string[], O> {
   const schema = z
     .string()
     .transform((text) => text.split('\n').map((line) => line.trim()))
     .transform((lines) => lines.filter((line) => line !== ''))
-    .refine((lines) => lines.length > 0);
+    .refine((lines) => lines.length > 0)
+    .refine((lines) => options.unique !== true || new Set(lines).size === lines.length)
+    .refine((lines) => lines.every((line) => line.length <= (options.maxLength ?? Infinity)));
   return define(options, options.accepted ?? 'one or more lines', schema);
 }
 
@@ -165,13 +169,14 @@ export class InputError extends ExplainedError {
  * Reads and checks all inputs of an action.
  *
  * @param read gives the raw text of an input, empty when it was not set (`core.getInput`).
- * @param check finds what is wrong about inputs taken together; called only when each of them is fine by itself.
+ * @param check finds what is wrong about inputs taken together. It is asked in any case, so that one run shows
+ *   everything; an input that is missing or wrong by itself is undefined there, and what it says of it is left out.
  * @throws InputError with every problem at once.
  */
 export function readInputs<D extends InputDefinitions>(
   definitions: D,
   read: (name: string) => string,
-  check: (values: InputValues<D>) => readonly InputProblem[] = () => [],
+  check: (values: Partial<InputValues<D>>) => readonly InputProblem[] = () => [],
 ): InputValues<D> {
   const problems: InputProblem[] = [];
   const values: Record<string, unknown> = {};
@@ -187,11 +192,11 @@ export function readInputs<D extends InputDefinitions>(
     if (parsed.success) values[camelCase(name)] = parsed.data;
     else problems.push({ input: name, given: showGiven(raw, definition.secret), accepted: definition.accepted });
   }
-  // The record was filled with one parsed value for each definition, which is what the mapped type says.
-  const complete = values as InputValues<D>;
-  if (problems.length === 0) problems.push(...check(complete));
+  const known = new Set(problems.map(({ input }) => input));
+  problems.push(...check(values as Partial<InputValues<D>>).filter(({ input }) => !known.has(input)));
   if (problems.length > 0) throw new InputError(problems);
-  return complete;
+  // The record was filled with one parsed value for each definition, which is what the mapped type says.
+  return values as InputValues<D>;
 }
 
 const LONGEST_SHOWN = 200;

@@ -24,6 +24,7 @@ const LAST_RESORT_MS = 4_500;
  */
 export async function runAction(main: (context: ActionContext) => Promise<void>): Promise<void> {
   const stop = listenForStop(process);
+  const masked = new Set<string>();
   stop.signal.addEventListener('abort', () => {
     setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
   });
@@ -33,7 +34,10 @@ export async function runAction(main: (context: ActionContext) => Promise<void>)
       startedAt: new Date(),
       readInput: (name) => core.getInput(name),
       mask: (secret) => {
-        for (const form of secretForms(secret)) core.setSecret(form);
+        for (const form of secretForms(secret)) {
+          if (!masked.has(form)) core.setSecret(form);
+          masked.add(form);
+        }
       },
     });
   } catch (thrown) {
