@@ -10,6 +10,7 @@ import {
   type FinishedAction,
   type StartActionOptions,
 } from '@neon-fleet/local-runner';
+import { createApiClient } from '@neondatabase/api-client';
 import { fleetReportSchema, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
 import pg from 'pg';
 
@@ -45,6 +46,13 @@ export class TestFleet implements AsyncDisposable {
   /** Runs a bundled action to its end. */
   async run(action: ActionName, inputs: Record<string, string>, options: StepOptions = {}): Promise<FinishedAction> {
     return runAction(this.#step(action, inputs, options));
+  }
+
+  /** What the API gives as the URI of a tenant's database, with its owner's password. */
+  async uriOf(projectId: string): Promise<string> {
+    const api = createApiClient({ apiKey: this.neon.apiKey, baseURL: this.neon.apiUrl });
+    const { data } = await api.getConnectionUri({ projectId, database_name: 'neondb', role_name: 'neondb_owner' });
+    return data.uri;
   }
 
   /** Asks a tenant's database as the superuser. */
