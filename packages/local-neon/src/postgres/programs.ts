@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
+import { cp, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -124,7 +124,8 @@ export async function runnableBy(programs: ServerPrograms, user: User | undefine
   const first = await tryToRun(programs.binDir, user);
   if (first === undefined) return programs.binDir;
   if (user === undefined) throw new Error(`${path.join(programs.binDir, 'postgres')} does not run: ${first}`);
-  await cp(path.dirname(programs.binDir), copyTo, { recursive: true, verbatimSymlinks: true });
+  const program = await realpath(path.join(programs.binDir, 'postgres'));
+  await cp(path.dirname(path.dirname(program)), copyTo, { recursive: true, verbatimSymlinks: true });
   const copied = path.join(copyTo, 'bin');
   const second = await tryToRun(copied, user);
   if (second === undefined) return copied;

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import http from 'node:http';
 import { Readable } from 'node:stream';
 import { AwsChunkedDecoder } from './aws-chunked.js';
-import { listUploads } from './uploads.js';
+import { abortUpload, listUploads } from './uploads.js';
 
 const require = createRequire(import.meta.url);
 const S3rver = require('s3rver');
@@ -39,9 +39,16 @@ async function serve(request, response) {
     response.end(await listUploads(uploads, name, url.searchParams));
     return;
   }
+  const uploadId = url.searchParams.get('uploadId');
+  if (request.method === 'DELETE' && uploadId !== null && isOurs(request)) {
+    const known = await abortUpload(app.store.getResourcePath(name, undefined, 'uploads'), uploadId);
+    if (known) response.writeHead(204).end();
+    else refuse(response, 404, 'NoSuchUpload', 'The specified upload does not exist.');
+    return;
+  }
   if (commits(request, url) && request.headers['if-none-match'] === '*' && (await app.store.existsObject(name, key))) {
     request.resume();
-    request.once('end', () => preconditionFailed(response));
+    request.once('end', () => refuse(response, 412, 'PreconditionFailed', 'The condition If-None-Match did not hold'));
     return;
   }
   if (String(request.headers['x-amz-content-sha256']).startsWith('STREAMING-')) {
@@ -59,10 +66,9 @@ function commits(request, url) {
 
 const isOurs = (request) => String(request.headers.authorization).includes(`Credential=${ACCESS_KEY_ID}/`);
 
-function preconditionFailed(response) {
-  response.writeHead(412, { 'content-type': 'application/xml' });
+function refuse(response, status, code, message) {
+  response.writeHead(status, { 'content-type': 'application/xml' });
   response.end(
-    `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>PreconditionFailed</Code>` +
-      `<Message>At least one of the pre-conditions you specified did not hold</Message><Condition>If-None-Match</Condition></Error>`,
+    `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`,
   );
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -44,6 +44,23 @@ export async function listUploads(directory, bucket, query) {
     `${next}<Prefix>${escape(prefix)}</Prefix><MaxUploads>${most}</MaxUploads><IsTruncated>${more}</IsTruncated>` +
     `${uploads.join('')}</ListMultipartUploadsResult>`
   );
+}
+
+/**
+ * Forgets an unfinished upload. @returns whether there was one
+ *
+ * @param {string} directory
+ * @param {string} id
+ */
+export async function abortUpload(directory, id) {
+  const upload = path.join(directory, path.basename(id));
+  try {
+    await stat(upload);
+  } catch {
+    return false;
+  }
+  await rm(upload, { recursive: true, force: true });
+  return true;
 }
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);

@@ -57,7 +57,7 @@ export class Supervisor {
   /** @param directory temporary directory to remove when everything has ended */
   constructor(directory: string) {
     this.#directory = directory;
-    const script = fileURLToPath(new URL('supervisor.js', import.meta.url));
+    const script = fileURLToPath(new URL('session.js', import.meta.url));
     const child = spawn(process.execPath, [script, directory], {
       detached: true,
       cwd: directory,

@@ -1,7 +1,7 @@
 // Runs the server processes of one stand-in in a session of its own, and ends them when its standard input closes:
 // that happens when the stand-in stops, and also when it is killed without a chance to clean up.
 //
-// usage: node supervisor.js DIRECTORY-TO-REMOVE-AT-THE-END
+// usage: node session.js DIRECTORY-TO-REMOVE-AT-THE-END
 // stdin:  one JSON a line: {"run": {id, file, args, env, cwd, uid?, gid?, log}}
 // stdout: one JSON a line: {id, event: "started", pid} | {id, event: "line", line} | {id, event: "exit", code, signal, error?}
 import { spawn } from 'node:child_process';
