@@ -8,16 +8,13 @@ import * as core from '@actions/core';
 import { makeReport, type FleetReport, type Outcome, type SkipReason, type TenantDone } from '../fleet/index.js';
 import { printable, printableLine } from './printable.js';
 import { renderSummary } from './summary.js';
-import { durationWords, errorWords, messageOf, STATUS_SIGNS, statusWords } from './words.js';
+import { durationWords, messageOf, STATUS_SIGNS, statusWords, storyOf } from './words.js';
 
 /** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
 export function logTenant({ outcome, progress, notes }: TenantDone): void {
   const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
   core.startGroup(printableLine(title));
-  for (const note of notes) core.info(printable(note));
-  core.info(printable(outcome.detail));
-  const error = errorWords(outcome);
-  if (error !== '' && error !== outcome.detail) core.info(printable(error));
+  for (const line of [...notes, ...storyOf(outcome)]) core.info(printable(line));
   core.endGroup();
 }
 
@@ -101,9 +98,7 @@ function annotate({ action, outcomes }: FleetReport): void {
     [skips, core.warning],
   ] as const) {
     for (const outcome of members.slice(0, ANNOTATIONS_OF_A_KIND)) {
-      const words = [outcome.detail, errorWords(outcome)].filter((text) => text !== '');
-      const text = words[1]?.startsWith(words[0] ?? '') === true ? words.slice(1) : words;
-      write(`${outcome.name} (${outcome.projectId}): ${text.join('\n')}`, {
+      write(`${outcome.name} (${outcome.projectId}): ${storyOf(outcome).join('\n')}`, {
         title: `${action}: ${outcome.name} ${statusWords(outcome)}`,
       });
     }

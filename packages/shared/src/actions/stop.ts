@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { StoppedError } from '../fleet/index.js';
 
 /** The two ways in which a run can be told to end early, as one signal. */
@@ -23,6 +25,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 export function listenForStop(source: SignalSource, startedAtMs: number = performance.now()): Stop {
   const controller = new AbortController();
+  // Every tenant that is being worked on listens, and so does every request.
+  setMaxListeners(0, controller.signal);
   let timer: NodeJS.Timeout | undefined;
   const cancel = () => controller.abort(new StoppedError('cancelled'));
   source.on('SIGINT', cancel);

@@ -1,7 +1,7 @@
 import escapeHtml from 'escape-html';
 
 import type { FleetReport, Outcome } from '../fleet/index.js';
-import { durationWords, errorWords, STATUS_SIGNS, statusWords, VERDICT_SIGNS } from './words.js';
+import { durationWords, STATUS_SIGNS, statusWords, storyOf, VERDICT_SIGNS } from './words.js';
 
 export interface SummaryOptions {
   /** Size that the summary keeps to, in bytes of UTF-8. A runner drops a summary of more than 1 MiB whole. */
@@ -62,8 +62,7 @@ function needsAttention({ status }: Outcome): boolean {
 }
 
 function table(rows: readonly string[]): string {
-  const head =
-    '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="right">Time</th><th align="left">What happened</th></tr>';
+  const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
   return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
 }
 
@@ -80,15 +79,12 @@ function fittingRows(outcomes: readonly Outcome[], budgetBytes: number): string[
 }
 
 function row(outcome: Outcome): string {
-  const error = errorWords(outcome);
-  const detail = outcome.detail === '' || error.startsWith(outcome.detail) ? '' : cell(outcome.detail);
-  const happened = [detail, error === '' ? '' : cell(error)].filter((text) => text !== '').join('<br>');
   const where = `<code>${cell(outcome.projectId)}</code> ${cell(outcome.database)}`;
+  // Three columns, not more: a phone shows no more beside each other.
   return [
     `<tr><td><b>${cell(outcome.name)}</b><br><sub>${where}</sub></td>`,
-    `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome))}</td>`,
-    `<td align="right">${durationWords(outcome.durationMs)}</td>`,
-    `<td>${happened}</td></tr>`,
+    `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome))}<br><sub>${durationWords(outcome.durationMs)}</sub></td>`,
+    `<td>${storyOf(outcome).map(cell).join('<br>')}</td></tr>`,
   ].join('');
 }
 

@@ -36,12 +36,16 @@ export const VERDICT_SIGNS: Readonly<Record<FleetReport['verdict'], string>> = {
   incomplete: '⚠️',
 };
 
-/** The error of an outcome as text: message, code, what to do. Empty when there is none. */
-export function errorWords(outcome: Outcome): string {
+/**
+ * What happened to a tenant, in the order in which it is read: what was done, what went wrong, what to do. Nothing is
+ * said twice: the detail of a failure is often the error itself.
+ */
+export function storyOf(outcome: Outcome): string[] {
   const error = 'error' in outcome ? outcome.error : undefined;
-  if (error === undefined) return '';
+  if (error === undefined) return [outcome.detail];
   const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
-  return `${error.message}${code}${error.hint === undefined ? '' : ` ${error.hint}`}`;
+  const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
+  return [...detail, error.message + code, ...(error.hint === undefined ? [] : [error.hint])];
 }
 
 const NAMES_IN_A_MESSAGE = 5;

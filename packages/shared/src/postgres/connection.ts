@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
+import pRetry from 'p-retry';
 import pg from 'pg';
 
-import { postgresError } from './errors.js';
+import { isTransient, postgresError } from './errors.js';
 import { placeOf, type ConnectionTarget } from './target.js';
 
 export interface ConnectOptions {
@@ -27,6 +28,7 @@ export interface Connection {
 
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
+const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true } as const;
 const CLOSE_TIMEOUT_MS = 1_000;
 const CANCEL_TIMEOUT_MS = 2_000;
 
@@ -40,8 +42,12 @@ export async function connect(target: ConnectionTarget, options: ConnectOptions 
   const { signal } = options;
   signal?.throwIfAborted();
   const name = `${options.applicationName ?? 'neon-fleet'} ${randomUUID().slice(0, 13)}`;
-  const client = await open(target, { ...options, applicationName: name });
-  const doing = `on ${placeOf(target)}`;
+  // A compute that is just waking or moving refuses for a moment. Nothing was asked of it yet, so asking again is safe.
+  const client = await pRetry(() => open(target, { ...options, applicationName: name }), {
+    ...CONNECT_RETRIES,
+    shouldRetry: ({ error }) => isTransient(error),
+    ...(signal === undefined ? {} : { signal }),
+  });
 
   const onAbort = () => void cancelThenCut(client, name, target, options);
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -52,7 +58,7 @@ export async function connect(target: ConnectionTarget, options: ConnectOptions 
         const result: unknown = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
         return rowsOf(result);
       } catch (thrown) {
-        throw postgresError(thrown, { doing });
+        throw postgresError(thrown);
       }
     },
     async close() {

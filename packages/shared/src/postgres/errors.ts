@@ -4,8 +4,8 @@ import { explain, ExplainedError, systemCode, type Explanation } from '../errors
 
 /** What is known about the place where a failure happened, for its message. */
 export interface FailureContext {
-  /** What was being done, such as `connecting to ep-x.aws.neon.tech:5432/neondb`. */
-  readonly doing: string;
+  /** What was being done, such as `connecting to ep-x.aws.neon.tech:5432/neondb`; absent where the message says enough. */
+  readonly doing?: string;
 }
 
 /** A failure of PostgreSQL or of the way there, without DETAIL, rows, parameters or passwords. */
@@ -26,13 +26,14 @@ export class PostgresError extends ExplainedError {
  * DETAIL is left out because it quotes rows; so are the other properties of the driver's errors, which hold whole queries
  * and connection settings.
  */
-export function postgresError(thrown: unknown, { doing }: FailureContext): Error {
+export function postgresError(thrown: unknown, { doing }: FailureContext = {}): Error {
   if (thrown instanceof ExplainedError) return thrown;
+  const prefix = doing === undefined ? '' : `${doing}: `;
   if (thrown instanceof DatabaseError) {
     const hint = hintForSqlState(thrown.code, thrown.message);
     return new PostgresError(
       {
-        message: `${doing}: ${thrown.message}`,
+        message: prefix + thrown.message,
         ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
         ...(hint === undefined ? {} : { hint }),
       },
@@ -43,7 +44,7 @@ export function postgresError(thrown: unknown, { doing }: FailureContext): Error
   const code = systemCode(thrown);
   const hint = hintForSystemCode(code, message);
   return new PostgresError({
-    message: `${doing}: ${message}`,
+    message: prefix + message,
     ...(code === undefined ? {} : { code }),
     ...(hint === undefined ? {} : { hint }),
   });
@@ -54,6 +55,7 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   undefinedTable: '42P01',
+  cannotConnectNow: '57P03',
 } as const;
 
 /** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
@@ -62,6 +64,15 @@ const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 /** Whether a failure says that the project's quota is used up and its compute cannot be started. */
 export function isQuotaSuspended(thrown: unknown): boolean {
   return thrown instanceof PostgresError && QUOTA_WORDS.test(thrown.message);
+}
+
+const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
+
+/** Whether a failed attempt to connect may well succeed a moment later. */
+export function isTransient(thrown: unknown): boolean {
+  if (!(thrown instanceof PostgresError)) return false;
+  if (thrown.sqlState !== undefined) return thrown.sqlState === SQLSTATE.cannotConnectNow;
+  return TRANSIENT_SYSTEM_CODES.has(thrown.code ?? '') || thrown.message.includes('terminated unexpectedly');
 }
 
 const HINTS: Readonly<Record<string, string>> = {
