@@ -1,8 +1,9 @@
 import * as core from '@actions/core';
 
 import { explain, scrubSecrets } from '../errors/index.js';
+import { StoppedError } from '../fleet/index.js';
 import { secretForms } from './masking.js';
-import { printable } from './printable.js';
+import { printable, printableLine } from './printable.js';
 import { listenForStop, type Stop } from './stop.js';
 
 /** What an action's main function is given by its surroundings. */
@@ -42,6 +43,9 @@ export async function runAction(main: (context: ActionContext) => Promise<void>)
     });
   } catch (thrown) {
     const { message, code, hint } = explain(thrown);
+    // A step that ended before there was anything to report still tells the steps after it how it ended.
+    core.setOutput('verdict', thrown instanceof StoppedError ? 'incomplete' : 'failed');
+    core.setOutput('message', printableLine(message));
     core.setFailed(
       printable(
         [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim(),

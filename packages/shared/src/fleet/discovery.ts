@@ -17,7 +17,8 @@ export interface Discovery {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing.
+ * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
+ *   over no tenant at all must not look like a good one.
  */
 export function discoverTenants(
   listing: ProjectListing,
@@ -38,7 +39,10 @@ export function discoverTenants(
   const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
 
   // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused.
-  if (unmatched.length > 0 && listing.unavailableProjectIds.length === 0) throw nothingMatches(unmatched, listing);
+  if (listing.unavailableProjectIds.length === 0) {
+    if (unmatched.length > 0) throw nothingMatches(unmatched, listing);
+    if (selected.length === 0) throw nobodyLeft();
+  }
 
   return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
 }
@@ -52,6 +56,13 @@ function nothingMatches(unmatched: readonly string[], { projects }: ProjectListi
       projects.length === 0
         ? 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.'
         : `A pattern is compared with the name and the id of each project. This key sees ${names.join(', ')}${more}.`,
+  });
+}
+
+function nobodyLeft(): ExplainedError {
+  return new ExplainedError({
+    message: 'tenants: the patterns select nobody; nothing was done',
+    hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
   });
 }
 
