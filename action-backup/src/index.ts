@@ -1,0 +1,5 @@
+import { runAction } from '@neon-fleet/shared/actions';
+
+import { main } from './main.js';
+
+await runAction(main);

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+
+import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
+import {
+  childEnvironment,
+  libpqEnvironment,
+  startProgram,
+  type ClientPrograms,
+  type ConnectionTarget,
+  type Environment,
+  type RunningProgram,
+} from '@neon-fleet/shared/postgres';
+
+import type { Manifest } from './manifest.js';
+import { psqlError } from './psql-error.js';
+import { DumpWatch } from './trailer.js';
+
+export interface LoadOptions {
+  readonly client: Pick<ClientPrograms, 'psql'>;
+  readonly target: ConnectionTarget;
+  readonly rootCertificates: string;
+  readonly env: Environment;
+  readonly manifest: Manifest;
+  /** The stored object. */
+  readonly object: AsyncIterable<Buffer>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads a backup into a database, all of it or nothing.
+ *
+ * The transaction is ours and not psql's `--single-transaction`: that one commits whatever it was given when its input
+ * ends, also when the input ended because this process was killed. Here the COMMIT is sent only when the checksum, the
+ * sizes and the dump's trailer were all found to be right; any other end rolls back.
+ *
+ * @throws ExplainedError, or the reason of the signal.
+ */
+export async function loadBackup(options: LoadOptions): Promise<void> {
+  const { client, target, rootCertificates, env, manifest, signal } = options;
+  signal.throwIfAborted();
+  const applicationName = 'neon-fleet restore';
+  const psql = startProgram({
+    file: client.psql,
+    args: psqlArguments(),
+    env: childEnvironment(env, libpqEnvironment(target, { rootCertificates, applicationName })),
+    signal,
+  });
+  psql.stdout.resume();
+  try {
+    await write(psql, 'BEGIN;\n');
+    const hash = createHash('sha256');
+    const watch = new DumpWatch();
+    let storedBytes = 0;
+    await pipeline(
+      options.object,
+      async function* (chunks: AsyncIterable<Buffer>) {
+        for await (const chunk of chunks) {
+          hash.update(chunk);
+          storedBytes += chunk.length;
+          yield chunk;
+        }
+      },
+      createGunzip({ chunkSize: 256 * 1024 }),
+      async (chunks: AsyncIterable<Buffer>) => {
+        for await (const chunk of chunks) {
+          watch.add(chunk);
+          await write(psql, chunk);
+        }
+      },
+      { signal },
+    ).catch((thrown: unknown) => {
+      throw isGzipError(thrown) ? damaged(manifest, 'it cannot be decompressed') : thrown;
+    });
+    checkWhole(manifest, { storedBytes, sha256: hash.digest('hex'), watch });
+    await write(psql, '\nCOMMIT;\n');
+    psql.stdin.end();
+    const exit = await psql.exited;
+    signal.throwIfAborted();
+    if (exit.code !== 0) throw psqlError(exit);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw thrown;
+  } finally {
+    await psql.stop();
+  }
+}
+
+/** What psql is told besides where to connect. Nothing of a user's own settings is read, and the first error ends it. */
+export function psqlArguments(): string[] {
+  const variables = ['ON_ERROR_STOP=1', 'VERBOSITY=verbose', 'ECHO=errors'];
+  return ['--no-psqlrc', '--quiet', '--no-password', ...variables.map((set) => `--set=${set}`), '--file=-'];
+}
+
+/** Writes to psql no faster than it reads. @throws what psql complained of, when it has ended. */
+async function write(psql: RunningProgram, text: string | Buffer): Promise<void> {
+  if (psql.stdin.write(text)) return;
+  const waiting = new AbortController();
+  const drained = once(psql.stdin, 'drain', { signal: waiting.signal });
+  drained.catch(() => undefined);
+  const ended = await Promise.race([drained.then(() => undefined), psql.exited]);
+  waiting.abort();
+  if (ended !== undefined) throw psqlError(ended);
+}
+
+interface Measured {
+  readonly storedBytes: number;
+  readonly sha256: string;
+  readonly watch: DumpWatch;
+}
+
+function checkWhole(manifest: Manifest, { storedBytes, sha256, watch }: Measured): void {
+  if (storedBytes !== manifest.sizeBytes) {
+    throw damaged(manifest, `it has ${storedBytes} bytes instead of ${manifest.sizeBytes}`);
+  }
+  if (sha256 !== manifest.sha256) throw damaged(manifest, 'its checksum is not the one that was recorded');
+  if (watch.bytes !== manifest.dumpBytes) {
+    throw damaged(manifest, `its dump has ${watch.bytes} bytes instead of ${manifest.dumpBytes}`);
+  }
+  if (!watch.isWhole()) throw damaged(manifest, 'its dump does not end as a whole one does');
+}
+
+/** The backup is not what it was when it was made. */
+export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedError {
+  return new ExplainedError({
+    message: `the backup ${key} is damaged: ${how}; the target was left as it was`,
+    hint: 'Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
+  });
+}
+
+function isGzipError(thrown: unknown): boolean {
+  return systemCode(thrown)?.startsWith('Z_') === true;
+}

@@ -1,0 +1,17 @@
+import type { ActionContext } from '@neon-fleet/shared/actions';
+
+import { readBackupInputs } from './inputs.js';
+import { restore } from './restore.js';
+import { run } from './run.js';
+
+/** The backup action: dumps every selected tenant to S3, or restores one of those dumps. */
+export async function main(context: ActionContext): Promise<void> {
+  // Before anything can print them, also in the message about inputs that are wrong.
+  for (const name of ['neon-api-key', 'target-url']) {
+    const secret = context.readInput(name);
+    if (secret.trim() !== '') context.mask(secret);
+  }
+  const values = readBackupInputs(context.readInput);
+  context.stop.limit(values.timeLimit);
+  await (values.command === 'restore' ? restore(values, context) : run(values, context));
+}

@@ -1,0 +1,23 @@
+/** With what a whole plain dump ends; newer minors close their `\restrict` after it. */
+const TRAILER = /\n--\n-- PostgreSQL database dump complete\n--\n\n*(\\unrestrict [A-Za-z0-9]+\n+)?$/;
+const TAIL_BYTES = 512;
+
+/** Watches a plain dump go by, and knows at its end whether it was whole. */
+export class DumpWatch {
+  #bytes = 0;
+  #tail = Buffer.alloc(0);
+
+  add(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether the dump ends with PostgreSQL's own trailer. */
+  isWhole(): boolean {
+    return TRAILER.test(this.#tail.toString('latin1'));
+  }
+}
