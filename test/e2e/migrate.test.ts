@@ -170,17 +170,17 @@ describe('migrate', () => {
     expect(reportOf(run).outcomes).toMatchObject([{ status: 'failed', error: { code: 'SQLSTATE 57014' } }]);
   });
 
-  test('reports the answer that was lost in COMMIT as what the database says', async () => {
+  test.each([20, 40, 60, 80])('agrees with the database when the connection is cut after %d ms', async (ms) => {
     const { ids, tenants } = await seed('cut');
-    // The server commits, then the session dies before it answers: a deferred trigger ends its own backend is a failure,
-    // so the cut comes from outside, while COMMIT is being carried out.
+    const [id = ''] = ids;
+    await fleet.tables(id); // the database is there before the clock starts
     await writeMigrations(folder, { '0000_init': ['CREATE TABLE a (id int)'] });
-    fleet.neon.faults.set({ kind: 'drop-after-ms', ms: 50, projectId: ids[0] ?? '', times: 1 });
+    fleet.neon.faults.set({ kind: 'drop-after-ms', ms, projectId: id, times: 1 });
+
     const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
     const [outcome] = reportOf(run).outcomes;
-    const rows = await fleet.tables(ids[0] ?? '');
-    // Whatever moment the cut hits, the report and the database agree.
-    expect(rows.includes('public.a')).toBe(outcome?.status === 'succeeded');
+    expect((await fleet.tables(id)).includes('public.a')).toBe(outcome?.status === 'succeeded');
+    expect(outcome?.status).toMatch(/^(succeeded|failed)$/);
   });
 
   test('refuses wrong inputs all at once, and does nothing', async () => {
