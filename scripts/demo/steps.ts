@@ -34,6 +34,8 @@ export class Job {
         NODE_EXTRA_CA_CERTS: this.neon.caFile,
         AWS_ACCESS_KEY_ID: this.neon.s3.accessKeyId,
         AWS_SECRET_ACCESS_KEY: this.neon.s3.secretAccessKey,
+        // On GitHub the actions run on Node 24, whatever this machine has.
+        AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
       },
       onLog: (text) => {
         for (const line of view.push(text)) {

@@ -42,7 +42,7 @@ async function seedTenant(name = 'tenant'): Promise<{ id: string; name: string }
 async function fill(id: string, megabytes: number): Promise<void> {
   await fleet.query(
     id,
-    `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(random()::text || n), '') FROM generate_series(1, 32)) AS body
+    `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(random()::text || n || part), '') FROM generate_series(1, 32) part) AS body
        FROM generate_series(1, ${megabytes * 1_024}) n`,
   );
 }
@@ -54,6 +54,11 @@ async function pgDumpOf(pid: number): Promise<ProcessInfo> {
     const found = descendantsOf(await listProcesses(), pid).find(({ commandLine }) => /pg_dump\b/.test(commandLine));
     if (found !== undefined) return found;
   }
+}
+
+/** Resolves when a part of a dump has been sent, so that what happens next happens in mid-stream. */
+async function uploadIsUnderWay(id: string): Promise<void> {
+  while (!(await store.unfinishedUploads()).some((key) => key.startsWith(id)));
 }
 
 describe('backup', () => {
@@ -125,6 +130,7 @@ describe('backup', () => {
 
     const run = await fleet.start('backup', { ...inputs(id), retention: '1d' });
     const pgDump = await pgDumpOf(run.process.pid ?? 0);
+    await uploadIsUnderWay(id);
     process.kill(pgDump.pid, 'SIGKILL');
     const finished = await run.finished;
 
@@ -167,6 +173,7 @@ describe('backup', () => {
       ...fleet.s3Inputs,
     });
     const pgDump = await pgDumpOf(run.process.pid ?? 0);
+    await uploadIsUnderWay(id);
     const cancelledAtMs = performance.now();
     run.cancel();
     const finished = await run.finished;
