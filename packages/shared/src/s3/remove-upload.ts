@@ -23,7 +23,7 @@ export async function removeUpload(store: Uploads, upload: OpenUpload, inAHurry:
   let why = 'the store still shows it';
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
     const leftMs = deadline - performance.now();
-    const signal = AbortSignal.timeout(Math.max(1, Math.min(ATTEMPT_TIMEOUT_MS, leftMs)));
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ATTEMPT_TIMEOUT_MS, leftMs))));
     try {
       await store.abortUpload(upload, signal);
       if ((await store.uploadExists(upload, signal)) !== true) return undefined;
