@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { InputDefinitions, OutputDefinitions } from '@neon-fleet/shared/actions';
+import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 
 import * as backup from '../action-backup/src/inputs.js';
@@ -97,7 +98,9 @@ function withTable(text: string, name: string, table: string): string {
 const check = process.argv.includes('--check');
 const stale: string[] = [];
 
-async function put(file: string, content: string): Promise<void> {
+async function put(file: string, text: string): Promise<void> {
+  // As prettier would leave it, so that the two do not undo each other's work.
+  const content = await format(text, { ...(await resolveConfig(file)), filepath: file });
   const current = await readFile(file, 'utf8').catch(() => '');
   if (current === content) return;
   if (check) stale.push(path.relative(ROOT, file));
