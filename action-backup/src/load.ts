@@ -17,6 +17,7 @@ import {
 import type { Manifest } from './manifest.js';
 import { psqlError } from './psql-error.js';
 import { DumpWatch } from './trailer.js';
+import { withoutLines } from './without-lines.js';
 
 export interface LoadOptions {
   readonly client: Pick<ClientPrograms, 'psql'>;
@@ -26,7 +27,22 @@ export interface LoadOptions {
   readonly manifest: Manifest;
   /** The stored object. */
   readonly object: AsyncIterable<Buffer>;
+  /** Lines of the dump that are not to be carried out; see `linesToLeaveOut`. */
+  readonly leaveOut: ReadonlySet<string>;
   readonly signal: AbortSignal;
+}
+
+/** The first server that knows the setting which pg_dump 17 and newer begin with. */
+const KNOWS_TRANSACTION_TIMEOUT = 17;
+
+/**
+ * What a dump says that must not be said to this target: it wraps large objects into transactions of their own, which
+ * would end ours half way; and a pg_dump newer than the server sets what that server does not know.
+ */
+export function linesToLeaveOut(targetMajor: number): ReadonlySet<string> {
+  const lines = ['BEGIN;', 'COMMIT;'];
+  if (targetMajor < KNOWS_TRANSACTION_TIMEOUT) lines.push('SET transaction_timeout = 0;');
+  return new Set(lines);
 }
 
 /**
@@ -64,11 +80,15 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
         }
       },
       createGunzip({ chunkSize: 256 * 1024 }),
-      async (chunks: AsyncIterable<Buffer>) => {
+      async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           watch.add(chunk);
-          await write(psql, chunk);
+          yield chunk;
         }
+      },
+      (chunks: AsyncIterable<Buffer>) => withoutLines(chunks, options.leaveOut),
+      async (chunks: AsyncIterable<Buffer>) => {
+        for await (const chunk of chunks) await write(psql, chunk);
       },
       { signal },
     ).catch((thrown: unknown) => {

@@ -19,7 +19,7 @@ import { readObject, type ObjectStore } from '@neon-fleet/shared/s3';
 import { findBackup } from './find-backup.js';
 import type { RestoreValues } from './inputs.js';
 import { normalisePrefix } from './keys.js';
-import { damaged, loadBackup } from './load.js';
+import { damaged, linesToLeaveOut, loadBackup } from './load.js';
 import type { Manifest } from './manifest.js';
 import { openStorage } from './storage.js';
 import { ownContents } from './target-contents.js';
@@ -82,7 +82,7 @@ async function restoreInto(
       return { status: 'skipped', reason: 'locked', detail: 'another run works on the target; it was left as it was' };
     }
     await connection.query('SET idle_session_timeout = 0');
-    await checkServer(connection, manifest, target);
+    const targetMajor = await checkServer(connection, manifest, target);
     const contents = allowNonEmpty ? '' : await ownContents(connection);
     if (contents !== '') throw notEmpty(placeOf(target), contents);
     await loadBackup({
@@ -92,6 +92,7 @@ async function restoreInto(
       env,
       manifest,
       object: readObject(store, { key: manifest.key, sizeBytes: manifest.sizeBytes, etag: head.etag }, signal),
+      leaveOut: linesToLeaveOut(targetMajor),
       signal,
     });
     return {
@@ -107,10 +108,11 @@ async function checkServer(
   connection: Awaited<ReturnType<typeof connect>>,
   { postgres }: Manifest,
   target: Parameters<typeof placeOf>[0],
-): Promise<void> {
+): Promise<number> {
   const [row] = await connection.query("SELECT current_setting('server_version') AS version");
   const version = String(row?.['version']);
-  if (versionOf(version).major >= versionOf(postgres.server).major) return;
+  const { major } = versionOf(version);
+  if (major >= versionOf(postgres.server).major) return major;
   throw new ExplainedError({
     message: `${placeOf(target)} is PostgreSQL ${version}, older than the ${postgres.server} that the backup was made of; it was left as it was`,
     hint: 'Restore into a database of the same major version or a newer one.',

@@ -24,7 +24,7 @@ export class S3Error extends ExplainedError {
   }
 }
 
-interface S3Failure {
+export interface S3Failure {
   readonly message: string;
   readonly reason?: string;
   readonly status?: number;
