@@ -16,6 +16,7 @@ export const usage = `usage: local-neon [options]
   --fault JSON         a rule of misbehaviour, as in the README; may be given again
   --faults FILE        a file of such rules
   --postgres-bin DIR   where initdb and postgres are, or "embedded" for those of the npm package
+  --disk               PostgreSQL's data on disk, even if there is room in memory
   --no-s3              no S3 server
   --json               one line of JSON when ready, for programs
   --help               this text
@@ -54,6 +55,7 @@ export function readCommand(
   const faults = readFaults(values, problems, readFile);
   if (faults.length > 0) options.faults = faults;
   if (typeof values['postgres-bin'] === 'string') options.postgresBinDir = values['postgres-bin'];
+  if (values['disk'] === true) options.inMemory = false;
   if (values['no-s3'] === true) options.s3 = false;
   if (values['restore-points'] === true) options.restorePoints = true;
   if (problems.length > 0) return { kind: 'wrong', problems };
@@ -65,7 +67,15 @@ function parse(args: readonly string[], problems: string[]): Record<string, unkn
   const flag = { type: 'boolean' } as const;
   const known = {
     ...Object.fromEntries(Object.keys(numbers).map((name) => [name, text])),
-    ...{ faults: text, 'postgres-bin': text, 'no-s3': flag, 'restore-points': flag, json: flag, help: flag },
+    ...{
+      faults: text,
+      'postgres-bin': text,
+      'no-s3': flag,
+      disk: flag,
+      'restore-points': flag,
+      json: flag,
+      help: flag,
+    },
     fault: { type: 'string', multiple: true } as const,
   };
   const { values, tokens } = parseArgs({

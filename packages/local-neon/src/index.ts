@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { startApiServer, type ApiServer, type LoggedRequest } from './api/server.js';
 import { recordState } from './api/copies.js';
@@ -12,6 +11,7 @@ import { makeCertificates } from './postgres/certificates.js';
 import { startCluster, type Cluster } from './postgres/cluster.js';
 import { PhysicalDatabases } from './postgres/databases.js';
 import { Gateway } from './postgres/gateway.js';
+import { makeDirectories, type Directories } from './postgres/storage.js';
 import { startS3, type LocalS3 } from './s3/s3.js';
 import { suspendCompute } from './state/compute.js';
 import type { ProjectRecord } from './state/model.js';
@@ -63,11 +63,10 @@ export async function startLocalNeon(options: LocalNeonOptions = {}): Promise<Lo
   const faults = new Faults();
   if (options.faults) faults.set(...options.faults);
   const log = options.log ?? (() => undefined);
-  const directory = await mkdtemp(path.join(tmpdir(), 'local-neon-'));
-  await chmod(directory, 0o711); // the server's user passes through; it lists nothing
-  const supervisor = new Supervisor(directory);
+  const directories = await makeDirectories(settings.inMemory);
+  const supervisor = new Supervisor([...new Set([directories.main, directories.data])]);
   try {
-    return await start(settings, faults, log, directory, supervisor);
+    return await start(settings, faults, log, directories, supervisor);
   } catch (error) {
     await supervisor.stop();
     throw error;
@@ -78,20 +77,20 @@ async function start(
   settings: Settings,
   faults: Faults,
   log: (line: string) => void,
-  directory: string,
+  directories: Directories,
   supervisor: Supervisor,
 ): Promise<LocalNeon> {
   const certificates = await makeCertificates();
-  const caFile = path.join(directory, 'ca.pem');
+  const caFile = path.join(directories.main, 'ca.pem');
   await writeFile(caFile, certificates.ca, { mode: 0o644 });
   const starting = [
-    startCluster(supervisor, { directory, certificates, binDir: settings.postgresBinDir, log }),
-    settings.s3 ? startS3(supervisor, directory) : Promise.resolve(undefined),
+    startCluster(supervisor, { directories, certificates, binDir: settings.postgresBinDir, log }),
+    settings.s3 ? startS3(supervisor, directories.main) : Promise.resolve(undefined),
     ApiSpec.load(),
   ] as const;
   await Promise.allSettled(starting); // so that nothing starts behind the back of a clean-up
   const [cluster, s3, spec] = await Promise.all(starting);
-  const databases = new PhysicalDatabases(cluster, log);
+  const databases = new PhysicalDatabases(cluster, directories, log);
   await databases.prepare();
   const store = new Store();
   const beforePosition = async (project: ProjectRecord, branchId: string) => {

@@ -17,6 +17,8 @@ export interface LocalNeonOptions {
   postgresBinDir?: string;
   /** Whether there is an S3 server; default true. */
   s3?: boolean;
+  /** Whether PostgreSQL's data is in `/dev/shm`; by default when there is plenty of room, as it is ten times as fast. */
+  inMemory?: boolean;
   /** How long the operations of one request take, in milliseconds; default 60. */
   operationMs?: number;
   /** How long an idle compute takes to start, in milliseconds; default 0. */
@@ -42,6 +44,7 @@ const schema = z.strictObject({
   apiKey: z.string().min(1).optional(),
   postgresBinDir: z.string().min(1).optional(),
   s3: z.boolean().default(true),
+  inMemory: z.boolean().optional(),
   operationMs: z.number().min(0).max(600_000).default(60),
   coldStartMs: z.number().min(0).max(600_000).default(0),
   restorePoints: z.boolean().default(false),

@@ -113,6 +113,7 @@ async function serve(
       operationError,
     });
   } catch (error) {
+    if (request.destroyed && !request.complete) return 0; // the client left before it had said what it wants
     answer = errorAnswer(options, error, requestId);
   }
   if (faults.some((rule) => rule.kind === 'lost-answer')) {

@@ -58,13 +58,21 @@ export class Faults {
     return this.#rules.map(({ rule, left }) => (Number.isFinite(left) ? { ...rule, times: left } : rule));
   }
 
-  /** The rules of these kinds that act now, in their order. Each of them has been counted as used. */
+  /**
+   * The rules of these kinds that act now, in their order. Each of them has been counted as used. Of those that decide
+   * what becomes of the request or connection only the first acts, so that rules with `times` follow one another.
+   */
   take<Kind extends FaultKind>(occasion: Occasion, kinds: readonly Kind[]): RuleOf<Kind>[] {
     const acting: RuleOf<Kind>[] = [];
+    let decided = false;
     for (const active of this.#rules) {
       const { rule } = active;
       if (!isOneOf(rule, kinds) || !matches(rule, occasion)) continue;
       if (rule.probability !== undefined && this.#random() >= rule.probability) continue;
+      if (decisive.has(rule.kind)) {
+        if (decided) continue;
+        decided = true;
+      }
       active.left -= 1;
       acting.push(rule);
     }
@@ -72,6 +80,18 @@ export class Faults {
     return acting;
   }
 }
+
+/** Kinds that leave nothing for another rule to decide. */
+const decisive: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  '423',
+  '429',
+  '503',
+  'status',
+  'lost-answer',
+  'refuse-connections',
+  'quota-suspended',
+  'wrong-password',
+]);
 
 const activate = (rules: readonly FaultRule[]): ActiveRule[] =>
   rules.map((rule) => ({ rule, left: rule.times ?? Infinity }));

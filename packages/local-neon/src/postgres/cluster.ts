@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { describeExit, type Child, type Supervisor } from '../supervisor/supervisor.js';
+import type { Directories } from './storage.js';
 import type { Certificates } from './certificates.js';
 import { findServerPrograms, runnableBy, serverUser, type User } from './programs.js';
 
@@ -12,6 +13,8 @@ import { findServerPrograms, runnableBy, serverUser, type User } from './program
 export interface Cluster {
   readonly port: number;
   readonly binDir: string;
+  /** Directory for a tablespace on disk, when the data is in memory. */
+  readonly overflow: string | undefined;
   /** Major version of the server. */
   readonly major: number;
   readonly superuser: { readonly user: string; readonly password: string };
@@ -20,8 +23,7 @@ export interface Cluster {
 }
 
 export interface ClusterOptions {
-  /** Temporary directory of the stand-in, reachable by every user. */
-  readonly directory: string;
+  readonly directories: Directories;
   readonly certificates: Certificates;
   readonly binDir: string | undefined;
   readonly log: (line: string) => void;
@@ -38,10 +40,11 @@ const START_TIMEOUT_MS = 30_000;
 export async function startCluster(supervisor: Supervisor, options: ClusterOptions): Promise<Cluster> {
   const programs = findServerPrograms(options.binDir);
   const user = serverUser();
-  const binDir = await runnableBy(programs, user, path.join(options.directory, 'postgres-programs'));
-  const home = path.join(options.directory, 'postgres');
+  const binDir = await runnableBy(programs, user, path.join(options.directories.main, 'postgres-programs'));
+  const home = path.join(options.directories.data, 'postgres');
   const password = randomBytes(18).toString('hex');
   await prepareHome(home, password, options.certificates, user);
+  const overflow = await makeOverflow(options.directories, user);
   await initialise(supervisor, binDir, home, user);
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
@@ -51,14 +54,14 @@ export async function startCluster(supervisor: Supervisor, options: ClusterOptio
       env: environment(),
       cwd: home,
       ...(user ? { user } : {}),
-      log: path.join(options.directory, 'postgres.log'),
+      log: path.join(options.directories.main, 'postgres.log'),
     });
     const outcome = await firstOf(server, port, password);
     if (outcome !== 'exited') {
       options.log(`PostgreSQL ${String(outcome)} (${programs.source}, ${binDir}) listens on port ${String(port)}`);
       const superuserUrl = (database: string) =>
         `postgresql://${SUPERUSER}:${password}@127.0.0.1:${String(port)}/${encodeURIComponent(database)}`;
-      return { port, binDir, major: outcome, superuser: { user: SUPERUSER, password }, superuserUrl };
+      return { port, binDir, overflow, major: outcome, superuser: { user: SUPERUSER, password }, superuserUrl };
     }
     const log = await server.logTail();
     // Somebody else may have taken the port between choosing it and listening on it.
@@ -76,6 +79,14 @@ async function prepareHome(home: string, password: string, certificates: Certifi
     if (user) await chown(path.join(home, name), user.uid, user.gid);
   }
   if (user) await chown(home, user.uid, user.gid);
+}
+
+async function makeOverflow({ main, data }: Directories, user: User | undefined): Promise<string | undefined> {
+  if (main === data) return undefined;
+  const directory = path.join(main, 'overflow');
+  await mkdir(directory, { mode: 0o700 });
+  if (user) await chown(directory, user.uid, user.gid);
+  return directory;
 }
 
 async function initialise(supervisor: Supervisor, binDir: string, home: string, user: User | undefined) {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseRecord, ProjectRecord, RoleRecord } from '../state/model.js';
+import { memoryIsShort, type Directories } from './storage.js';
 import type { Cluster } from './cluster.js';
 
 const TEMPLATE = 'neon_template';
@@ -12,13 +13,15 @@ const quote = (name: string) => pg.escapeIdentifier(name);
 /** Makes, copies and drops the physical databases and roles behind the projects. Superuser work only. */
 export class PhysicalDatabases {
   readonly #cluster: Cluster;
+  readonly #directories: Directories;
   readonly #log: (line: string) => void;
   readonly #pool: pg.Pool;
   readonly #making = new Map<object, Promise<void>>();
   readonly #granted = new Set<string>();
 
-  constructor(cluster: Cluster, log: (line: string) => void) {
+  constructor(cluster: Cluster, directories: Directories, log: (line: string) => void) {
     this.#cluster = cluster;
+    this.#directories = directories;
     this.#log = log;
     this.#pool = new pg.Pool({ connectionString: cluster.superuserUrl('postgres'), max: 4, allowExitOnIdle: true });
     this.#pool.on('error', () => undefined); // an idle connection went away with the server
@@ -33,6 +36,9 @@ export class PhysicalDatabases {
       `create role neon_superuser nologin createdb createrole bypassrls replication in role pg_read_all_data, pg_write_all_data, pg_monitor;
        create role cloud_admin nologin superuser`,
     );
+    const { overflow } = this.#cluster;
+    if (overflow !== undefined)
+      await this.#pool.query(`create tablespace on_disk location ${pg.escapeLiteral(overflow)}`);
     await this.#pool.query(`create database ${TEMPLATE} template template0`);
     const client = new pg.Client(this.#cluster.superuserUrl(TEMPLATE));
     await client.connect();
@@ -181,7 +187,12 @@ export class PhysicalDatabases {
   }
 
   async #create(name: string, owner: string, template: string): Promise<void> {
-    await this.#pool.query(`create database ${quote(name)} owner ${quote(owner)} template ${quote(template)}`);
+    // Copying files costs no log, which for thousands of databases would be most of what is written.
+    const tablespace = (await memoryIsShort(this.#directories)) ? 'tablespace on_disk' : '';
+    const strategy = this.#cluster.major >= 15 ? 'strategy file_copy' : '';
+    await this.#pool.query(
+      `create database ${quote(name)} owner ${quote(owner)} template ${quote(template)} ${strategy} ${tablespace}`,
+    );
     await this.#pool.query(`revoke connect, temporary on database ${quote(name)} from public`);
   }
 

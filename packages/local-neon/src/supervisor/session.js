@@ -1,14 +1,14 @@
 // Runs the server processes of one stand-in in a session of its own, and ends them when its standard input closes:
 // that happens when the stand-in stops, and also when it is killed without a chance to clean up.
 //
-// usage: node session.js DIRECTORY-TO-REMOVE-AT-THE-END
+// usage: node session.js [DIRECTORY-TO-REMOVE-AT-THE-END …]
 // stdin:  one JSON a line: {"run": {id, file, args, env, cwd, uid?, gid?, log}}
 // stdout: one JSON a line: {id, event: "started", pid} | {id, event: "line", line} | {id, event: "exit", code, signal, error?}
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const directory = process.argv[2];
+const directories = process.argv.slice(2);
 const children = new Map();
 let ending = false;
 
@@ -49,13 +49,15 @@ function end() {
   ending = true;
   const kill = (signal) => children.forEach((child) => child.kill(signal));
   kill('SIGINT'); // PostgreSQL: disconnect everybody and shut down
-  setTimeout(() => kill('SIGQUIT'), 2_000); // PostgreSQL: shut down without writing anything
+  setTimeout(() => kill('SIGQUIT'), 500); // PostgreSQL: shut down without writing anything
   setTimeout(() => kill('SIGKILL'), 5_000);
   finishWhenAlone();
 }
 
 function finishWhenAlone() {
   if (!ending || children.size > 0) return;
-  if (directory) rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  for (const directory of directories) {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  }
   process.exit(0);
 }

@@ -45,22 +45,22 @@ interface Report extends Partial<Exit> {
 
 /**
  * Runs programs in a session of their own, so that Ctrl-C in a terminal does not reach them, and ends them and removes
- * the directory when {@link stop} is called or this process is gone, for whatever reason.
+ * the directories when {@link stop} is called or this process is gone, for whatever reason.
  */
 export class Supervisor {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
   readonly #running = new Map<number, Running>();
   readonly #gone: Promise<void>;
-  readonly #directory: string;
+  readonly #directories: readonly string[];
   #nextId = 1;
 
-  /** @param directory temporary directory to remove when everything has ended */
-  constructor(directory: string) {
-    this.#directory = directory;
+  /** @param directories temporary directories to remove when everything has ended */
+  constructor(directories: readonly string[]) {
+    this.#directories = directories;
     const script = fileURLToPath(new URL('session.js', import.meta.url));
-    const child = spawn(process.execPath, [script, directory], {
+    const child = spawn(process.execPath, [script, ...directories], {
       detached: true,
-      cwd: directory,
+      cwd: '/',
       env: { PATH: process.env['PATH'] ?? '' },
       stdio: ['pipe', 'pipe', 'ignore'],
     });
@@ -92,10 +92,12 @@ export class Supervisor {
   /** Ends all programs and removes the directory. Resolves when that is done. */
   async stop(): Promise<void> {
     this.#process.stdin.end();
-    const patience = setTimeout(() => this.#process.kill('SIGKILL'), 15_000);
+    const patience = setTimeout(() => this.#process.kill('SIGKILL'), 60_000);
     await this.#gone;
     clearTimeout(patience);
-    await rm(this.#directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    for (const directory of this.#directories) {
+      await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    }
   }
 
   #report(line: string): void {

@@ -1,6 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,12 +17,12 @@ interface Facts {
   readonly postgresUrl: string;
 }
 
-function launch(...args: string[]) {
+function launch(args: readonly string[], temporary = tmpdir()) {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', TMPDIR: temporary },
   });
   const text = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
@@ -56,11 +56,21 @@ function commandLine(pid: string): string {
 
 const signalGroup = (child: ChildProcess, signal: NodeJS.Signals) => process.kill(-(child.pid ?? 0), signal);
 
+const made: string[] = [];
+afterAll(() => made.forEach((directory) => rmSync(directory, { recursive: true, force: true })));
+
+function ownTemporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'lifecycle-'));
+  chmodSync(directory, 0o755);
+  made.push(directory);
+  return directory;
+}
+
 const onLinux = existsSync('/proc/self/cmdline') ? describe : describe.skip;
 
 onLinux('from start to end', () => {
   test('the command prints one line of JSON, and leaves nothing behind when interrupted', async () => {
-    const run = launch('--json', '--projects', '3');
+    const run = launch(['--json', '--projects', '3']);
     const facts = await ready(run);
     expect(run.text.stdout.trim().split('\n')).toHaveLength(1);
     const answer = await fetch(`${facts.apiUrl}/projects`, { headers: { authorization: `Bearer ${facts.apiKey}` } });
@@ -77,14 +87,16 @@ onLinux('from start to end', () => {
   });
 
   test('a signal during start-up is not lost', async () => {
-    const run = launch('--json');
-    while (!newDirectories().some((name) => processesOf(name).length > 1)) await sleep(10);
+    const temporary = ownTemporaryDirectory();
+    const run = launch(['--json', '--disk'], temporary);
+    while (!localNeonsIn(temporary).some((name) => processesOf(name).length > 1)) await sleep(10);
     run.child.kill('SIGTERM');
     expect(await run.exit).toBe(0);
+    expect(localNeonsIn(temporary)).toEqual([]);
   });
 
   test('nothing survives when the process is killed', async () => {
-    const run = launch('--json');
+    const run = launch(['--json']);
     const directory = path.dirname((await ready(run)).caFile);
     run.child.kill('SIGKILL');
     await run.exit;
@@ -92,7 +104,7 @@ onLinux('from start to end', () => {
   });
 
   test('a bad command line is told all at once', async () => {
-    const run = launch('--port', 'x', '--projekts', '3');
+    const run = launch(['--port', 'x', '--projekts', '3']);
     expect(await run.exit).toBe(2);
     expect(run.text.stderr).toMatch(/--port[^]*--projekts|--projekts[^]*--port/);
     expect(run.text.stdout).toBe('');
@@ -100,10 +112,11 @@ onLinux('from start to end', () => {
 
   test('a port that is taken is an error, and nothing is left running', async () => {
     await using neon = await startLocalNeon({ s3: false });
-    const port = Number(new URL(neon.apiUrl).port);
-    const before = newDirectories();
-    await expect(startLocalNeon({ s3: false, port })).rejects.toThrow('EADDRINUSE');
-    expect(newDirectories()).toEqual(before);
+    const temporary = ownTemporaryDirectory();
+    const run = launch(['--json', '--disk', '--port', new URL(neon.apiUrl).port], temporary);
+    expect(await run.exit).toBe(1);
+    expect(run.text.stderr).toContain('EADDRINUSE');
+    expect(localNeonsIn(temporary)).toEqual([]);
   });
 
   test('stopping twice is fine, and bad options are refused', async () => {
@@ -125,8 +138,8 @@ onLinux('from start to end', () => {
   });
 });
 
-function newDirectories(): string[] {
-  return readdirSync(tmpdir())
+function localNeonsIn(parent: string): string[] {
+  return readdirSync(parent)
     .filter((name) => name.startsWith('local-neon-'))
-    .map((name) => path.join(tmpdir(), name));
+    .map((name) => path.join(parent, name));
 }
