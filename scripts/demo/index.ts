@@ -108,7 +108,8 @@ async function main(): Promise<void> {
   // Asked to stop while the servers come up: they are stopped as soon as they are there.
   const interruption = new AbortController();
   const interrupted = once(interruption.signal, 'abort').then(() => 'interrupted' as const);
-  process.once('SIGINT', () => interruption.abort()).once('SIGTERM', () => interruption.abort());
+  // Not once: a terminal signals the whole group, and what started this may pass the same signal on.
+  process.on('SIGINT', () => interruption.abort()).on('SIGTERM', () => interruption.abort());
 
   const neon = await startLocalNeon();
   const job = new Job(neon, folders, options.verbose);
