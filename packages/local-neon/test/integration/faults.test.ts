@@ -122,3 +122,23 @@ test("the account's rate limit", async () => {
     await s.neon.stop();
   }
 });
+
+test('an idle compute takes its time to start, an active one does not', async () => {
+  const s = await started({ coldStartMs: 400 });
+  try {
+    const [projectId = ''] = await s.neon.seedProjects(['sleeper']);
+    await s.neon.adminUrlFor(projectId); // so that making the database is not part of what is measured
+    const { data } = await s.api.getConnectionUri({ projectId, database_name: 'neondb', role_name: 'neondb_owner' });
+    const took = async () => {
+      const at = performance.now();
+      await query(s.neon, data.uri, 'select 1');
+      return performance.now() - at;
+    };
+    expect(await took()).toBeGreaterThan(395);
+    expect(await took()).toBeLessThan(395);
+    await s.neon.suspendAll();
+    expect(await took()).toBeGreaterThan(395);
+  } finally {
+    await s.neon.stop();
+  }
+});
