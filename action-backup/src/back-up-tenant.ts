@@ -1,8 +1,7 @@
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
-import { findDatabase, NeonApiError, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
+import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
 import {
   connect,
-  isQuotaSuspended,
   parseConnectionUri,
   takeLock,
   versionWords,
@@ -54,22 +53,16 @@ export async function backUpTenant(
   tenant: Tenant,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
-  let found: FoundDatabase;
-  try {
-    found = await findDatabase(surroundings.neon, tenant);
-  } catch (thrown) {
-    if (!(thrown instanceof NeonApiError && thrown.status === 404)) throw thrown;
-    return { status: 'skipped', reason: 'gone', detail: 'the project was deleted after it had been listed' };
-  }
+  const found = await findDatabase(surroundings.neon, tenant);
   const target = parseConnectionUri(found.uri);
-  const opened = await openConnection();
-  if ('status' in opened) return opened;
+  const { authorities } = surroundings;
+  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
   try {
-    const held = await takeLock(opened, { mode: 'shared', waitMs: surroundings.lockWaitMs, signal });
+    const held = await takeLock(connection, { mode: 'shared', waitMs: surroundings.lockWaitMs, signal });
     if (!held) {
       return { status: 'skipped', reason: 'locked', detail: 'a migration held the tenant all the time; run again' };
     }
-    const facts = await readFacts(opened);
+    const facts = await readFacts(connection);
     const client = await surroundings.clients.forServer(facts.major);
     if (client.major !== facts.major) {
       note(`The server is PostgreSQL ${facts.version}; pg_dump ${versionWords(client)} is the nearest that is here.`);
@@ -81,17 +74,7 @@ export async function backUpTenant(
     );
     return { status: 'succeeded', detail: await afterwards(manifest) };
   } finally {
-    await opened.close();
-  }
-
-  async function openConnection(): Promise<Connection | TenantResult> {
-    const { authorities } = surroundings;
-    try {
-      return await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
-    } catch (thrown) {
-      if (!isQuotaSuspended(thrown)) throw thrown;
-      return { status: 'skipped', reason: 'quota-suspended', detail: 'a quota of the project is used up' };
-    }
+    await connection.close();
   }
 
   async function makeBackup(

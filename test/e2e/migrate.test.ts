@@ -139,6 +139,22 @@ describe('migrate', () => {
     expect(statuses(run)).toEqual({ [name('seen')]: 'succeeded', [ids[1] ?? '']: 'skipped: unlisted' });
   });
 
+  test('skips tenants whose quota is used up or whose project is gone, each with its own reason', async () => {
+    const { ids, tenants, name } = await seed('used up', 'deleted', 'fine');
+    const [usedUp = '', deleted = ''] = ids;
+    fleet.neon.faults.set(
+      { kind: 'quota-suspended', projectId: usedUp },
+      { kind: 'status', status: 404, path: `/projects/${deleted}/**` },
+    );
+    const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    expect(run.outputs['verdict']).toBe('incomplete');
+    expect(statuses(run)).toEqual({
+      [name('used up')]: 'skipped: quota-suspended',
+      [name('deleted')]: 'skipped: gone',
+      [name('fine')]: 'succeeded',
+    });
+  });
+
   test('waits while another session holds the tenant’s lock, and skips it when that takes too long', async () => {
     const { ids, tenants } = await seed('busy');
     await using holder = await holdLock(ids[0] ?? '');

@@ -1,12 +1,5 @@
 import type { TenantResult } from '../fleet/index.js';
-import {
-  connect,
-  isQuotaSuspended,
-  parseConnectionUri,
-  takeLock,
-  type Connection,
-  type ConnectionTarget,
-} from '../postgres/index.js';
+import { connect, parseConnectionUri, takeLock, type Connection, type ConnectionTarget } from '../postgres/index.js';
 import { explain } from '../errors/index.js';
 import { applyMigrations, CommitLostError } from './apply.js';
 import { assess, type Assessment } from './assessment.js';
@@ -39,10 +32,6 @@ export async function migrateDatabase(uri: string, options: MigrateOptions): Pro
     return await migrateOnce(target, options);
   } catch (thrown) {
     if (thrown instanceof CommitLostError) return await lookAfterLostCommit(target, options, thrown);
-    if (isQuotaSuspended(thrown)) {
-      const error = explain(thrown);
-      return { status: 'skipped', reason: 'quota-suspended', detail: 'its compute is suspended by its quota', error };
-    }
     throw thrown;
   }
 }

@@ -2,6 +2,7 @@ import pMap from 'p-map';
 
 import { explain } from '../errors/index.js';
 import type { Outcome, OutcomeIdentity, TenantResult } from './outcome.js';
+import { skipFor } from './skips.js';
 import { stopReasonOf, type StopReason } from './stop.js';
 import type { Tenant } from './tenant.js';
 
@@ -33,13 +34,13 @@ export interface EngineOptions<T extends Tenant> {
   readonly tenants: readonly T[];
   /** How many tenants are worked on at the same time. */
   readonly concurrency: number;
-  /** Does the job for one tenant. What it throws becomes the outcome `failed` of that tenant and of no other. */
+  /** Does the job for one tenant. What it throws becomes the outcome of that tenant, mostly `failed`, and of no other. */
   readonly work: (tenant: T, context: WorkContext) => Promise<WorkResult>;
   /** Told to stop from outside: a cancellation or the time limit. */
   readonly signal: AbortSignal;
   /** How long tenants in flight may take to stop before the engine goes on without them. */
   readonly stopGraceMs?: number;
-  /** Called once for every tenant as soon as its outcome is known. */
+  /** Called once for every tenant as soon as its outcome is known. What it throws is kept until every tenant is done. */
   readonly onOutcome?: (done: TenantDone) => void;
   readonly now?: () => Date;
 }
@@ -67,7 +68,7 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
         : notStarted(signal);
       const outcome: Outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
       done += 1;
-      onOutcome?.({ outcome, progress: { done, total: tenants.length }, notes });
+      tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
       return outcome;
     },
     { concurrency },
@@ -110,7 +111,7 @@ async function settle(work: () => Promise<WorkResult>, signal: AbortSignal): Pro
     return await work();
   } catch (thrown) {
     const error = explain(thrown);
-    if (!signal.aborted) return { status: 'failed', detail: error.message, error };
+    if (!signal.aborted) return skipFor(thrown) ?? { status: 'failed', detail: error.message, error };
     const reason = stopReasonOf(signal);
     return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
   }
