@@ -17,7 +17,9 @@ export function psqlError(exit: ProgramExit): ExplainedError {
     });
   }
   const context = copyContext(lines);
-  const statement = lines.find((line) => line.startsWith('STATEMENT:'))?.replace(/^STATEMENT:\s*/, '');
+  const statement = lines
+    .map((line) => /^(?:psql:.*:\d+: )?STATEMENT:\s+(.*)$/.exec(line)?.[1])
+    .find((line) => line !== undefined);
   return new ExplainedError({
     message: [
       withoutValues(error),

@@ -55,8 +55,16 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
   });
 }
 
-async function restoreInto(
-  { targetUrl, allowNonEmpty, lockWait }: RestoreValues,
+/** What of the inputs says where and how to restore. */
+type RestoreSettings = Pick<RestoreValues, 'targetUrl' | 'allowNonEmpty' | 'lockWait'>;
+
+/**
+ * Loads a backup into the database of `targetUrl`.
+ *
+ * @throws ExplainedError, and the target is as it was.
+ */
+export async function restoreInto(
+  { targetUrl, allowNonEmpty, lockWait }: RestoreSettings,
   manifest: Manifest,
   store: ObjectStore,
   signal: AbortSignal,
