@@ -41,14 +41,17 @@ export function explain(thrown: unknown): Explanation {
   return { message: scrubSecrets(messages(thrown).join(': ')), ...(code === undefined ? {} : { code }) };
 }
 
-function messages(thrown: unknown): string[] {
+function messages(thrown: unknown, seen: ReadonlySet<unknown> = new Set()): string[] {
   if (!(thrown instanceof Error)) return [typeof thrown === 'string' ? thrown : 'a failure without a message'];
+  // Some libraries make an error its own cause.
+  if (seen.has(thrown)) return [];
+  const path = new Set([...seen, thrown]);
   // Node's connection failures over several addresses arrive as an AggregateError with an empty message.
   const own =
     thrown.message === '' && thrown instanceof AggregateError
-      ? [...new Set(thrown.errors.flatMap(messages))]
+      ? [...new Set(thrown.errors.flatMap((error) => messages(error, path)))]
       : [thrown.message || thrown.name];
-  return thrown.cause === undefined ? own : [...own, ...messages(thrown.cause)];
+  return thrown.cause === undefined ? own : [...own, ...messages(thrown.cause, path)];
 }
 
 /** The `code` of a system or driver error (`ECONNREFUSED`, `42P01`), when it has one. */
