@@ -38,8 +38,9 @@ export function discoverTenants(
   const exclusions = patterns.filter(isExclusion);
   const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
 
-  // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused.
-  if (listing.unavailableProjectIds.length === 0) {
+  // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
+  // that are taken out by their id cannot be meant.
+  if (unlisted.length === 0) {
     if (unmatched.length > 0) throw nothingMatches(unmatched, listing);
     if (selected.length === 0) throw nobodyLeft();
   }

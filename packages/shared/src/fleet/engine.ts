@@ -40,7 +40,7 @@ export interface EngineOptions<T extends Tenant> {
   readonly signal: AbortSignal;
   /** How long tenants in flight may take to stop before the engine goes on without them. */
   readonly stopGraceMs?: number;
-  /** Called once for every tenant as soon as its outcome is known. What it throws is kept until every tenant is done. */
+  /** Called once for every tenant as soon as its outcome is known. What it throws is ignored: the outcome counts. */
   readonly onOutcome?: (done: TenantDone) => void;
   readonly now?: () => Date;
 }
@@ -73,6 +73,14 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
     },
     { concurrency },
   );
+}
+
+function tell(listener: EngineOptions<Tenant>['onOutcome'], done: TenantDone): void {
+  try {
+    listener?.(done);
+  } catch {
+    // A log that cannot be written must not cost the run its record.
+  }
 }
 
 /** The part of an outcome that says who it is about and when it happened. */

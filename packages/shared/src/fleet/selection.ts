@@ -46,9 +46,27 @@ export function isExclusion(pattern: string): boolean {
   return pattern.startsWith('!');
 }
 
+const LONGEST_GLOB = 1_000; // picomatch throws at 65,536; a name has at most 256 characters
+
 function matcher(pattern: string): (tenant: Selectable) => boolean {
-  // `bash` lets a star match slashes; extended globs are off because names often contain parentheses.
-  const matches = picomatch(pattern, { bash: true, dot: true, nonegate: true, noextglob: true });
+  const matches = isGlob(pattern) ? picomatch(withoutGroups(pattern), PICOMATCH_OPTIONS) : () => false;
   return ({ key, name, projectId }) =>
     [key, name, projectId].some((text) => text === pattern || (text !== '' && matches(text)));
+}
+
+// `bash` lets a star match slashes, `s` line breaks: a name is not a path, and it is hostile input.
+const PICOMATCH_OPTIONS = { bash: true, dot: true, nonegate: true, noextglob: true, windows: false, flags: 's' };
+
+function isGlob(pattern: string): boolean {
+  return pattern !== '' && pattern.length <= LONGEST_GLOB;
+}
+
+/**
+ * picomatch hands parentheses and bars on to the regular expression as groups, and takes quotes and a leading `./` away;
+ * names contain all of them, and a group with a plus in it can take for ever, as can many stars in a row.
+ */
+function withoutGroups(pattern: string): string {
+  return pattern.replace(/(\\[\s\S])|(\*)\*+|[()|+@"]|^\.(?=\/)/g, (text, escaped?: string, star?: string) => {
+    return escaped ?? star ?? `\\${text}`;
+  });
 }
