@@ -1,7 +1,7 @@
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 
-import { ExplainedError } from '../errors/index.js';
+import { ExplainedError, scrubSecrets } from '../errors/index.js';
 
 /** What one input of an action is: the source of its entry in `action.yml`, of its line in the README, and its parser. */
 export interface InputDefinition<T> {
@@ -125,7 +125,7 @@ export function durationInput<const O extends Options & { readonly maxMs?: numbe
 ): Definition<number, O> {
   const schema = z
     .string()
-    .regex(/^\d+(\.\d+)?\s*(ms|s|m|min|h|d)$/)
+    .regex(/^\d{1,15}(\.\d{1,15})?\s{0,9}(ms|s|m|min|h|d)$/)
     .transform((text) => Math.round(ms(text as StringValue)))
     .refine((durationMs) => durationMs > 0 && durationMs <= (options.maxMs ?? Number.MAX_SAFE_INTEGER));
   const most = options.maxMs === undefined ? '' : `, at most ${ms(options.maxMs)}`;
@@ -136,10 +136,16 @@ export function durationInput<const O extends Options & { readonly maxMs?: numbe
 export function urlInput<const O extends Options>(options: O): Definition<string, O> {
   const schema = z.string().refine((text) => {
     if (!URL.canParse(text)) return false;
-    const { protocol, hostname } = new URL(text);
+    const { protocol, hostname, username, password } = new URL(text);
+    // Credentials in an address take the place of the key, and end up in logs.
+    if (username !== '' || password !== '') return false;
     return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
   });
-  return define(options, 'an https:// address (http:// only for this machine itself)', schema);
+  return define(
+    options,
+    'an https:// address without user and password (http:// only for this machine itself)',
+    schema,
+  );
 }
 
 function isLoopback(hostname: string): boolean {
@@ -204,7 +210,8 @@ const LONGEST_SHOWN = 200;
 /** What was given, for a message: quoted, shortened, and not at all when it is a secret. */
 export function showGiven(raw: string, secret = false): string {
   if (secret) return 'a value that is not shown because it is secret';
-  const text = JSON.stringify(raw);
+  // Before it is shortened: half a secret has no shape to be recognised by.
+  const text = scrubSecrets(JSON.stringify(raw));
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
