@@ -9,20 +9,35 @@ export function secretForms(secret: string): string[] {
   const wholes = [secret, secret.trim()];
   // Of a URI the password is what matters, however it is written; masking the rest in every form costs the runner time.
   const parts = passwords.length === 0 ? wholes : passwords;
-  const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encodeURIComponent(part)])];
+  const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encoded(part)])];
   // An empty mask would turn the whole log into asterisks.
   return [...new Set(forms)].filter((form) => form.trim() !== '');
 }
 
+/** Between user and host, up to the last @ before the path or up to the first of all; or as a parameter. */
+const PASSWORD_AS_WRITTEN = [
+  /^[^:]+:\/\/[^:/?#]*:([^/?#]*)@/,
+  /^[^:]+:\/\/[^:@/]*:([^@]*)@/,
+  /[?&]password=([^&#]*)/,
+] as const;
+
 function passwordOf(secret: string): string[] {
-  if (!/^postgres(ql)?:\/\//.test(secret)) return [];
+  const uri = secret.trim();
+  if (!/^postgres(ql)?:\/\//i.test(uri)) return [];
+  const raw = PASSWORD_AS_WRITTEN.map((form) => form.exec(uri)?.[1] ?? '');
   try {
-    const { password } = parseConnectionUri(secret);
-    const raw = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(secret)?.[1] ?? '';
-    return [password, raw];
+    return [parseConnectionUri(uri).password, ...raw];
   } catch {
-    // Not usable as a URI; the whole of it is masked all the same.
-    return [];
+    // Not usable as a URI, and masked all the same.
+    return raw;
+  }
+}
+
+function encoded(text: string): string {
+  try {
+    return encodeURIComponent(text);
+  } catch {
+    return text; // half a character has no encoding
   }
 }
 
