@@ -13,6 +13,7 @@ export interface SummaryOptions {
 const MAX_BYTES = 900 * 1024;
 const OPEN_ROWS = 50;
 const LONGEST_CELL = 1_500;
+const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
 
 /**
  * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
@@ -91,7 +92,9 @@ function row(outcome: Outcome): string {
 /** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
 function cell(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
-  return escapeHtml(line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL)}…` : line);
+  return escapeHtml(
+    line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL).replace(HALF_A_CHARACTER, '')}…` : line,
+  );
 }
 
 function byteLength(text: string): number {

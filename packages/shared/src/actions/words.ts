@@ -2,8 +2,11 @@ import type { FleetReport, Outcome } from '../fleet/index.js';
 
 /** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
 export function durationWords(durationMs: number): string {
-  if (durationMs < 1_000) return `${Math.round(durationMs)} ms`;
-  if (durationMs < 60_000) return `${(durationMs / 1_000).toFixed(1)} s`;
+  // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
+  const milliseconds = Math.round(durationMs);
+  if (milliseconds < 1_000) return `${milliseconds} ms`;
+  const tenths = Math.round(durationMs / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
   const seconds = Math.round(durationMs / 1_000);
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
@@ -44,8 +47,10 @@ export function storyOf(outcome: Outcome): string[] {
   const error = 'error' in outcome ? outcome.error : undefined;
   if (error === undefined) return [outcome.detail];
   const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
+  const hint = error.hint === undefined ? [] : [error.hint];
+  if (outcome.detail.endsWith(error.message)) return [outcome.detail + code, ...hint];
   const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
-  return [...detail, error.message + code, ...(error.hint === undefined ? [] : [error.hint])];
+  return [...detail, error.message + code, ...hint];
 }
 
 const NAMES_IN_A_MESSAGE = 5;
