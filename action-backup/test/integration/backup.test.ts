@@ -24,7 +24,13 @@ afterEach(() => {
 });
 
 /** Compresses badly, so that the dump needs several parts. */
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
+/** Large enough for pg_dump to be far from its end when the first part is full. */
+const LARGER = bulk(40_000);
+
+function bulk(rows: number): string {
+  return `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, ${rows}) n`;
+}
 
 /** The processes of pg_dump that this process started. */
 function pgDumps(): number[] {
@@ -62,16 +68,16 @@ async function unfinishedUploads(tenant: Tenant): Promise<string[]> {
   return Promise.resolve(left.filter((key) => key.includes(tenant.projectId)));
 }
 
-/** A store that tells when the first part of an upload has arrived. */
-function watched(store: ObjectStore): { store: ObjectStore; firstPart: Promise<void> } {
-  let arrived: () => void = () => undefined;
-  const firstPart = new Promise<void>((resolve) => (arrived = resolve));
-  const uploadPart: ObjectStore['uploadPart'] = async (...call) => {
-    const part = await store.uploadPart(...call);
-    arrived();
-    return part;
+/** A store that does something as soon as an upload has begun, while everything before it waits. */
+function onceBegun(store: ObjectStore, act: () => void): ObjectStore {
+  return {
+    ...store,
+    beginUpload: async (...call) => {
+      const begun = await store.beginUpload(...call);
+      act();
+      return begun;
+    },
   };
-  return { store: { ...store, uploadPart }, firstPart };
 }
 
 describe('backup of a tenant', () => {
@@ -96,15 +102,13 @@ describe('backup of a tenant', () => {
   });
 
   test('fails when pg_dump is killed in the middle, and leaves only the old one', async () => {
-    const tenant = await fleet.tenant('killed', LARGE);
+    const tenant = await fleet.tenant('killed', LARGER);
     await fleet.backUp(tenant);
     const before = await fleet.keysOf(tenant);
-    const { store, firstPart } = watched(fleet.store);
+    const store = onceBegun(fleet.store, () => {
+      for (const pid of pgDumps()) process.kill(pid, 'SIGKILL');
+    });
     const backup = fleet.backUp(tenant, { store, retention: { keepMs: 0 } });
-    backup.catch(() => undefined);
-    const pid = await pgDumpOnceItRuns();
-    await firstPart;
-    process.kill(pid, 'SIGKILL');
     await expect(backup).rejects.toThrow(/pg_dump was ended by SIGKILL; nothing was stored/);
     expect(await fleet.keysOf(tenant)).toEqual(before);
     expect(await unfinishedUploads(tenant)).toEqual([]);
@@ -156,15 +160,16 @@ describe('backup of a tenant', () => {
   });
 
   test('ends soon after a cancellation in the middle, and leaves nothing', async () => {
-    const tenant = await fleet.tenant('cancelled', LARGE);
+    const tenant = await fleet.tenant('cancelled', LARGER);
     const stop = new AbortController();
-    const { store, firstPart } = watched(fleet.store);
+    let cancelledAtMs = 0;
+    const store = onceBegun(fleet.store, () => {
+      cancelledAtMs = performance.now();
+      stop.abort(new StoppedError('cancelled'));
+    });
     const backup = fleet.backUp(tenant, { store }, stop.signal);
-    backup.catch(() => undefined);
-    await firstPart;
-    const cancelledAtMs = performance.now();
-    stop.abort(new StoppedError('cancelled'));
     await expect(backup).rejects.toThrow(StoppedError);
+    expect(cancelledAtMs).toBeGreaterThan(0);
     expect(performance.now() - cancelledAtMs).toBeLessThan(3_000);
     expect(await fleet.keysOf(tenant)).toEqual([]);
     expect(await unfinishedUploads(tenant)).toEqual([]);
@@ -172,15 +177,14 @@ describe('backup of a tenant', () => {
 
   test('is skipped while a migration holds the tenant', async () => {
     const tenant = await fleet.tenant('locked', 'CREATE TABLE notes (id int)');
-    const holder = fleet.query(tenant.projectId, 'SELECT pg_advisory_lock(1852141422, 1718379877), pg_sleep(2)');
-    await delay(300);
+    const { released } = await fleet.holdLock(tenant.projectId, 2);
     const surroundings = { ...fleet.surroundings(), lockWaitMs: 300 };
     const work = { signal: new AbortController().signal, note: () => undefined };
     await expect(backUpTenant(surroundings, tenant, work)).resolves.toMatchObject({
       status: 'skipped',
       reason: 'locked',
     });
-    await holder;
+    await released;
   });
 
   test('deletes by age, with its manifest, only what is ours and only when told to', async () => {

@@ -194,10 +194,9 @@ describe('restore', () => {
     const tenant = await fleet.tenant('source', 'CREATE TABLE notes (id int)');
     const manifest = await fleet.backUp(tenant);
     const into = await target();
-    const holder = fleet.query(into.projectId, 'SELECT pg_advisory_lock(1852141422, 1718379877), pg_sleep(3)');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { released } = await fleet.holdLock(into.projectId, 3);
     await expect(restore(manifest, into)).resolves.toMatchObject({ status: 'skipped', reason: 'locked' });
-    await holder;
+    await released;
   });
 
   test('changes nothing when the run is cancelled in the middle', async () => {

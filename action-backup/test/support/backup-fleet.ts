@@ -1,7 +1,13 @@
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
 import { tenantOf, type Tenant } from '@neon-fleet/shared/fleet';
 import { openNeon, type Neon } from '@neon-fleet/shared/neon';
-import { openClientFinder, prepareLibpqTrust, trustedAuthorities, type LibpqTrust } from '@neon-fleet/shared/postgres';
+import {
+  LOCK_KEY,
+  openClientFinder,
+  prepareLibpqTrust,
+  trustedAuthorities,
+  type LibpqTrust,
+} from '@neon-fleet/shared/postgres';
 import { openStore, type ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
@@ -55,6 +61,15 @@ export class BackupFleet implements AsyncDisposable {
     } finally {
       await client.end();
     }
+  }
+
+  /** Holds a tenant's lock, as a migration does, for some seconds. @returns when it is held, with the end of it */
+  async holdLock(projectId: string, seconds: number): Promise<{ released: Promise<unknown> }> {
+    const [high, low] = LOCK_KEY;
+    const released = this.query(projectId, `SELECT pg_advisory_lock(${high}, ${low}), pg_sleep(${seconds})`);
+    const held = 'SELECT FROM pg_locks WHERE locktype = $$advisory$$ AND granted';
+    while ((await this.query(projectId, held)).length === 0);
+    return { released };
   }
 
   /** Backs up a tenant and gives its manifest. */
