@@ -55,7 +55,7 @@ export const inputs = {
     pattern: /^[a-z0-9-]{1,40}$/,
     accepted: 'the name of a region, such as eu-central-1',
   }),
-  's3-endpoint': urlInput({ description: 'Address of an S3-compatible store that is not Amazon’s.' }),
+  's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
   's3-force-path-style': booleanInput({
     description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
     default: 'false',

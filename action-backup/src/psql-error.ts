@@ -1,5 +1,5 @@
 import { ExplainedError } from '@neon-fleet/shared/errors';
-import { exitWords, type ProgramExit } from '@neon-fleet/shared/postgres';
+import { exitWords, withoutValues, type ProgramExit } from '@neon-fleet/shared/postgres';
 
 const LONGEST_STATEMENT = 160;
 
@@ -22,7 +22,7 @@ export function psqlError(exit: ProgramExit): ExplainedError {
     .find((line) => line !== undefined);
   return new ExplainedError({
     message: [
-      withoutValues(error),
+      withoutValues(error.sqlState, error.message),
       ...(context === undefined ? [] : [`in ${context}`]),
       ...(statement === undefined
         ? []
@@ -46,11 +46,6 @@ function findError(lines: readonly string[]): ServerError | undefined {
     if (found?.[1] !== undefined && !/^0[012]/.test(found[1])) return { sqlState: found[1], message: found[2] ?? '' };
   }
   return undefined;
-}
-
-function withoutValues({ sqlState, message }: ServerError): string {
-  // Class 22 is about the data itself, and quotes it.
-  return sqlState.startsWith('22') ? message.replace(/: ".*$|"[^"]*"/s, '').trim() : message;
 }
 
 function copyContext(lines: readonly string[]): string | undefined {

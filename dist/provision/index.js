@@ -2906,7 +2906,7 @@ module.exports = () => cached;
 
 /***/ }),
 
-/***/ 36:
+/***/ 7655:
 /***/ ((module) => {
 
 
@@ -6451,7 +6451,7 @@ if (getProto) {
 
 var getAsyncFunction = __nccwpck_require__(1491);
 var getGeneratorFunction = __nccwpck_require__(7228);
-var getAsyncGeneratorFunction = __nccwpck_require__(36);
+var getAsyncGeneratorFunction = __nccwpck_require__(7655);
 
 var doEval = function doEval(name) {
 	var value;
@@ -15270,7 +15270,7 @@ const assert = __nccwpck_require__(4589)
 const { Readable } = __nccwpck_require__(9927)
 const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
 const { AsyncResource } = __nccwpck_require__(6698)
 
 class RequestHandler extends AsyncResource {
@@ -15491,7 +15491,7 @@ const assert = __nccwpck_require__(4589)
 const { finished, PassThrough } = __nccwpck_require__(7075)
 const { InvalidArgumentError, InvalidReturnValueError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
 const { AsyncResource } = __nccwpck_require__(6698)
 const { addSignal, removeSignal } = __nccwpck_require__(158)
 
@@ -16230,7 +16230,7 @@ module.exports = { Readable: BodyReadable, chunksDecode }
 
 /***/ }),
 
-/***/ 7655:
+/***/ 36:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 const assert = __nccwpck_require__(4589)
@@ -42786,10 +42786,10 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 12 modules
 var actions = __nccwpck_require__(5493);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 7 modules
-var drizzle = __nccwpck_require__(9996);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 9 modules
-var fleet = __nccwpck_require__(9198);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
+var drizzle = __nccwpck_require__(9484);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
+var fleet = __nccwpck_require__(9561);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
 var postgres = __nccwpck_require__(4883);
 ;// CONCATENATED MODULE: ./action-provision/src/inputs.ts
@@ -43132,8 +43132,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // UNUSED EXPORTS: InputError, booleanInput, choiceInput, choicesInput, durationInput, durationWords, listenForStop, printable, printableLine, renderSummary, secretForms, selectionInputs, showGiven, urlInput
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 9 modules
-var fleet = __nccwpck_require__(9198);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
+var fleet = __nccwpck_require__(9561);
 // EXTERNAL MODULE: ./node_modules/ms/index.js
 var ms = __nccwpck_require__(744);
 var ms_default = /*#__PURE__*/__nccwpck_require__.n(ms);
@@ -43201,7 +43201,7 @@ function booleanInput(options) {
 /** A length of time with its unit, given in milliseconds. */
 function durationInput(options) {
     const schema = schemas/* string */.YjP()
-        .regex(/^\d+(\.\d+)?\s*(ms|s|m|min|h|d)$/)
+        .regex(/^\d{1,15}(\.\d{1,15})?\s{0,9}(ms|s|m|min|h|d)$/)
         .transform((text) => Math.round(ms_default()(text)))
         .refine((durationMs) => durationMs > 0 && durationMs <= (options.maxMs ?? Number.MAX_SAFE_INTEGER));
     const most = options.maxMs === undefined ? '' : `, at most ${ms_default()(options.maxMs)}`;
@@ -43212,10 +43212,13 @@ function urlInput(options) {
     const schema = schemas/* string */.YjP().refine((text) => {
         if (!URL.canParse(text))
             return false;
-        const { protocol, hostname } = new URL(text);
+        const { protocol, hostname, username, password } = new URL(text);
+        // Credentials in an address take the place of the key, and end up in logs.
+        if (username !== '' || password !== '')
+            return false;
         return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
     });
-    return inputs_define(options, 'an https:// address (http:// only for this machine itself)', schema);
+    return inputs_define(options, 'an https:// address without user and password (http:// only for this machine itself)', schema);
 }
 function isLoopback(hostname) {
     return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
@@ -43270,7 +43273,8 @@ const LONGEST_SHOWN = 200;
 function showGiven(raw, secret = false) {
     if (secret)
         return 'a value that is not shown because it is secret';
-    const text = JSON.stringify(raw);
+    // Before it is shortened: half a secret has no shape to be recognised by.
+    const text = (0,errors/* scrubSecrets */.Zg)(JSON.stringify(raw));
     return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 function camelCase(name) {
@@ -43344,21 +43348,35 @@ function secretForms(secret) {
     const wholes = [secret, secret.trim()];
     // Of a URI the password is what matters, however it is written; masking the rest in every form costs the runner time.
     const parts = passwords.length === 0 ? wholes : passwords;
-    const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encodeURIComponent(part)])];
+    const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encoded(part)])];
     // An empty mask would turn the whole log into asterisks.
     return [...new Set(forms)].filter((form) => form.trim() !== '');
 }
+/** Between user and host, up to the last @ before the path or up to the first of all; or as a parameter. */
+const PASSWORD_AS_WRITTEN = [
+    /^[^:]+:\/\/[^:/?#]*:([^/?#]*)@/,
+    /^[^:]+:\/\/[^:@/]*:([^@]*)@/,
+    /[?&]password=([^&#]*)/,
+];
 function passwordOf(secret) {
-    if (!/^postgres(ql)?:\/\//.test(secret))
+    const uri = secret.trim();
+    if (!/^postgres(ql)?:\/\//i.test(uri))
         return [];
+    const raw = PASSWORD_AS_WRITTEN.map((form) => form.exec(uri)?.[1] ?? '');
     try {
-        const { password } = (0,postgres/* parseConnectionUri */.sq)(secret);
-        const raw = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(secret)?.[1] ?? '';
-        return [password, raw];
+        return [(0,postgres/* parseConnectionUri */.sq)(uri).password, ...raw];
     }
     catch {
-        // Not usable as a URI; the whole of it is masked all the same.
-        return [];
+        // Not usable as a URI, and masked all the same.
+        return raw;
+    }
+}
+function encoded(text) {
+    try {
+        return encodeURIComponent(text);
+    }
+    catch {
+        return text; // half a character has no encoding
     }
 }
 function decoded(text) {
@@ -43388,8 +43406,8 @@ const commonOutputs = {
     },
 };
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 7 modules
-var drizzle = __nccwpck_require__(9996);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
+var drizzle = __nccwpck_require__(9484);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -43462,10 +43480,13 @@ var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/words.ts
 /** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
 function durationWords(durationMs) {
-    if (durationMs < 1_000)
-        return `${Math.round(durationMs)} ms`;
-    if (durationMs < 60_000)
-        return `${(durationMs / 1_000).toFixed(1)} s`;
+    // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
+    const milliseconds = Math.round(durationMs);
+    if (milliseconds < 1_000)
+        return `${milliseconds} ms`;
+    const tenths = Math.round(durationMs / 100);
+    if (tenths < 600)
+        return `${(tenths / 10).toFixed(1)} s`;
     const seconds = Math.round(durationMs / 1_000);
     if (seconds < 3_600)
         return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -43504,8 +43525,11 @@ function storyOf(outcome) {
     if (error === undefined)
         return [outcome.detail];
     const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
+    const hint = error.hint === undefined ? [] : [error.hint];
+    if (outcome.detail.endsWith(error.message))
+        return [outcome.detail + code, ...hint];
     const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
-    return [...detail, error.message + code, ...(error.hint === undefined ? [] : [error.hint])];
+    return [...detail, error.message + code, ...hint];
 }
 const NAMES_IN_A_MESSAGE = 5;
 /** A run in one line: verdict, numbers, the names of what failed, where to look. */
@@ -43534,6 +43558,7 @@ function names(outcomes, group) {
 const MAX_BYTES = 900 * 1024;
 const OPEN_ROWS = 50;
 const LONGEST_CELL = 1_500;
+const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
 /**
  * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
  *
@@ -43604,7 +43629,7 @@ function row(outcome) {
 /** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
 function cell(text) {
     const line = text.replace(/\s+/g, ' ').trim();
-    return escape_html_default()(line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL)}…` : line);
+    return escape_html_default()(line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL).replace(HALF_A_CHARACTER, '')}…` : line);
 }
 function byteLength(text) {
     return Buffer.byteLength(text, 'utf8');
@@ -43813,7 +43838,7 @@ function openNeonFor(access, { mask, stop }) {
 
 /***/ }),
 
-/***/ 9996:
+/***/ 9484:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43970,14 +43995,15 @@ function assess(migrations, state) {
 }
 function assessApplied(migrations, applied) {
     const newest = Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
-    const rowOf = new Map(migrations.map((migration) => [migration, findRow(migration, applied)]));
+    const rowOf = matchRows(migrations, applied);
     const known = new Set(rowOf.values());
-    const unknown = applied.filter((row) => !known.has(row));
+    // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
+    const unknown = applied.filter((row) => !known.has(row) && !migrations.some((migration) => isRowOf(migration, row)));
     const edited = migrations.filter((migration) => {
         const row = rowOf.get(migration);
         return row !== undefined && row.hash !== migration.hash;
     });
-    const missing = migrations.filter((migration) => rowOf.get(migration) === undefined);
+    const missing = migrations.filter((migration) => !rowOf.has(migration));
     const outOfOrder = missing.filter(({ when }) => when <= newest);
     const findings = [
         ...(unknown.length > 0 ? [unknownWords(unknown, migrations, missing)] : []),
@@ -43994,9 +44020,31 @@ function assessApplied(migrations, applied) {
         return { kind: 'pending', pending: missing, from: newestTag(migrations, rowOf) };
     return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
 }
-/** By time, as drizzle does; by content for rows that were written by hand with another time. */
-function findRow(migration, applied) {
-    return (applied.find(({ createdAt }) => createdAt === migration.when) ?? applied.find(({ hash }) => hash === migration.hash));
+function isRowOf(migration, row) {
+    return row.createdAt === migration.when && row.hash === migration.hash;
+}
+/** By time, as drizzle does; by content for rows that were written by hand with another time. The surest comes first. */
+const MATCHES = [
+    isRowOf,
+    (migration, row) => row.createdAt === migration.when,
+    (migration, row) => row.hash === migration.hash,
+];
+/** Finds each migration's row. A row speaks for one migration only: two files may have the same content. */
+function matchRows(migrations, applied) {
+    const rowOf = new Map();
+    const free = new Set(applied);
+    for (const matches of MATCHES) {
+        for (const migration of migrations) {
+            if (rowOf.has(migration))
+                continue;
+            const row = [...free].find((candidate) => matches(migration, candidate));
+            if (row === undefined)
+                continue;
+            rowOf.set(migration, row);
+            free.delete(row);
+        }
+    }
+    return rowOf;
 }
 function unknownWords(unknown, migrations, missing) {
     const newestKnown = Math.max(...migrations.map(({ when }) => when));
@@ -44006,7 +44054,7 @@ function unknownWords(unknown, migrations, missing) {
         : `${count(unknown.length, 'applied migration')} that the folder does not have`;
 }
 function newestTag(migrations, rowOf) {
-    return migrations.findLast((migration) => rowOf.get(migration) !== undefined)?.tag;
+    return migrations.findLast((migration) => rowOf.has(migration))?.tag;
 }
 function drift(why) {
     return { kind: 'drift', why };
@@ -44043,10 +44091,6 @@ async function migrateDatabase(uri, options) {
     catch (thrown) {
         if (thrown instanceof CommitLostError)
             return await lookAfterLostCommit(target, options, thrown);
-        if ((0,postgres/* isQuotaSuspended */.G4)(thrown)) {
-            const error = (0,errors/* explain */.WE)(thrown);
-            return { status: 'skipped', reason: 'quota-suspended', detail: 'its compute is suspended by its quota', error };
-        }
         throw thrown;
     }
 }
@@ -44172,7 +44216,31 @@ function readMigrationFiles(config) {
 //# sourceMappingURL=migrator.js.map
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
+// Where a word is not a command: comments, strings (with and without escapes), quoted names, dollar-quoted bodies.
+// PostgreSQL's own parser would be the better judge; as WebAssembly it cannot be part of an ESM bundle.
+const OPAQUE = /--[^\n]*|\/\*[\s\S]*?\*\/|\be'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$/gi;
+const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
+/** The body of an SQL-standard function stands in the open, between `BEGIN ATOMIC` and `END`. */
+const ATOMIC_BODY = /\bbegin\s+atomic\b[\s\S]*?;\s*end\b/gi;
+/**
+ * Finds statements such as `COMMIT` in migrations. After one of these a failure could not be rolled back any more, and
+ * "failed" would no longer mean "unchanged". Savepoints are a migration's own affair.
+ */
+function findTransactionControl(migrations) {
+    return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql).map((command) => ({ tag, part: index + 1, command }))));
+}
+function commandsIn(sql) {
+    const bare = sql.replace(OPAQUE, (text) => (/^(--|\/\*)/.test(text) ? ' ' : "''")).replace(ATOMIC_BODY, "''");
+    return bare
+        .split(';')
+        .map((statement) => COMMAND.exec(statement.trim())?.[0])
+        .filter((command) => command !== undefined)
+        .map((command) => command.replace(/\s+/g, ' ').toUpperCase());
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations.ts
+
 
 
 
@@ -44207,12 +44275,19 @@ async function readMigrations(folder) {
     catch (thrown) {
         throw unusable(folder, thrown instanceof Error ? thrown.message : 'drizzle cannot read it');
     }
-    return files.map((file, index) => ({
+    const migrations = files.map((file, index) => ({
         tag: journal.data.entries[index]?.tag ?? String(index),
         when: file.folderMillis,
         hash: file.hash,
         statements: file.sql,
     }));
+    const [control] = findTransactionControl(migrations);
+    if (control !== undefined)
+        throw endsTheTransaction(folder, control);
+    return migrations;
+}
+function endsTheTransaction(folder, { tag, part, command }) {
+    return unusable(folder, `${tag}.sql, statement ${part}, has a ${command} of its own`, 'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
 }
 async function notAMigrationsFolder(folder) {
     const entries = (0,external_node_fs_namespaceObject.existsSync)(folder) ? await (0,promises_.readdir)(folder) : undefined;
@@ -44262,7 +44337,10 @@ __nccwpck_require__.d(__webpack_exports__, {
 });
 
 ;// CONCATENATED MODULE: ./packages/shared/src/errors/scrub-secrets.ts
+// As URIs are read: the host begins after the last @ before the path. Then as people write them, with a slash in the password.
+const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/gi;
 const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
+const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
 const BEARER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
 /**
@@ -44271,7 +44349,12 @@ const BEARER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
  * The second line of defence. The first is that nothing secret is put into a message, the third is the runner's masking.
  */
 function scrubSecrets(text) {
-    return text.replace(PASSWORD_IN_URI, '$1:***@').replace(NEON_KEY, 'napi_***').replace(BEARER, '$1 ***');
+    return text
+        .replace(PASSWORD_IN_AUTHORITY, '$1:***@')
+        .replace(PASSWORD_IN_URI, '$1:***@')
+        .replace(PASSWORD_SETTING, '$1***')
+        .replace(NEON_KEY, 'napi_***')
+        .replace(BEARER, '$1 ***');
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/errors/explained-error.ts
@@ -44306,14 +44389,18 @@ function explain(thrown) {
     const code = systemCode(thrown);
     return { message: scrubSecrets(messages(thrown).join(': ')), ...(code === undefined ? {} : { code }) };
 }
-function messages(thrown) {
+function messages(thrown, seen = new Set()) {
     if (!(thrown instanceof Error))
         return [typeof thrown === 'string' ? thrown : 'a failure without a message'];
+    // Some libraries make an error its own cause.
+    if (seen.has(thrown))
+        return [];
+    const path = new Set([...seen, thrown]);
     // Node's connection failures over several addresses arrive as an AggregateError with an empty message.
     const own = thrown.message === '' && thrown instanceof AggregateError
-        ? [...new Set(thrown.errors.flatMap(messages))]
+        ? [...new Set(thrown.errors.flatMap((error) => messages(error, path)))]
         : [thrown.message || thrown.name];
-    return thrown.cause === undefined ? own : [...own, ...messages(thrown.cause)];
+    return thrown.cause === undefined ? own : [...own, ...messages(thrown.cause, path)];
 }
 /** The `code` of a system or driver error (`ECONNREFUSED`, `42P01`), when it has one. */
 function systemCode(thrown) {
@@ -44329,7 +44416,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 9198:
+/***/ 9561:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -44347,6 +44434,56 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/selection.ts
+
+/**
+ * Applies a list of globs to a fleet: a tenant is selected when any pattern matches its key, name or project id and no
+ * pattern that begins with `!` does. There is no silent everything: a list of exclusions alone selects nothing.
+ *
+ * A pattern that is literally a key, name or id matches it even when it contains glob characters; `*` crosses slashes,
+ * since names are not paths.
+ */
+function selection_selectTenants(fleet, patterns) {
+    const excludes = patterns.filter(selection_isExclusion).map((pattern) => matcher(pattern.slice(1).trim()));
+    const includes = patterns.filter((pattern) => !selection_isExclusion(pattern));
+    const chosen = new Set();
+    const unmatched = [];
+    for (const pattern of includes) {
+        const matching = fleet.filter(matcher(pattern));
+        if (matching.length === 0)
+            unmatched.push(pattern);
+        for (const tenant of matching)
+            chosen.add(tenant);
+    }
+    return {
+        selected: fleet.filter((tenant) => chosen.has(tenant) && !excludes.some((excluded) => excluded(tenant))),
+        unmatched,
+    };
+}
+/** Whether a pattern takes tenants out rather than in. */
+function selection_isExclusion(pattern) {
+    return pattern.startsWith('!');
+}
+const LONGEST_GLOB = 1_000; // picomatch throws at 65,536; a name has at most 256 characters
+function matcher(pattern) {
+    const matches = isGlob(pattern) ? picomatch(withoutGroups(pattern), PICOMATCH_OPTIONS) : () => false;
+    return ({ key, name, projectId }) => [key, name, projectId].some((text) => text === pattern || (text !== '' && matches(text)));
+}
+// `bash` lets a star match slashes, `s` line breaks: a name is not a path, and it is hostile input.
+const PICOMATCH_OPTIONS = { bash: true, dot: true, nonegate: true, noextglob: true, windows: false, flags: 's' };
+function isGlob(pattern) {
+    return pattern !== '' && pattern.length <= LONGEST_GLOB;
+}
+/**
+ * picomatch hands parentheses and bars on to the regular expression as groups, and takes quotes and a leading `./` away;
+ * names contain all of them, and a group with a plus in it can take for ever, as can many stars in a row.
+ */
+function withoutGroups(pattern) {
+    return pattern.replace(/(\\[\s\S])|(\*)\*+|[()|+@"]|^\.(?=\/)/g, (text, escaped, star) => {
+        return escaped ?? star ?? `\\${text}`;
+    });
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/tenant.ts
 /** The names that Neon gives to a new project's database and role. */
 const tenant_NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
@@ -44386,8 +44523,9 @@ function discoverTenants(listing, patterns, location, now) {
     }));
     const exclusions = patterns.filter(isExclusion);
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
-    // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused.
-    if (listing.unavailableProjectIds.length === 0) {
+    // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
+    // that are taken out by their id cannot be meant.
+    if (unlisted.length === 0) {
         if (unmatched.length > 0)
             throw nothingMatches(unmatched, listing);
         if (selected.length === 0)
@@ -45090,6 +45228,34 @@ function createPuller(iterator) {
 	};
 }
 
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
+var neon = __nccwpck_require__(3888);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
+var postgres = __nccwpck_require__(4883);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
+
+
+
+/** Calls that are about the account: a 404 to them means a wrong organisation, not a project that is gone. */
+const ABOUT_THE_ACCOUNT = new Set(['listProjects', 'createProject']);
+/**
+ * Failures that say nothing about the work but something about the tenant: nobody has to look at the cause, and the
+ * tenant is skipped under a reason of its own. Undefined for every other failure.
+ */
+function skipFor(thrown) {
+    if ((0,postgres/* isQuotaSuspended */.G4)(thrown)) {
+        return skipped('quota-suspended', 'its compute is suspended because a quota of the project is used up', thrown);
+    }
+    // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
+    if (thrown instanceof neon/* NeonApiError */.tB && thrown.status === 404 && !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
+        return skipped('gone', 'the project was deleted after it had been listed', thrown);
+    }
+    return undefined;
+}
+function skipped(reason, detail, thrown) {
+    return { status: 'skipped', reason, detail, error: (0,errors/* explain */.WE)(thrown) };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/stop.ts
 /** The reason that an {@link AbortSignal} of this project carries. */
 class StoppedError extends Error {
@@ -45106,6 +45272,7 @@ function stopReasonOf(signal) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/engine.ts
+
 
 
 
@@ -45128,9 +45295,17 @@ async function workThroughTenants(options) {
             : notStarted(signal);
         const outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
         done += 1;
-        onOutcome?.({ outcome, progress: { done, total: tenants.length }, notes });
+        tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
         return outcome;
     }, { concurrency });
+}
+function tell(listener, done) {
+    try {
+        listener?.(done);
+    }
+    catch {
+        // A log that cannot be written must not cost the run its record.
+    }
 }
 /** The part of an outcome that says who it is about and when it happened. */
 function identify(tenant, startedAt, endedAt, attempts) {
@@ -45167,7 +45342,7 @@ async function settle(work, signal) {
     catch (thrown) {
         const error = (0,errors/* explain */.WE)(thrown);
         if (!signal.aborted)
-            return { status: 'failed', detail: error.message, error };
+            return skipFor(thrown) ?? { status: 'failed', detail: error.message, error };
         const reason = stopReasonOf(signal);
         return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
     }
@@ -55326,7 +55501,8 @@ async function* readPages(fetchPage) {
         used.add(cursor);
         const page = await fetchPage(cursor);
         yield [...page.items];
-        cursor = page.cursor;
+        // Some listings end with an empty cursor instead of none; sent back, it would ask for the first page again.
+        cursor = page.cursor === '' ? undefined : page.cursor;
     } while (!used.has(cursor));
 }
 
@@ -55563,7 +55739,10 @@ async function waitForOperations(neon, projectId, operations, options = {}) {
     while (waiting.length > 0) {
         if (performance.now() > deadline)
             throw tookTooLong(projectId, waiting);
-        await (0,promises_.setTimeout)(pollMs, undefined, { signal: options.signal });
+        await (0,promises_.setTimeout)(pollMs, undefined, { signal: options.signal }).catch((thrown) => {
+            options.signal?.throwIfAborted();
+            throw thrown;
+        });
         pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
         const seen = await Promise.all(waiting.map(({ id }) => neon.getOperation(projectId, id)));
         waiting = seen.filter(stillPending(projectId));
@@ -55676,7 +55855,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   DR: () => (/* reexport */ trustedAuthorities)
 });
 
-// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords
+// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -56035,7 +56214,7 @@ function postgresError(thrown, { doing } = {}) {
     if (thrown instanceof esm/* DatabaseError */.a$) {
         const hint = hintForSqlState(thrown.code, thrown.message);
         return new PostgresError({
-            message: prefix + thrown.message,
+            message: prefix + withoutValues(thrown.code, thrown.message),
             ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
             ...(hint === undefined ? {} : { hint }),
         }, thrown.code);
@@ -56048,6 +56227,13 @@ function postgresError(thrown, { doing } = {}) {
         ...(code === undefined ? {} : { code }),
         ...(hint === undefined ? {} : { hint }),
     });
+}
+/**
+ * Takes customers' data out of PostgreSQL's own words. Errors of class 22 are about a value, and quote it; other classes
+ * quote names of tables, columns and constraints, which help.
+ */
+function withoutValues(sqlState, message) {
+    return sqlState?.startsWith('22') === true ? message.replace(/: ".*$|"[^"]*"/s, '').trim() : message;
 }
 /** SQLSTATEs that decisions depend on (PostgreSQL documentation, appendix A). */
 const SQLSTATE = {
@@ -56078,7 +56264,7 @@ const HINTS = {
     '42501': 'The role may not do this. Set the input role to the owner of the objects.',
     '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
     '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
-    '55P04': 'A new enum value cannot be used in the transaction that adds it: put the two into migrations of their own.',
+    '55P04': 'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
     '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
     '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
     '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',

@@ -44,15 +44,16 @@ export function assess(migrations: readonly Migration[], state: SchemaState): As
 
 function assessApplied(migrations: readonly Migration[], applied: readonly AppliedMigration[]): Assessment {
   const newest = Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
-  const rowOf = new Map(migrations.map((migration) => [migration, findRow(migration, applied)]));
+  const rowOf = matchRows(migrations, applied);
   const known = new Set(rowOf.values());
 
-  const unknown = applied.filter((row) => !known.has(row));
+  // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
+  const unknown = applied.filter((row) => !known.has(row) && !migrations.some((migration) => isRowOf(migration, row)));
   const edited = migrations.filter((migration) => {
     const row = rowOf.get(migration);
     return row !== undefined && row.hash !== migration.hash;
   });
-  const missing = migrations.filter((migration) => rowOf.get(migration) === undefined);
+  const missing = migrations.filter((migration) => !rowOf.has(migration));
   const outOfOrder = missing.filter(({ when }) => when <= newest);
 
   const findings = [
@@ -69,11 +70,36 @@ function assessApplied(migrations: readonly Migration[], applied: readonly Appli
   return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
 }
 
-/** By time, as drizzle does; by content for rows that were written by hand with another time. */
-function findRow(migration: Migration, applied: readonly AppliedMigration[]): AppliedMigration | undefined {
-  return (
-    applied.find(({ createdAt }) => createdAt === migration.when) ?? applied.find(({ hash }) => hash === migration.hash)
-  );
+type Match = (migration: Migration, row: AppliedMigration) => boolean;
+
+function isRowOf(migration: Migration, row: AppliedMigration): boolean {
+  return row.createdAt === migration.when && row.hash === migration.hash;
+}
+
+/** By time, as drizzle does; by content for rows that were written by hand with another time. The surest comes first. */
+const MATCHES: readonly Match[] = [
+  isRowOf,
+  (migration, row) => row.createdAt === migration.when,
+  (migration, row) => row.hash === migration.hash,
+];
+
+/** Finds each migration's row. A row speaks for one migration only: two files may have the same content. */
+function matchRows(
+  migrations: readonly Migration[],
+  applied: readonly AppliedMigration[],
+): ReadonlyMap<Migration, AppliedMigration> {
+  const rowOf = new Map<Migration, AppliedMigration>();
+  const free = new Set(applied);
+  for (const matches of MATCHES) {
+    for (const migration of migrations) {
+      if (rowOf.has(migration)) continue;
+      const row = [...free].find((candidate) => matches(migration, candidate));
+      if (row === undefined) continue;
+      rowOf.set(migration, row);
+      free.delete(row);
+    }
+  }
+  return rowOf;
 }
 
 function unknownWords(
@@ -90,9 +116,9 @@ function unknownWords(
 
 function newestTag(
   migrations: readonly Migration[],
-  rowOf: ReadonlyMap<Migration, AppliedMigration | undefined>,
+  rowOf: ReadonlyMap<Migration, AppliedMigration>,
 ): string | undefined {
-  return migrations.findLast((migration) => rowOf.get(migration) !== undefined)?.tag;
+  return migrations.findLast((migration) => rowOf.has(migration))?.tag;
 }
 
 function drift(why: string): Assessment {

@@ -6,6 +6,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { z } from 'zod';
 
 import { ExplainedError } from '../errors/index.js';
+import { findTransactionControl, type TransactionControl } from './transaction-control.js';
 
 /** One migration of the folder, as drizzle reads it. */
 export interface Migration {
@@ -46,12 +47,23 @@ export async function readMigrations(folder: string): Promise<readonly Migration
   } catch (thrown) {
     throw unusable(folder, thrown instanceof Error ? thrown.message : 'drizzle cannot read it');
   }
-  return files.map((file, index) => ({
+  const migrations = files.map((file, index) => ({
     tag: journal.data.entries[index]?.tag ?? String(index),
     when: file.folderMillis,
     hash: file.hash,
     statements: file.sql,
   }));
+  const [control] = findTransactionControl(migrations);
+  if (control !== undefined) throw endsTheTransaction(folder, control);
+  return migrations;
+}
+
+function endsTheTransaction(folder: string, { tag, part, command }: TransactionControl): ExplainedError {
+  return unusable(
+    folder,
+    `${tag}.sql, statement ${part}, has a ${command} of its own`,
+    'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.',
+  );
 }
 
 async function notAMigrationsFolder(folder: string): Promise<ExplainedError> {

@@ -49,7 +49,10 @@ export async function waitForOperations(
   let waiting = operations.filter(stillPending(projectId));
   while (waiting.length > 0) {
     if (performance.now() > deadline) throw tookTooLong(projectId, waiting);
-    await delay(pollMs, undefined, { signal: options.signal });
+    await delay(pollMs, undefined, { signal: options.signal }).catch((thrown: unknown) => {
+      options.signal?.throwIfAborted();
+      throw thrown;
+    });
     pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
     const seen = await Promise.all(waiting.map(({ id }) => neon.getOperation(projectId, id)));
     waiting = seen.filter(stillPending(projectId));

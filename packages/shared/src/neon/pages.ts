@@ -15,6 +15,7 @@ export async function* readPages<T>(fetchPage: (cursor: string | undefined) => P
     used.add(cursor);
     const page = await fetchPage(cursor);
     yield [...page.items];
-    cursor = page.cursor;
+    // Some listings end with an empty cursor instead of none; sent back, it would ask for the first page again.
+    cursor = page.cursor === '' ? undefined : page.cursor;
   } while (!used.has(cursor));
 }

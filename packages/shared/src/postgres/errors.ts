@@ -33,7 +33,7 @@ export function postgresError(thrown: unknown, { doing }: FailureContext = {}): 
     const hint = hintForSqlState(thrown.code, thrown.message);
     return new PostgresError(
       {
-        message: prefix + thrown.message,
+        message: prefix + withoutValues(thrown.code, thrown.message),
         ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
         ...(hint === undefined ? {} : { hint }),
       },
@@ -48,6 +48,14 @@ export function postgresError(thrown: unknown, { doing }: FailureContext = {}): 
     ...(code === undefined ? {} : { code }),
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/**
+ * Takes customers' data out of PostgreSQL's own words. Errors of class 22 are about a value, and quote it; other classes
+ * quote names of tables, columns and constraints, which help.
+ */
+export function withoutValues(sqlState: string | undefined, message: string): string {
+  return sqlState?.startsWith('22') === true ? message.replace(/: ".*$|"[^"]*"/s, '').trim() : message;
 }
 
 /** SQLSTATEs that decisions depend on (PostgreSQL documentation, appendix A). */
@@ -82,7 +90,8 @@ const HINTS: Readonly<Record<string, string>> = {
   '42501': 'The role may not do this. Set the input role to the owner of the objects.',
   '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
   '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
-  '55P04': 'A new enum value cannot be used in the transaction that adds it: put the two into migrations of their own.',
+  '55P04':
+    'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
   '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
   '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
   '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',

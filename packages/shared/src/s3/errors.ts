@@ -111,7 +111,7 @@ function withoutKeyIds(message: string): string {
 
 const HINTS: Readonly<Record<string, string>> = {
   AccessDenied:
-    'The credentials may not do this. The role needs s3:PutObject, s3:AbortMultipartUpload, s3:GetObject and s3:ListBucket on this bucket and prefix, and s3:DeleteObject for retention.',
+    'The credentials may not do this. The role needs s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on the objects, s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:DeleteObject for retention.',
   AuthorizationHeaderMalformed: 'The bucket is in another region: set aws-region to its own.',
   CredentialsProviderError:
     'No AWS credentials were found. Run aws-actions/configure-aws-credentials before this step (with permissions: id-token: write), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
