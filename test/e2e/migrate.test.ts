@@ -241,6 +241,30 @@ describe('migrate', () => {
     expect(run.log).toMatch(message);
   });
 
+  test('refuses a folder with a COMMIT of its own before any tenant is touched', async () => {
+    const { ids, tenants } = await seed('whole');
+    await writeMigrations(folder, { '0000_init': ['CREATE TABLE a (id int); COMMIT; SELECT 1 / 0'] });
+    const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    expect(run.exitCode).toBe(1);
+    expect(run.log).toMatch(/0000_init\.sql, statement 1, has a COMMIT of its own/);
+    expect(await fleet.tables(ids[0] ?? '')).toEqual([]);
+  });
+
+  test('prints no value of a row when a migration fails over one', async () => {
+    const { ids, tenants } = await seed('valued');
+    await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    await fleet.query(ids[0] ?? '', `INSERT INTO users (name) VALUES ('private-value'), ('private-value')`);
+    for (const bad of [
+      'ALTER TABLE users ALTER name TYPE int USING name::int',
+      'ALTER TABLE users ADD UNIQUE (name)',
+    ]) {
+      await writeMigrations(folder, { '0000_init': GUIDE_TABLES, '0001_bad': [bad] });
+      const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+      expect(run.exitCode).toBe(1);
+      expect(run.log + run.summary + (run.report ?? '')).not.toContain('private-value');
+    }
+  });
+
   test('treats names of tenants as data in the log, the summary and the outputs', async () => {
     const hostile = `::error::x <script>alert(1)</script> | "q" 'a' $(id) \`b\` ${'é'.repeat(20)} 🦊`;
     const { tenants, name } = await seed(hostile);
