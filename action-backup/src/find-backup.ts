@@ -1,5 +1,5 @@
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
-import { isNotFound, placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
+import { isNotFound, placeOf, S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
 
 import { manifestKey, parseKey, type ParsedKey } from './keys.js';
@@ -70,7 +70,7 @@ async function backupsOfName(store: Store, name: string, options: FindOptions): 
         const manifest = await readManifestOf(store, newest.objectKey, options.signal);
         return manifest.name === name ? [backups] : [];
       } catch (thrown) {
-        options.signal.throwIfAborted();
+        if (thrown instanceof S3Error || options.signal.aborted) throw thrown;
         options.onNote(`Not considered: ${explain(thrown).message}`);
         return [];
       }
@@ -118,7 +118,8 @@ async function newestReadable(store: Store, backups: readonly ParsedKey[], optio
     try {
       return await readManifestOf(store, objectKey, options.signal);
     } catch (thrown) {
-      options.signal.throwIfAborted();
+      // A store that fails says nothing about the backup: an older one in its place would be silent loss of data.
+      if (thrown instanceof S3Error || options.signal.aborted) throw thrown;
       failure ??= thrown;
       options.onNote(`Passed over: ${explain(thrown).message}`);
     }

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 
@@ -29,6 +30,8 @@ export interface LoadOptions {
   readonly object: AsyncIterable<Buffer>;
   /** Lines of the dump that are not to be carried out; see `linesToLeaveOut`. */
   readonly leaveOut: ReadonlySet<string>;
+  /** What the target says of a transaction: `committed`, `aborted`, `in progress`. Asked over another connection. */
+  readonly transactionStatus: (transaction: string) => Promise<string | undefined>;
   readonly signal: AbortSignal;
 }
 
@@ -52,6 +55,10 @@ export function linesToLeaveOut(targetMajor: number): ReadonlySet<string> {
  * ends, also when the input ended because this process was killed. Here the COMMIT is sent only when the checksum, the
  * sizes and the dump's trailer were all found to be right; any other end rolls back.
  *
+ * A dump is not trusted: whoever can write to the bucket could make one whose checksum is right. psql is told to carry out
+ * none of its own commands (`\\restrict`, with a key that the dump cannot know), and what counts in the end is not psql's
+ * exit but what the server says of the one transaction.
+ *
  * @throws ExplainedError, or the reason of the signal.
  */
 export async function loadBackup(options: LoadOptions): Promise<void> {
@@ -64,9 +71,10 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
     env: childEnvironment(env, libpqEnvironment(target, { rootCertificates, applicationName })),
     signal,
   });
-  psql.stdout.resume();
+  const token = randomBytes(16).toString('hex');
+  const transactions = readTransactions(psql, token);
   try {
-    await write(psql, 'BEGIN;\n');
+    await write(psql, `\\restrict ${token}\nBEGIN;\n${tellTransaction(token)}`);
     const hash = createHash('sha256');
     const watch = new DumpWatch();
     let storedBytes = 0;
@@ -86,7 +94,8 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
           yield chunk;
         }
       },
-      (chunks: AsyncIterable<Buffer>) => withoutLines(chunks, options.leaveOut),
+      (chunks: AsyncIterable<Buffer>) =>
+        withoutLines(chunks, (line) => options.leaveOut.has(line) || IS_RESTRICT.test(line)),
       async (chunks: AsyncIterable<Buffer>) => {
         for await (const chunk of chunks) await write(psql, chunk);
       },
@@ -95,11 +104,13 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
       throw isGzipError(thrown) ? damaged(manifest, 'it cannot be decompressed') : thrown;
     });
     checkWhole(manifest, { storedBytes, sha256: hash.digest('hex'), watch });
-    await write(psql, '\nCOMMIT;\n');
+    await write(psql, `\n${tellTransaction(token)}COMMIT;\n`);
     psql.stdin.end();
     const exit = await psql.exited;
     signal.throwIfAborted();
-    if (exit.code !== 0) throw psqlError(exit);
+    const [begun, ended] = transactions;
+    if (begun !== undefined && begun === ended && (await options.transactionStatus(begun)) === 'committed') return;
+    throw exit.code === 0 ? endedItsTransaction(manifest) : psqlError(exit);
   } catch (thrown) {
     signal.throwIfAborted();
     throw thrown;
@@ -108,10 +119,41 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
   }
 }
 
+/** The dump's own, which would lift ours. */
+const IS_RESTRICT = /^\\(un)?restrict\b/;
+
+function tellTransaction(token: string): string {
+  return `SELECT '${token} ' || pg_catalog.txid_current();\n`;
+}
+
+/** The transactions that psql tells of under a token, in their order; grows while psql runs. */
+function readTransactions(psql: RunningProgram, token: string): readonly string[] {
+  const transactions: string[] = [];
+  createInterface({ input: psql.stdout }).on('line', (line) => {
+    if (line.startsWith(`${token} `)) transactions.push(line.slice(token.length + 1));
+  });
+  return transactions;
+}
+
+function endedItsTransaction({ key }: Pick<Manifest, 'key'>): ExplainedError {
+  return new ExplainedError({
+    message: `the dump of ${key} ended the transaction that it was loaded in, as no dump of pg_dump does; the target may hold a part of it`,
+    hint: 'Who can write to the bucket? Do not use the target; restore another backup into a new database.',
+  });
+}
+
 /** What psql is told besides where to connect. Nothing of a user's own settings is read, and the first error ends it. */
 export function psqlArguments(): string[] {
   const variables = ['ON_ERROR_STOP=1', 'VERBOSITY=verbose', 'ECHO=errors'];
-  return ['--no-psqlrc', '--quiet', '--no-password', ...variables.map((set) => `--set=${set}`), '--file=-'];
+  return [
+    '--no-psqlrc',
+    '--quiet',
+    '--tuples-only',
+    '--no-align',
+    '--no-password',
+    ...variables.map((set) => `--set=${set}`),
+    '--file=-',
+  ];
 }
 
 /** Writes to psql no faster than it reads. @throws what psql complained of, when it has ended. */

@@ -11,6 +11,10 @@ export async function main(context: ActionContext): Promise<void> {
     const secret = context.readInput(name);
     if (secret.trim() !== '') context.mask(secret);
   }
+  for (const name of ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) {
+    const secret = process.env[name] ?? '';
+    if (secret !== '') context.mask(secret);
+  }
   const values = readBackupInputs(context.readInput);
   context.stop.limit(values.timeLimit);
   await (values.command === 'restore' ? restore(values, context) : run(values, context));

@@ -63,6 +63,9 @@ type RestoreSettings = Pick<RestoreValues, 'targetUrl' | 'allowNonEmpty' | 'lock
  *
  * @throws ExplainedError, and the target is as it was.
  */
+/** PostgreSQL's newest major version that this version of the action knows of, and its successor. */
+const NEWEST_KNOWN_MAJOR = 19;
+
 export async function restoreInto(
   { targetUrl, allowNonEmpty, lockWait }: RestoreSettings,
   manifest: Manifest,
@@ -76,9 +79,12 @@ export async function restoreInto(
     throw damaged(manifest, `it has ${head.sizeBytes} bytes instead of ${manifest.sizeBytes}`);
   }
   const dumpedBy = versionOf(manifest.postgres.pgDump);
+  // It decides what may be installed: a manifest does not get to ask for anything.
+  if (dumpedBy.major > NEWEST_KNOWN_MAJOR)
+    throw damaged(manifest, `its pg_dump ${manifest.postgres.pgDump} is not known`);
   const client = await openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) }).forServer(
     dumpedBy.major,
-    (candidate) => knowsRestrict(candidate) || !knowsRestrict(dumpedBy),
+    knowsRestrict,
   );
 
   const target = parseConnectionUri(targetUrl);
@@ -101,6 +107,10 @@ export async function restoreInto(
       manifest,
       object: readObject(store, { key: manifest.key, sizeBytes: manifest.sizeBytes, etag: head.etag }, signal),
       leaveOut: linesToLeaveOut(targetMajor),
+      transactionStatus: async (transaction) => {
+        const [row] = await connection.query('SELECT pg_catalog.txid_status($1::bigint) AS status', [transaction]);
+        return typeof row?.['status'] === 'string' ? row['status'] : undefined;
+      },
       signal,
     });
     return {

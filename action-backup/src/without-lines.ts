@@ -8,7 +8,7 @@ const END_OF_ROWS = Buffer.from('\n\\.\n');
  */
 export async function* withoutLines(
   source: AsyncIterable<Buffer>,
-  unwanted: ReadonlySet<string>,
+  isUnwanted: (line: string) => boolean,
 ): AsyncGenerator<Buffer, void, void> {
   const lexer = new LineLexer();
   let rest: Buffer = Buffer.alloc(0);
@@ -30,7 +30,7 @@ export async function* withoutLines(
       const length = data.indexOf(NEWLINE) + 1;
       if (length === 0) break;
       const line = data.toString('latin1', 0, length);
-      if (lexer.isTop && unwanted.has(line.slice(0, -1))) {
+      if (lexer.isTop && isUnwanted(line.slice(0, -1))) {
         data = data.subarray(length);
         continue;
       }

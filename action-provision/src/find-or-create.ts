@@ -54,6 +54,8 @@ export async function findOrCreate(
     const { project, operations } = await neon.createProject(wanted);
     note(`Created project ${project.projectId}`);
     await waitForOperations(neon, project.projectId, operations, { signal });
+    // Another run may have created one at the same time, and a request that was refused and repeated may have counted.
+    onlyProjectNamed(wanted.name, await neon.listProjects(searchTerm(wanted.name)));
     return { project, created: true };
   } catch (thrown) {
     if (!(thrown instanceof NeonApiError && mayHaveCreated(thrown))) throw thrown;

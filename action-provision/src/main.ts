@@ -14,6 +14,7 @@ export async function main(context: ActionContext): Promise<void> {
   const { signal } = context.stop;
   context.stop.limit(values.timeLimit);
   const neon = openNeonFor(values, context);
+  const authorities = await trustedAuthorities(process.env);
   const migrate =
     values.migrationsFolder === undefined
       ? undefined
@@ -23,7 +24,6 @@ export async function main(context: ActionContext): Promise<void> {
           lockWaitMs: values.lockWait,
           lockTimeoutMs: values.lockTimeout,
           statementTimeoutMs: values.statementTimeout,
-          authorities: await trustedAuthorities(process.env),
         };
 
   const single = values.name.length === 1;
@@ -37,6 +37,7 @@ export async function main(context: ActionContext): Promise<void> {
       provisionTenant(neon, {
         wanted: newProject(tenant.name, values),
         location: values,
+        authorities,
         migrate,
         signal,
         note,

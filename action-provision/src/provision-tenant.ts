@@ -1,7 +1,7 @@
 import { migrateDatabase, type MigrateOptions } from '@neon-fleet/shared/drizzle';
 import { tenantOf, type Location, type WorkResult } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon, type NewProject } from '@neon-fleet/shared/neon';
-import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { connect, parseConnectionUri } from '@neon-fleet/shared/postgres';
 
 import { findOrCreate } from './find-or-create.js';
 
@@ -18,8 +18,9 @@ export interface ProvisionedProject {
 export interface ProvisionOptions {
   readonly wanted: NewProject;
   readonly location: Location;
+  readonly authorities: readonly string[] | undefined;
   /** Absent: the schema is left as it is. */
-  readonly migrate?: Omit<MigrateOptions, 'note' | 'signal'> | undefined;
+  readonly migrate?: Omit<MigrateOptions, 'note' | 'signal' | 'authorities'> | undefined;
   /** Whether somebody will want the URI of the pooler as well: one more call. */
   readonly pooled: boolean;
   readonly signal: AbortSignal;
@@ -32,7 +33,7 @@ export interface ProvisionOptions {
  * before it acts, so that a run which was interrupted anywhere is finished by the next one.
  */
 export async function provisionTenant(neon: Neon, options: ProvisionOptions): Promise<WorkResult> {
-  const { wanted, location, migrate, pooled, signal, note, onReachable } = options;
+  const { wanted, location, authorities, migrate, pooled, signal, note, onReachable } = options;
   const { project, created } = await findOrCreate(neon, wanted, { signal, note });
   const { projectId } = project;
   const found = await findDatabase(neon, tenantOf(project, location));
@@ -49,9 +50,24 @@ export async function provisionTenant(neon: Neon, options: ProvisionOptions): Pr
 
   const result: WorkResult =
     migrate === undefined
-      ? { status: 'unchanged', reason: 'up-to-date', detail: 'its schema was left as it is: no migrations-folder' }
-      : await migrateDatabase(found.uri, { ...migrate, signal, note });
+      ? await connectOnce(found.uri, authorities, signal)
+      : await migrateDatabase(found.uri, { ...migrate, authorities, signal, note });
   return { ...withCreation(result, created), projectId };
+}
+
+/** Ready means that somebody was let in. */
+async function connectOnce(
+  uri: string,
+  authorities: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<WorkResult> {
+  const connection = await connect(parseConnectionUri(uri), {
+    signal,
+    authorities,
+    applicationName: 'neon-fleet provision',
+  });
+  await connection.close();
+  return { status: 'unchanged', reason: 'up-to-date', detail: 'its schema was left as it is: no migrations-folder' };
 }
 
 function withCreation(result: WorkResult, created: boolean): WorkResult {

@@ -45639,6 +45639,25 @@ function decoded(text) {
         return text;
     }
 }
+const SHORTEST_REDACTED = 6;
+const known = new Set();
+/** Keeps a secret in mind for `redact`. Returns whether it is new. */
+function rememberSecret(form) {
+    const isNew = !known.has(form);
+    known.add(form);
+    return isNew;
+}
+/**
+ * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
+ * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
+ */
+function redact(text) {
+    let redacted = text;
+    for (const form of known)
+        if (form.length >= SHORTEST_REDACTED)
+            redacted = redacted.replaceAll(form, '***');
+    return redacted;
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
 /** What every action tells the steps after it. */
@@ -48840,6 +48859,7 @@ function byteLength(text) {
 
 
 
+
 /** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
 function logTenant({ outcome, progress, notes }) {
     const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
@@ -48858,7 +48878,7 @@ async function publishRun(run, env = process.env) {
         command: run.command,
         startedAt: run.startedAt,
         endedAt: new Date(),
-        outcomes: run.outcomes,
+        outcomes: run.outcomes.map(withoutSecrets),
         allowSkipped: new Set(run.allowSkipped),
         runUrl: runUrl(env),
     });
@@ -48878,6 +48898,21 @@ async function publishRun(run, env = process.env) {
     else
         setFailed(printableLine(message));
     return report;
+}
+/** Only a failure repeats words from outside; what went well is told in our own. */
+function withoutSecrets(outcome) {
+    if (!('error' in outcome))
+        return outcome;
+    const { error } = outcome;
+    return {
+        ...outcome,
+        detail: redact(outcome.detail),
+        error: {
+            ...error,
+            message: redact(error.message),
+            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
+        },
+    };
 }
 function runUrl(env) {
     const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
@@ -48962,7 +48997,6 @@ const LAST_RESORT_MS = 4_500;
  */
 async function runAction(main) {
     const stop = listenForStop(process);
-    const masked = new Set();
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
     });
@@ -48973,9 +49007,8 @@ async function runAction(main) {
             readInput: (name) => getInput(name),
             mask: (secret) => {
                 for (const form of secretForms(secret)) {
-                    if (!masked.has(form))
+                    if (rememberSecret(form))
                         core_setSecret(form);
-                    masked.add(form);
                 }
             },
         });
@@ -48984,7 +49017,7 @@ async function runAction(main) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
         // A step that ended before there was anything to report still tells the steps after it how it ended.
         setOutput('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
-        setOutput('message', printableLine(message));
+        setOutput('message', redact(printableLine(message)));
         setFailed(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
         if (thrown instanceof Error && thrown.stack !== undefined)
             core_debug(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
@@ -49046,12 +49079,12 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // UNUSED EXPORTS: applyMigrations, assess, readSchemaState
 
+// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
+var esm = __nccwpck_require__(3849);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
 var postgres = __nccwpck_require__(4883);
-// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
-var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/schema-state.ts
 
 
@@ -49128,16 +49161,17 @@ class CommitLostError extends Error {
  * @throws PostgresError that names the migration and the statement; CommitLostError.
  */
 async function applyMigrations(connection, migrations, table) {
-    await connection.query(`BEGIN;
+    const [begun] = await connection.query(`BEGIN;
      CREATE SCHEMA IF NOT EXISTS ${(0,esm/* escapeIdentifier */.F)(table.schema)};
-     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`);
+     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint);
+     SELECT pg_catalog.pg_current_xact_id()::text AS transaction`);
     try {
         for (const migration of migrations) {
             await runStatements(connection, migration);
-            await connection.query(`INSERT INTO ${qualifiedName(table)} (hash, created_at) VALUES ($1, $2)`, [
-                migration.hash,
-                migration.when,
-            ]);
+            const recorded = await connection.query(`INSERT INTO ${qualifiedName(table)} (hash, created_at)
+         SELECT $1::text, $2::bigint WHERE pg_catalog.pg_current_xact_id()::text OPERATOR(pg_catalog.=) $3 RETURNING id`, [migration.hash, migration.when, begun?.['transaction']]);
+            if (recorded.length === 0)
+                throw transactionEnded(migration);
         }
     }
     catch (thrown) {
@@ -49146,6 +49180,13 @@ async function applyMigrations(connection, migrations, table) {
         throw thrown;
     }
     await commit(connection);
+}
+/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
+function transactionEnded({ tag }) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${tag}.sql ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
+        hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
+    });
 }
 async function runStatements(connection, { tag, statements }) {
     for (const [index, statement] of statements.entries()) {
@@ -49218,17 +49259,20 @@ function assessApplied(migrations, applied) {
 function isRowOf(migration, row) {
     return row.createdAt === migration.when && row.hash === migration.hash;
 }
-/** By time, as drizzle does; by content for rows that were written by hand with another time. The surest comes first. */
-const MATCHES = [
-    isRowOf,
-    (migration, row) => row.createdAt === migration.when,
-    (migration, row) => row.hash === migration.hash,
-];
-/** Finds each migration's row. A row speaks for one migration only: two files may have the same content. */
+/**
+ * Finds each migration's row: by time, as drizzle does, and by content for rows that were written by hand with a time of
+ * their own. A row speaks for one migration only: two files may have the same content.
+ */
 function matchRows(migrations, applied) {
+    const times = new Set(migrations.map(({ when }) => when));
     const rowOf = new Map();
     const free = new Set(applied);
-    for (const matches of MATCHES) {
+    // The surest comes first.
+    for (const matches of [
+        isRowOf,
+        (migration, row) => row.createdAt === migration.when,
+        (migration, row) => row.hash === migration.hash && !times.has(row.createdAt),
+    ]) {
         for (const migration of migrations) {
             if (rowOf.has(migration))
                 continue;
@@ -49414,7 +49458,7 @@ var schemas = __nccwpck_require__(2857);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
 // Where a word is not a command: comments, strings (with and without escapes), quoted names, dollar-quoted bodies.
 // PostgreSQL's own parser would be the better judge; as WebAssembly it cannot be part of an ESM bundle.
-const OPAQUE = /--[^\n]*|\/\*[\s\S]*?\*\/|\be'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$/gi;
+const OPAQUE = /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*|\*\//gi;
 const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
 /** The body of an SQL-standard function stands in the open, between `BEGIN ATOMIC` and `END`. */
 const ATOMIC_BODY = /\bbegin\s+atomic\b[\s\S]*?;\s*end\b/gi;
@@ -49426,12 +49470,31 @@ function findTransactionControl(migrations) {
     return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql).map((command) => ({ tag, part: index + 1, command }))));
 }
 function commandsIn(sql) {
-    const bare = sql.replace(OPAQUE, (text) => (/^(--|\/\*)/.test(text) ? ' ' : "''")).replace(ATOMIC_BODY, "''");
+    const bare = withoutOpaque(sql).replace(ATOMIC_BODY, "''");
     return bare
         .split(';')
         .map((statement) => COMMAND.exec(statement.trim())?.[0])
         .filter((command) => command !== undefined)
         .map((command) => command.replace(/\s+/g, ' ').toUpperCase());
+}
+/** Takes out what is not a command. Comments nest in PostgreSQL, which a regular expression alone cannot follow. */
+function withoutOpaque(sql) {
+    const kept = [];
+    let depth = 0;
+    let from = 0;
+    for (const match of sql.matchAll(OPAQUE)) {
+        const [text] = match;
+        if (depth === 0)
+            kept.push(sql.slice(from, match.index), text.startsWith('--') || text === '/*' ? ' ' : "''");
+        if (text === '/*')
+            depth += 1;
+        else if (text === '*/')
+            depth = Math.max(0, depth - 1);
+        from = match.index + text.length;
+    }
+    if (depth === 0)
+        kept.push(sql.slice(from));
+    return kept.join('');
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations.ts
@@ -49537,6 +49600,7 @@ const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/g
 const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
 const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
+const NEON_PASSWORD = /\bnpg_[A-Za-z0-9_]{8,}/g;
 const BEARER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
 /**
  * Takes the secrets that have a recognisable shape out of a text: passwords in URIs, Neon API keys, authorization headers.
@@ -49549,6 +49613,7 @@ function scrubSecrets(text) {
         .replace(PASSWORD_IN_URI, '$1:***@')
         .replace(PASSWORD_SETTING, '$1***')
         .replace(NEON_KEY, 'napi_***')
+        .replace(NEON_PASSWORD, 'npg_***')
         .replace(BEARER, '$1 ***');
 }
 
@@ -50444,7 +50509,10 @@ function skipFor(thrown) {
         return skipped('quota-suspended', 'its compute is suspended because a quota of the project is used up', thrown);
     }
     // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
-    if (thrown instanceof neon/* NeonApiError */.tB && thrown.status === 404 && !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
+    if (thrown instanceof neon/* NeonApiError */.tB &&
+        thrown.status === 404 &&
+        thrown.isNeonsAnswer &&
+        !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
         return skipped('gone', 'the project was deleted after it had been listed', thrown);
     }
     return undefined;
@@ -60605,6 +60673,8 @@ class NeonApiError extends errors/* ExplainedError */.hM {
     operation;
     /** Absent when no answer arrived. */
     status;
+    /** Whether the answer had the form of Neon's own errors, and not that of something in between. */
+    isNeonsAnswer;
     constructor(operation, failure, options) {
         super({
             message: `Neon API, ${operation}: ${wordsFor(failure)}`,
@@ -60619,6 +60689,7 @@ class NeonApiError extends errors/* ExplainedError */.hM {
         this.name = 'NeonApiError';
         if (failure.status !== undefined)
             this.status = failure.status;
+        this.isNeonsAnswer = failure.status !== undefined && failure.message !== undefined;
     }
 }
 const errorBodySchema = schemas/* object */.Ikc({ message: schemas/* string */.YjP(), request_id: schemas/* string */.YjP().optional() });
@@ -60686,20 +60757,43 @@ function hintFor({ status, message }) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/pages.ts
+
+/** So many pages in a row without an item are taken as a listing that never ends. */
+const MOST_EMPTY_PAGES = 20;
 /**
- * Reads a listing to its end. The end is a page without a cursor, never a short page; a cursor that was used before
- * ends it as well, since some listings repeat the last one for ever.
+ * Reads a listing to its end. The end is a page without a cursor, never a short page. Some listings repeat their last
+ * cursor for ever: a cursor that was used before ends the listing when its page is empty.
+ *
+ * @throws ExplainedError when the listing goes round in a circle or gives nothing but cursors: what was read would not be
+ *   the whole.
  */
 async function* readPages(fetchPage) {
     const used = new Set();
     let cursor;
-    do {
-        used.add(cursor);
+    let emptyPages = 0;
+    for (;;) {
         const page = await fetchPage(cursor);
         yield [...page.items];
+        emptyPages = page.items.length === 0 ? emptyPages + 1 : 0;
         // Some listings end with an empty cursor instead of none; sent back, it would ask for the first page again.
         cursor = page.cursor === '' ? undefined : page.cursor;
-    } while (!used.has(cursor));
+        if (cursor === undefined)
+            return;
+        if (used.has(cursor)) {
+            if (page.items.length === 0)
+                return;
+            throw endless('it repeats a cursor');
+        }
+        if (emptyPages >= MOST_EMPTY_PAGES)
+            throw endless(`its last ${emptyPages} pages were empty`);
+        used.add(cursor);
+    }
+}
+function endless(why) {
+    return new errors/* ExplainedError */.hM({
+        message: `Neon API: a listing does not come to an end (${why}), so that it may not be whole`,
+        hint: 'Run again. If it stays so, report it to Neon, with the time of this run.',
+    });
 }
 
 // EXTERNAL MODULE: ./node_modules/p-retry/index.js + 1 modules
@@ -60992,8 +61086,19 @@ async function findDatabase(neon, wanted) {
             throw thrown;
         const only = await onlyDatabase(neon, wanted, branchId, thrown);
         const instead = { ...request, ...only };
-        return { ...instead, uri: await neon.connectionUri(instead) };
+        return { ...instead, uri: await neon.connectionUri(instead).catch(notThereEither(instead)) };
     }
+}
+/** The project answers, and lists the database: what a second 404 is about is the role. */
+function notThereEither({ projectId, database, role }) {
+    return (thrown) => {
+        if (!(thrown instanceof NeonApiError && thrown.status === 404))
+            throw thrown;
+        throw new errors/* ExplainedError */.hM({
+            message: `Neon gives no connection to ${JSON.stringify(database)} as ${JSON.stringify(role)} in the project ${projectId}`,
+            hint: 'Does the role exist on that branch? Set the inputs database and role.',
+        }, { cause: thrown });
+    };
 }
 async function findBranch(neon, projectId, branch) {
     const branches = await neon.listBranches(projectId);
@@ -61388,10 +61493,14 @@ var esm = __nccwpck_require__(3849);
 
 /** A failure of PostgreSQL or of the way there, without DETAIL, rows, parameters or passwords. */
 class PostgresError extends errors/* ExplainedError */.hM {
+    whileConnecting;
     /** Absent when the failure was not PostgreSQL's own answer. */
     sqlState;
-    constructor(explanation, sqlState) {
+    constructor(explanation, sqlState, 
+    /** Whether it was the way to the server that failed, and not something that was asked of it. */
+    whileConnecting = false) {
         super(explanation);
+        this.whileConnecting = whileConnecting;
         this.name = 'PostgresError';
         if (sqlState !== undefined)
             this.sqlState = sqlState;
@@ -61413,7 +61522,7 @@ function postgresError(thrown, { doing } = {}) {
             message: prefix + withoutValues(thrown.code, thrown.message),
             ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
             ...(hint === undefined ? {} : { hint }),
-        }, thrown.code);
+        }, thrown.code, doing !== undefined);
     }
     const { message } = (0,errors/* explain */.WE)(thrown);
     const code = (0,errors/* systemCode */.xU)(thrown);
@@ -61422,7 +61531,7 @@ function postgresError(thrown, { doing } = {}) {
         message: prefix + message,
         ...(code === undefined ? {} : { code }),
         ...(hint === undefined ? {} : { hint }),
-    });
+    }, undefined, doing !== undefined);
 }
 /**
  * Takes customers' data out of PostgreSQL's own words. Errors of class 22 are about a value, and quote it; other classes
@@ -61442,7 +61551,8 @@ const SQLSTATE = {
 const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 /** Whether a failure says that the project's quota is used up and its compute cannot be started. */
 function isQuotaSuspended(thrown) {
-    return thrown instanceof PostgresError && QUOTA_WORDS.test(thrown.message);
+    // Once connected, these may be the words of a migration's own trigger or function.
+    return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
 }
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
 /** Whether a failed attempt to connect may well succeed a moment later. */
@@ -61652,10 +61762,15 @@ async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs
     });
     // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
     client.on('error', () => undefined);
-    const onAbort = () => void end(client);
+    let onAbort = () => undefined;
+    // The driver's own promise stays open for ever when a connection is ended while it is being made.
+    const aborted = new Promise((_, reject) => {
+        onAbort = () => reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
+    });
+    aborted.catch(() => undefined);
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-        await client.connect();
+        await Promise.race([client.connect(), aborted]);
         return client;
     }
     catch (thrown) {
@@ -61741,7 +61856,6 @@ var external_node_os_ = __nccwpck_require__(8161);
 var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/trust.ts
 
-
 /** Decides whose certificates to believe; the same rule for connections of our own and for child processes. */
 function trust_trustSource(env) {
     const root = env.PGSSLROOTCERT;
@@ -61757,14 +61871,8 @@ function trust_trustSource(env) {
  */
 async function trustedAuthorities(env) {
     const source = trust_trustSource(env);
-    switch (source.kind) {
-        case 'public':
-            return undefined;
-        case 'file':
-            return [await (0,external_node_fs_promises_.readFile)(source.path, 'utf8')];
-        case 'public-and-file':
-            return [...external_node_tls_.rootCertificates, await (0,external_node_fs_promises_.readFile)(source.path, 'utf8')];
-    }
+    // NODE_EXTRA_CA_CERTS is believed by Node itself. A list of our own would cost a megabyte for each connection.
+    return source.kind === 'file' ? [await (0,external_node_fs_promises_.readFile)(source.path, 'utf8')] : undefined;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/libpq-trust.ts

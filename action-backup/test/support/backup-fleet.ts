@@ -28,7 +28,7 @@ export class BackupFleet implements AsyncDisposable {
     const local = await startLocalNeon();
     process.env['AWS_ACCESS_KEY_ID'] = local.s3.accessKeyId;
     process.env['AWS_SECRET_ACCESS_KEY'] = local.s3.secretAccessKey;
-    process.env['NODE_EXTRA_CA_CERTS'] = local.caFile;
+    process.env['PGSSLROOTCERT'] = local.caFile;
     return new BackupFleet(
       local,
       openNeon({ apiKey: local.apiKey, apiUrl: local.apiUrl, userAgent: 'test' }),
@@ -116,7 +116,7 @@ export class BackupFleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.trust.dispose();
     await this.local.stop();
-    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'NODE_EXTRA_CA_CERTS']) {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'PGSSLROOTCERT']) {
       Reflect.deleteProperty(process.env, name);
     }
   }

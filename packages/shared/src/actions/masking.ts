@@ -48,3 +48,23 @@ function decoded(text: string): string {
     return text;
   }
 }
+
+const SHORTEST_REDACTED = 6;
+const known = new Set<string>();
+
+/** Keeps a secret in mind for `redact`. Returns whether it is new. */
+export function rememberSecret(form: string): boolean {
+  const isNew = !known.has(form);
+  known.add(form);
+  return isNew;
+}
+
+/**
+ * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
+ * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
+ */
+export function redact(text: string): string {
+  let redacted = text;
+  for (const form of known) if (form.length >= SHORTEST_REDACTED) redacted = redacted.replaceAll(form, '***');
+  return redacted;
+}

@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as core from '@actions/core';
 
 import { makeReport, type FleetReport, type Outcome, type SkipReason, type TenantDone } from '../fleet/index.js';
+import { redact } from './masking.js';
 import { printable, printableLine } from './printable.js';
 import { renderSummary } from './summary.js';
 import { durationWords, messageOf, STATUS_SIGNS, statusWords, storyOf } from './words.js';
@@ -46,7 +47,7 @@ export async function publishRun(run: FinishedRun, env: RunEnvironment = process
     command: run.command,
     startedAt: run.startedAt,
     endedAt: new Date(),
-    outcomes: run.outcomes,
+    outcomes: run.outcomes.map(withoutSecrets),
     allowSkipped: new Set(run.allowSkipped),
     runUrl: runUrl(env),
   });
@@ -66,6 +67,21 @@ export async function publishRun(run: FinishedRun, env: RunEnvironment = process
   if (report.verdict === 'succeeded') core.info(printableLine(message));
   else core.setFailed(printableLine(message));
   return report;
+}
+
+/** Only a failure repeats words from outside; what went well is told in our own. */
+function withoutSecrets(outcome: Outcome): Outcome {
+  if (!('error' in outcome)) return outcome;
+  const { error } = outcome;
+  return {
+    ...outcome,
+    detail: redact(outcome.detail),
+    error: {
+      ...error,
+      message: redact(error.message),
+      ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
+    },
+  };
 }
 
 function runUrl(env: RunEnvironment): string | undefined {

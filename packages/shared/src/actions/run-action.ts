@@ -2,7 +2,7 @@ import * as core from '@actions/core';
 
 import { explain, scrubSecrets } from '../errors/index.js';
 import { StoppedError } from '../fleet/index.js';
-import { secretForms } from './masking.js';
+import { redact, rememberSecret, secretForms } from './masking.js';
 import { printable, printableLine } from './printable.js';
 import { listenForStop, type Stop } from './stop.js';
 
@@ -25,7 +25,6 @@ const LAST_RESORT_MS = 4_500;
  */
 export async function runAction(main: (context: ActionContext) => Promise<void>): Promise<void> {
   const stop = listenForStop(process);
-  const masked = new Set<string>();
   stop.signal.addEventListener('abort', () => {
     setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
   });
@@ -36,8 +35,7 @@ export async function runAction(main: (context: ActionContext) => Promise<void>)
       readInput: (name) => core.getInput(name),
       mask: (secret) => {
         for (const form of secretForms(secret)) {
-          if (!masked.has(form)) core.setSecret(form);
-          masked.add(form);
+          if (rememberSecret(form)) core.setSecret(form);
         }
       },
     });
@@ -45,7 +43,7 @@ export async function runAction(main: (context: ActionContext) => Promise<void>)
     const { message, code, hint } = explain(thrown);
     // A step that ended before there was anything to report still tells the steps after it how it ended.
     core.setOutput('verdict', thrown instanceof StoppedError ? 'incomplete' : 'failed');
-    core.setOutput('message', printableLine(message));
+    core.setOutput('message', redact(printableLine(message)));
     core.setFailed(
       printable(
         [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim(),

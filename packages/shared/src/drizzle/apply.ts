@@ -1,8 +1,9 @@
+import { escapeIdentifier } from 'pg';
+
 import { explain } from '../errors/index.js';
 import { PostgresError, type Connection } from '../postgres/index.js';
 import type { Migration } from './migrations.js';
 import { qualifiedName, type MigrationsTable } from './schema-state.js';
-import { escapeIdentifier } from 'pg';
 
 /** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
 export class CommitLostError extends Error {
@@ -22,18 +23,21 @@ export async function applyMigrations(
   migrations: readonly Migration[],
   table: MigrationsTable,
 ): Promise<void> {
-  await connection.query(
+  const [begun] = await connection.query(
     `BEGIN;
      CREATE SCHEMA IF NOT EXISTS ${escapeIdentifier(table.schema)};
-     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`,
+     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint);
+     SELECT pg_catalog.pg_current_xact_id()::text AS transaction`,
   );
   try {
     for (const migration of migrations) {
       await runStatements(connection, migration);
-      await connection.query(`INSERT INTO ${qualifiedName(table)} (hash, created_at) VALUES ($1, $2)`, [
-        migration.hash,
-        migration.when,
-      ]);
+      const recorded = await connection.query(
+        `INSERT INTO ${qualifiedName(table)} (hash, created_at)
+         SELECT $1::text, $2::bigint WHERE pg_catalog.pg_current_xact_id()::text OPERATOR(pg_catalog.=) $3 RETURNING id`,
+        [migration.hash, migration.when, begun?.['transaction']],
+      );
+      if (recorded.length === 0) throw transactionEnded(migration);
     }
   } catch (thrown) {
     // The connection may be gone, and the transaction with it.
@@ -41,6 +45,14 @@ export async function applyMigrations(
     throw thrown;
   }
   await commit(connection);
+}
+
+/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
+function transactionEnded({ tag }: Migration): PostgresError {
+  return new PostgresError({
+    message: `${tag}.sql ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
+    hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
+  });
 }
 
 async function runStatements(connection: Pick<Connection, 'query'>, { tag, statements }: Migration): Promise<void> {

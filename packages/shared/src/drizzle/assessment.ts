@@ -70,27 +70,27 @@ function assessApplied(migrations: readonly Migration[], applied: readonly Appli
   return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
 }
 
-type Match = (migration: Migration, row: AppliedMigration) => boolean;
-
 function isRowOf(migration: Migration, row: AppliedMigration): boolean {
   return row.createdAt === migration.when && row.hash === migration.hash;
 }
 
-/** By time, as drizzle does; by content for rows that were written by hand with another time. The surest comes first. */
-const MATCHES: readonly Match[] = [
-  isRowOf,
-  (migration, row) => row.createdAt === migration.when,
-  (migration, row) => row.hash === migration.hash,
-];
-
-/** Finds each migration's row. A row speaks for one migration only: two files may have the same content. */
+/**
+ * Finds each migration's row: by time, as drizzle does, and by content for rows that were written by hand with a time of
+ * their own. A row speaks for one migration only: two files may have the same content.
+ */
 function matchRows(
   migrations: readonly Migration[],
   applied: readonly AppliedMigration[],
 ): ReadonlyMap<Migration, AppliedMigration> {
+  const times = new Set<number | undefined>(migrations.map(({ when }) => when));
   const rowOf = new Map<Migration, AppliedMigration>();
   const free = new Set(applied);
-  for (const matches of MATCHES) {
+  // The surest comes first.
+  for (const matches of [
+    isRowOf,
+    (migration: Migration, row: AppliedMigration) => row.createdAt === migration.when,
+    (migration: Migration, row: AppliedMigration) => row.hash === migration.hash && !times.has(row.createdAt),
+  ]) {
     for (const migration of migrations) {
       if (rowOf.has(migration)) continue;
       const row = [...free].find((candidate) => matches(migration, candidate));

@@ -12,7 +12,7 @@ export interface TransactionControl {
 // Where a word is not a command: comments, strings (with and without escapes), quoted names, dollar-quoted bodies.
 // PostgreSQL's own parser would be the better judge; as WebAssembly it cannot be part of an ESM bundle.
 const OPAQUE =
-  /--[^\n]*|\/\*[\s\S]*?\*\/|\be'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$/gi;
+  /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*|\*\//gi;
 
 const COMMAND =
   /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
@@ -31,10 +31,26 @@ export function findTransactionControl(migrations: readonly Migration[]): Transa
 }
 
 function commandsIn(sql: string): string[] {
-  const bare = sql.replace(OPAQUE, (text) => (/^(--|\/\*)/.test(text) ? ' ' : "''")).replace(ATOMIC_BODY, "''");
+  const bare = withoutOpaque(sql).replace(ATOMIC_BODY, "''");
   return bare
     .split(';')
     .map((statement) => COMMAND.exec(statement.trim())?.[0])
     .filter((command) => command !== undefined)
     .map((command) => command.replace(/\s+/g, ' ').toUpperCase());
+}
+
+/** Takes out what is not a command. Comments nest in PostgreSQL, which a regular expression alone cannot follow. */
+function withoutOpaque(sql: string): string {
+  const kept: string[] = [];
+  let depth = 0;
+  let from = 0;
+  for (const match of sql.matchAll(OPAQUE)) {
+    const [text] = match;
+    if (depth === 0) kept.push(sql.slice(from, match.index), text.startsWith('--') || text === '/*' ? ' ' : "''");
+    if (text === '/*') depth += 1;
+    else if (text === '*/') depth = Math.max(0, depth - 1);
+    from = match.index + text.length;
+  }
+  if (depth === 0) kept.push(sql.slice(from));
+  return kept.join('');
 }

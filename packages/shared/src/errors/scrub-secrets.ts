@@ -3,6 +3,7 @@ const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/g
 const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
 const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
+const NEON_PASSWORD = /\bnpg_[A-Za-z0-9_]{8,}/g;
 const BEARER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
 
 /**
@@ -16,5 +17,6 @@ export function scrubSecrets(text: string): string {
     .replace(PASSWORD_IN_URI, '$1:***@')
     .replace(PASSWORD_SETTING, '$1***')
     .replace(NEON_KEY, 'napi_***')
+    .replace(NEON_PASSWORD, 'npg_***')
     .replace(BEARER, '$1 ***');
 }

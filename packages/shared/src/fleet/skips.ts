@@ -15,7 +15,12 @@ export function skipFor(thrown: unknown): TenantResult | undefined {
     return skipped('quota-suspended', 'its compute is suspended because a quota of the project is used up', thrown);
   }
   // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
-  if (thrown instanceof NeonApiError && thrown.status === 404 && !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
+  if (
+    thrown instanceof NeonApiError &&
+    thrown.status === 404 &&
+    thrown.isNeonsAnswer &&
+    !ABOUT_THE_ACCOUNT.has(thrown.operation)
+  ) {
     return skipped('gone', 'the project was deleted after it had been listed', thrown);
   }
   return undefined;

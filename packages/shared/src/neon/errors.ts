@@ -7,6 +7,8 @@ import { ExplainedError, systemCode } from '../errors/index.js';
 export class NeonApiError extends ExplainedError {
   /** Absent when no answer arrived. */
   readonly status?: number;
+  /** Whether the answer had the form of Neon's own errors, and not that of something in between. */
+  readonly isNeonsAnswer: boolean;
 
   constructor(
     readonly operation: string,
@@ -27,6 +29,7 @@ export class NeonApiError extends ExplainedError {
     );
     this.name = 'NeonApiError';
     if (failure.status !== undefined) this.status = failure.status;
+    this.isNeonsAnswer = failure.status !== undefined && failure.message !== undefined;
   }
 }
 

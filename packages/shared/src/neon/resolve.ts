@@ -49,8 +49,22 @@ export async function findDatabase(neon: Api, wanted: WantedDatabase): Promise<F
     if (!(thrown instanceof NeonApiError && thrown.status === 404)) throw thrown;
     const only = await onlyDatabase(neon, wanted, branchId, thrown);
     const instead = { ...request, ...only };
-    return { ...instead, uri: await neon.connectionUri(instead) };
+    return { ...instead, uri: await neon.connectionUri(instead).catch(notThereEither(instead)) };
   }
+}
+
+/** The project answers, and lists the database: what a second 404 is about is the role. */
+function notThereEither({ projectId, database, role }: { projectId: string; database: string; role: string }) {
+  return (thrown: unknown): never => {
+    if (!(thrown instanceof NeonApiError && thrown.status === 404)) throw thrown;
+    throw new ExplainedError(
+      {
+        message: `Neon gives no connection to ${JSON.stringify(database)} as ${JSON.stringify(role)} in the project ${projectId}`,
+        hint: 'Does the role exist on that branch? Set the inputs database and role.',
+      },
+      { cause: thrown },
+    );
+  };
 }
 
 async function findBranch(neon: Api, projectId: string, branch: string): Promise<string> {

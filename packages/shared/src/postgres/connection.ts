@@ -120,10 +120,15 @@ async function openOnce(
   });
   // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
   client.on('error', () => undefined);
-  const onAbort = () => void end(client);
+  let onAbort: () => void = () => undefined;
+  // The driver's own promise stays open for ever when a connection is ended while it is being made.
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
+  });
+  aborted.catch(() => undefined);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    await client.connect();
+    await Promise.race([client.connect(), aborted]);
     return client;
   } catch (thrown) {
     void end(client);

@@ -13,7 +13,12 @@ export class PostgresError extends ExplainedError {
   /** Absent when the failure was not PostgreSQL's own answer. */
   readonly sqlState?: string;
 
-  constructor(explanation: Explanation, sqlState?: string) {
+  constructor(
+    explanation: Explanation,
+    sqlState?: string,
+    /** Whether it was the way to the server that failed, and not something that was asked of it. */
+    readonly whileConnecting = false,
+  ) {
     super(explanation);
     this.name = 'PostgresError';
     if (sqlState !== undefined) this.sqlState = sqlState;
@@ -38,16 +43,21 @@ export function postgresError(thrown: unknown, { doing }: FailureContext = {}): 
         ...(hint === undefined ? {} : { hint }),
       },
       thrown.code,
+      doing !== undefined,
     );
   }
   const { message } = explain(thrown);
   const code = systemCode(thrown);
   const hint = hintForSystemCode(code, message);
-  return new PostgresError({
-    message: prefix + message,
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return new PostgresError(
+    {
+      message: prefix + message,
+      ...(code === undefined ? {} : { code }),
+      ...(hint === undefined ? {} : { hint }),
+    },
+    undefined,
+    doing !== undefined,
+  );
 }
 
 /**
@@ -71,7 +81,8 @@ const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 
 /** Whether a failure says that the project's quota is used up and its compute cannot be started. */
 export function isQuotaSuspended(thrown: unknown): boolean {
-  return thrown instanceof PostgresError && QUOTA_WORDS.test(thrown.message);
+  // Once connected, these may be the words of a migration's own trigger or function.
+  return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
 }
 
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { rootCertificates } from 'node:tls';
 
 /** The environment variables that say whose certificates to believe. */
 export interface TrustEnvironment {
@@ -31,12 +30,6 @@ export function trustSource(env: TrustEnvironment): TrustSource {
  */
 export async function trustedAuthorities(env: TrustEnvironment): Promise<string[] | undefined> {
   const source = trustSource(env);
-  switch (source.kind) {
-    case 'public':
-      return undefined;
-    case 'file':
-      return [await readFile(source.path, 'utf8')];
-    case 'public-and-file':
-      return [...rootCertificates, await readFile(source.path, 'utf8')];
-  }
+  // NODE_EXTRA_CA_CERTS is believed by Node itself. A list of our own would cost a megabyte for each connection.
+  return source.kind === 'file' ? [await readFile(source.path, 'utf8')] : undefined;
 }

@@ -132,7 +132,7 @@ class Transfer {
     } finally {
       later.dispose();
     }
-    await this.confirm();
+    await this.confirm().catch((thrown: unknown) => this.withdraw(thrown));
     if (this.begun?.mayHaveStrays === true) await removeStrays(this.store, this.object.key);
     return { sizeBytes: this.sizeBytes, parts: Math.max(1, this.parts.length) };
   }
@@ -165,6 +165,22 @@ class Transfer {
       message: `S3 accepted ${placeOf(this.store.bucket, this.object.key)} but shows ${shown} instead of ${this.sizeBytes} bytes`,
       hint: 'Another writer of the same bucket, or a faulty store. The object does not count as a backup.',
     });
+  }
+
+  /** Takes back an object that was stored but could not be confirmed: its key is this upload's alone. */
+  private async withdraw(thrown: unknown): Promise<never> {
+    const { key } = this.object;
+    const refusals = await this.store.delete([key], AbortSignal.timeout(LOOK_TIMEOUT_MS)).catch(() => [key]);
+    if (refusals.length === 0) throw thrown;
+    const { message, code, hint } = explain(thrown);
+    throw new ExplainedError(
+      {
+        message: `${message}; besides, ${placeOf(this.store.bucket, key)} could not be taken back: it does not count as a backup`,
+        ...(code === undefined ? {} : { code }),
+        ...(hint === undefined ? {} : { hint }),
+      },
+      { cause: thrown },
+    );
   }
 
   /** Undoes everything, and gives the error to throw. */

@@ -49,18 +49,36 @@ describe('a listing', () => {
       [1],
     ],
     [
-      'that goes round in a circle',
+      'that repeats a cursor when there is nothing more',
       [
         [undefined, { items: [1], cursor: 'a' }],
         ['a', { items: [2], cursor: 'b' }],
-        ['b', { items: [3], cursor: 'a' }],
+        ['b', { items: [], cursor: 'b' }],
       ],
       [undefined, 'a', 'b'],
-      [1, 2, 3],
+      [1, 2],
     ],
     ['that ends with an empty cursor', [[undefined, { items: [1], cursor: '' }]], [undefined], [1]],
   ])('%s', async (_, pages, asked, items) => {
     expect(await read(new Map(pages))).toStrictEqual({ asked, items });
+  });
+
+  test('that goes round in a circle is an error, since it may not be whole', async () => {
+    const pages = new Map<string | undefined, Page<number>>([
+      [undefined, { items: [1], cursor: 'a' }],
+      ['a', { items: [2], cursor: 'b' }],
+      ['b', { items: [3], cursor: 'a' }],
+    ]);
+    await expect(read(pages)).rejects.toThrow('it repeats a cursor');
+  });
+
+  test('that gives nothing but new cursors ends as an error', async () => {
+    let page = 0;
+    const endless = readPages(() => Promise.resolve({ items: [], cursor: String((page += 1)) }));
+    await expect(async () => {
+      for await (const items of endless) expect(items).toEqual([]);
+    }).rejects.toThrow('pages were empty');
+    expect(page).toBeLessThan(100);
   });
 
   test('loses nothing and asks for each page once, however it is cut', async () => {
