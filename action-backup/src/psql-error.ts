@@ -10,6 +10,12 @@ const LONGEST_STATEMENT = 160;
 export function psqlError(exit: ProgramExit): ExplainedError {
   const lines = exit.stderr.split('\n');
   const error = findError(lines);
+  if (error === undefined && lines.some((line) => line.includes('backslash commands are restricted'))) {
+    return new ExplainedError({
+      message: 'the dump holds a command for psql itself, which was not carried out; the target was left as it was',
+      hint: 'pg_dump writes none: somebody has changed the backup. Who can write to the bucket? Restore another one.',
+    });
+  }
   if (error === undefined) {
     const said = lines.find((line) => line.startsWith('psql: error:'))?.replace(/^psql: error: /, '');
     return new ExplainedError({

@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
 
@@ -134,7 +137,7 @@ describe('restore', () => {
     const into = await target('CREATE TABLE people (email int)');
     const store = tampered(manifest, (body) => body);
     // The target has that table, so the dump's own CREATE TABLE is what fails; take it out to get at the rows.
-    const rows = await withoutStatement(manifest, /CREATE TABLE public\.people \([^;]*\);/);
+    const rows = await rewritten(manifest, (sql) => sql.replace(/CREATE TABLE public\.people \([^;]*\);/, ''));
     const failure = await restore(rows.manifest, into, {
       allowNonEmpty: true,
       store: { ...store, ...rows.store },
@@ -165,6 +168,32 @@ describe('restore', () => {
     const before = await dumpText(into);
     await expect(restore(manifest, into, { store: tampered(manifest, change) })).rejects.toThrow(words);
     expect(await dumpText(into)).toBe(before);
+  });
+
+  test.each([
+    ['a command of psql', '\\! touch PROOF', /holds a command for psql itself/],
+    [
+      'a command of psql after lifting the restriction',
+      '\\unrestrict KEY\n\\! touch PROOF',
+      /holds a command for psql itself/,
+    ],
+    ['a command in the middle of a line', 'SELECT 1 \\! touch PROOF', /holds a command for psql itself/],
+    ['the end of its input', '\\q', /holds a command for psql itself/],
+    ['a ROLLBACK', 'ROLLBACK;', /ended the transaction that it was loaded in/],
+    ['an END', 'END;', /ended the transaction that it was loaded in/],
+  ])('trusts no dump that fits its manifest: %s is not carried out unnoticed', async (_, line, words) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-proof-'));
+    const proof = path.join(folder, 'proof');
+    const tenant = await fleet.tenant('hostile', 'CREATE TABLE notes (id int)');
+    const { manifest, store } = await rewritten(await fleet.backUp(tenant), (sql) => {
+      const key = /^\\restrict (\w+)/m.exec(sql)?.[1] ?? '';
+      const hostile = line.replace('PROOF', proof).replace('KEY', key);
+      return sql.replace('\nCREATE TABLE', `\n${hostile}\nCREATE TABLE`);
+    });
+    const failure = restore(manifest, await target(), { store: { ...fleet.store, ...store } });
+    await expect(failure).rejects.toThrow(words);
+    expect(await readdir(folder)).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 
   test('changes nothing when the store stops giving', async () => {
@@ -226,11 +255,10 @@ function flip(body: Buffer, at: number): Buffer {
 }
 
 /** A backup whose dump lacks a statement, with a manifest that fits it. */
-async function withoutStatement(manifest: Manifest, pattern: RegExp) {
+/** A backup whose dump somebody has changed, with a manifest that fits it. */
+async function rewritten(manifest: Manifest, change: (sql: string) => string) {
   const { gunzipSync } = await import('node:zlib');
-  const sql = gunzipSync(await fleet.store.get(manifest.key))
-    .toString('utf8')
-    .replace(pattern, '');
+  const sql = change(gunzipSync(await fleet.store.get(manifest.key)).toString('utf8'));
   const body = gzipSync(sql);
   const changed: Manifest = {
     ...manifest,
