@@ -107,8 +107,11 @@ describe('misbehaviour on demand', () => {
     s.neon.faults.set({ kind: 'drop-after-ms', ms: 50, times: 1 });
     const client = new pg.Client(settingsFor(s.neon, project.uri));
     const dropped = new Promise((resolve) => client.on('error', resolve));
-    await client.connect();
-    await dropped;
+    // On a busy machine the connection may not even be complete by then.
+    await client.connect().then(
+      () => dropped,
+      (thrown: unknown) => expect(String(thrown)).toContain('terminated'),
+    );
   });
 });
 

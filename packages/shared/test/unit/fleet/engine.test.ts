@@ -208,18 +208,27 @@ describe('after the stop', () => {
 
   test('what fails after the grace harms nobody', async () => {
     const stop = new AbortController();
+    let begin: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    let fail: (thrown: Error) => void = () => undefined;
+    const failing = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
     const running = run({
       tenants: tenants(1),
       signal: stop.signal,
       stopGraceMs: 1,
-      work: async () => {
-        await delay(20);
-        throw new Error('too late');
+      work: () => {
+        begin();
+        return failing;
       },
     });
-    await delay(5);
+    await begun;
     stop.abort();
     expect(await running).toMatchObject([{ status: 'failed', detail: expect.stringContaining('not known') }]);
+    fail(new Error('too late'));
     // An unhandled rejection would end the process of the tests here.
     await delay(30);
   });
