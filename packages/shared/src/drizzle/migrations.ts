@@ -67,7 +67,7 @@ function endsTheTransaction(folder: string, { tag, part, command }: TransactionC
 }
 
 async function notAMigrationsFolder(folder: string): Promise<ExplainedError> {
-  const entries = existsSync(folder) ? await readdir(folder) : undefined;
+  const entries = existsSync(folder) ? await readdir(folder).catch(() => 'not a folder' as const) : undefined;
   if (entries === undefined) {
     return unusable(
       folder,
@@ -75,6 +75,7 @@ async function notAMigrationsFolder(folder: string): Promise<ExplainedError> {
       'Is the repository checked out, and the path right? It is taken from the working directory.',
     );
   }
+  if (entries === 'not a folder') return unusable(folder, 'it is not a folder that can be read');
   if (entries.some((entry) => existsSync(path.join(folder, entry, 'migration.sql')))) {
     return unusable(
       folder,

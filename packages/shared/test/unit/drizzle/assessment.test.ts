@@ -1,0 +1,200 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+
+import { assess, type AppliedMigration, type Assessment, type Migration } from '../../../src/drizzle/index.js';
+
+function migration(index: number, overrides: Partial<Migration> = {}): Migration {
+  return { tag: `000${index}_m`, when: index * 1_000, hash: `hash-${index}`, statements: ['SELECT 1'], ...overrides };
+}
+
+const [M1, M2, M3, M4] = [migration(1), migration(2), migration(3), migration(4)];
+
+function row({ when, hash }: Migration, overrides: Partial<AppliedMigration> = {}): AppliedMigration {
+  return { createdAt: when, hash, ...overrides };
+}
+
+function assessRows(migrations: readonly Migration[], ...applied: AppliedMigration[]): Assessment {
+  return assess(migrations, { table: 'present', applied });
+}
+
+const drift = (why: RegExp) => ({ kind: 'drift', why: expect.stringMatching(why) });
+
+describe('a database without drizzle’s table', () => {
+  test('and without anything else gets everything', () => {
+    expect(assess([M1, M2], { table: 'absent', userTables: [] })).toStrictEqual({
+      kind: 'pending',
+      pending: [M1, M2],
+      from: undefined,
+    });
+  });
+
+  test('but with tables is left alone', () => {
+    expect(assess([M1], { table: 'absent', userTables: ['public.users'] })).toStrictEqual(drift(/\(public\.users\)/));
+  });
+
+  test('and with many names only a few of them', () => {
+    const userTables = Array.from({ length: 7 }, (_, index) => `public.t${index}`);
+    expect(assess([M1], { table: 'absent', userTables })).toStrictEqual(drift(/t4 and 2 more\)/));
+  });
+});
+
+test('a table of drizzle 1.0 is left alone', () => {
+  expect(assess([M1], { table: 'of-drizzle-1' })).toStrictEqual(drift(/drizzle 1\.0/));
+});
+
+describe('a database with drizzle’s table', () => {
+  const all = [M1, M2, M3];
+
+  test.each<[string, AppliedMigration[], unknown]>([
+    ['at the newest', [row(M1), row(M2), row(M3)], { kind: 'up-to-date', version: '0003_m' }],
+    ['at the newest, in whatever order', [row(M3), row(M1), row(M2)], { kind: 'up-to-date', version: '0003_m' }],
+    ['behind by one', [row(M1), row(M2)], { kind: 'pending', pending: [M3], from: '0002_m' }],
+    ['behind by more', [row(M1)], { kind: 'pending', pending: [M2, M3], from: '0001_m' }],
+    ['with nothing in it', [], { kind: 'pending', pending: all, from: undefined }],
+
+    ['out of order', [row(M1), row(M3)], drift(/older than the newest applied migration but never applied: 0002_m;/)],
+    ['without the first', [row(M2)], drift(/never applied: 0001_m;/)],
+    ['edited', [row(M1), row(M2, { hash: 'other' }), row(M3)], drift(/^edited after they were applied: 0002_m$/)],
+    ['ahead', [row(M1), row(M2), row(M3), row(M4)], drift(/^it is ahead of this checkout by 1 migration:/)],
+    ['ahead by two', [...all.map((one) => row(one)), row(M4), row(migration(5))], drift(/ahead .* by 2 migrations:/)],
+    ['of other migrations', [row(M1), { createdAt: 1_500, hash: 'x' }], drift(/^1 applied migration that the folder/)],
+    ['newer, of others, but behind', [row(M1), row(M4)], drift(/^1 applied .*; older than .*: 0002_m, 0003_m;/)],
+    [
+      'wrong in every way',
+      [row(M1, { hash: 'other' }), row(M3), { createdAt: 1_500, hash: 'x' }],
+      drift(/^1 applied .*; edited .*: 0001_m; older .*: 0002_m;/),
+    ],
+
+    // Rows that people wrote.
+    [
+      'by hand without a time',
+      [row(M1, { createdAt: undefined })],
+      { kind: 'pending', pending: [M2, M3], from: '0001_m' },
+    ],
+    [
+      'by hand with another, earlier time',
+      [row(M1, { createdAt: 7 })],
+      { kind: 'pending', pending: [M2, M3], from: '0001_m' },
+    ],
+    [
+      'by hand with the time of day',
+      [row(M1, { createdAt: 9_999_999 })],
+      drift(/never applied: 0002_m, 0003_m; drizzle/),
+    ],
+    ['by hand with neither time nor content', [{ createdAt: undefined, hash: '' }], drift(/^1 applied migration/)],
+    [
+      'by hand, all of them, with the time of day',
+      all.map((one) => row(one, { createdAt: 9_999 })),
+      { kind: 'up-to-date', version: '0003_m' },
+    ],
+
+    // What two runs at once leave behind.
+    ['with a row twice', [row(M1), row(M1)], { kind: 'pending', pending: [M2, M3], from: '0001_m' }],
+    ['with all rows twice', [...all, ...all].map((one) => row(one)), { kind: 'up-to-date', version: '0003_m' }],
+  ])('%s', (_, applied, expected) => {
+    expect(assessRows(all, ...applied)).toStrictEqual(expected);
+  });
+});
+
+describe('two files of the same content are two migrations', () => {
+  const again = migration(2, { hash: M1.hash });
+  test.each<[string, AppliedMigration[], unknown]>([
+    ['of which one was applied', [row(M1)], { kind: 'pending', pending: [again], from: '0001_m' }],
+    [
+      'of which one was applied, and recorded twice',
+      [row(M1), row(M1)],
+      { kind: 'pending', pending: [again], from: '0001_m' },
+    ],
+    ['of which both were applied', [row(M1), row(again)], { kind: 'up-to-date', version: '0002_m' }],
+    ['of which only the later was applied', [row(again)], drift(/never applied: 0001_m;/)],
+    [
+      'recorded by hand',
+      [row(M1, { createdAt: 1 }), row(M1, { createdAt: 2 })],
+      { kind: 'up-to-date', version: '0002_m' },
+    ],
+  ])('%s', (_, applied, expected) => {
+    expect(assessRows([M1, again], ...applied)).toStrictEqual(expected);
+  });
+});
+
+describe('two migrations of the same time', () => {
+  const twin = migration(2, { when: M1.when });
+  test('are up to date when both were applied', () => {
+    expect(assessRows([M1, twin], row(M1), row(twin))).toStrictEqual({ kind: 'up-to-date', version: '0002_m' });
+  });
+  test('are never half applied without anybody being told', () => {
+    expect(assessRows([M1, twin], row(M1))).toStrictEqual(drift(/never applied: 0002_m;/));
+  });
+});
+
+describe('for any folder', () => {
+  /** Times that rise, contents that may repeat. */
+  const folder = fc
+    .uniqueArray(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 12 })
+    .chain((times) =>
+      fc.tuple(
+        fc.constant(times.toSorted((a, b) => a - b)),
+        fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: times.length, maxLength: times.length }),
+      ),
+    )
+    .map(([times, hashes]) => times.map((when, index) => migration(index, { when, hash: hashes[index] ?? 'a' })));
+
+  test('of which the beginning was applied, the rest is pending, in order', () => {
+    fc.assert(
+      fc.property(folder, fc.nat(12), (migrations, length) => {
+        const applied = migrations.slice(0, length);
+        const rest = migrations.slice(length);
+        const assessment = assessRows(migrations, ...applied.map((one) => row(one)));
+        if (rest.length === 0)
+          expect(assessment).toStrictEqual({ kind: 'up-to-date', version: migrations.at(-1)?.tag });
+        else expect(assessment).toStrictEqual({ kind: 'pending', pending: rest, from: applied.at(-1)?.tag });
+      }),
+    );
+  });
+
+  test('the order of the rows does not matter', () => {
+    const shuffled = folder.chain((migrations) =>
+      fc.tuple(
+        fc.constant(migrations),
+        fc.shuffledSubarray(migrations).map((some) => some.map((one) => row(one))),
+      ),
+    );
+    fc.assert(
+      fc.property(shuffled, ([migrations, applied]) => {
+        const sorted = applied.toSorted((a, b) => (a.createdAt ?? 0) - (b.createdAt ?? 0));
+        expect(assessRows(migrations, ...applied)).toStrictEqual(assessRows(migrations, ...sorted));
+      }),
+    );
+  });
+
+  test('what is missing in the middle is never passed over', () => {
+    const someMissing = folder.chain((migrations) => fc.tuple(fc.constant(migrations), fc.subarray(migrations)));
+    fc.assert(
+      fc.property(someMissing, ([migrations, some]) => {
+        const assessment = assessRows(migrations, ...some.map((one) => row(one)));
+        const isBeginning = some.every((one, index) => one === migrations[index]);
+        expect(assessment.kind === 'drift').toBe(!isBeginning);
+      }),
+    );
+  });
+
+  test('and any rows, what is pending is part of the folder, in its order, and newer than what there is', () => {
+    const rows = fc.array(
+      fc.record({
+        createdAt: fc.option(fc.integer({ min: 1, max: 10_000 }), { nil: undefined }),
+        hash: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+      }),
+      { maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(folder, rows, (migrations, applied) => {
+        const assessment = assessRows(migrations, ...applied);
+        if (assessment.kind !== 'pending') return;
+        const newest = Math.max(0, ...applied.map(({ createdAt }) => createdAt ?? 0));
+        expect(assessment.pending).toStrictEqual(migrations.filter((one) => assessment.pending.includes(one)));
+        expect(assessment.pending.every(({ when }) => when > newest)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { readMigrations } from '../../../src/drizzle/index.js';
+import { ExplainedError } from '../../../src/errors/index.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'neon-fleet-migrations-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+let folders = 0;
+
+/** Writes a folder with these files. */
+async function folderOf(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = path.join(root, `folder ${folders++}`);
+  for (const [name, text] of Object.entries({ ...files })) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), text);
+  }
+  return folder;
+}
+
+function journal(tags: readonly string[], more: object = {}): string {
+  const entries = tags.map((tag, idx) => ({
+    idx,
+    version: '7',
+    when: 1_700_000_000_000 + idx,
+    tag,
+    breakpoints: true,
+  }));
+  return JSON.stringify({ version: '7', dialect: 'postgresql', entries, ...more });
+}
+
+const JOURNAL = 'meta/_journal.json';
+
+describe('a folder of drizzle-kit', () => {
+  test('is read in the order of its journal, with drizzle’s hashes and times', async () => {
+    const first = 'CREATE TABLE users (id int);\n--> statement-breakpoint\nCREATE TABLE tasks (id int);\n';
+    const second = 'ALTER TABLE users ADD name text;';
+    const folder = await folderOf({
+      [JOURNAL]: journal(['0000_init', '0001_name']),
+      '0001_name.sql': second,
+      '0000_init.sql': first,
+      'README.md': 'not a migration',
+    });
+    expect(await readMigrations(folder)).toStrictEqual([
+      {
+        tag: '0000_init',
+        when: 1_700_000_000_000,
+        hash: createHash('sha256').update(first).digest('hex'),
+        statements: ['CREATE TABLE users (id int);\n', '\nCREATE TABLE tasks (id int);\n'],
+      },
+      {
+        tag: '0001_name',
+        when: 1_700_000_000_001,
+        hash: createHash('sha256').update(second).digest('hex'),
+        statements: [second],
+      },
+    ]);
+  });
+
+  test('with line ends of Windows is taken as it is: the hash is of the file', async () => {
+    const sql = 'SELECT 1;\r\n--> statement-breakpoint\r\nSELECT 2;\r\n';
+    const folder = await folderOf({ [JOURNAL]: journal(['0000_a']).replaceAll(',', ',\r\n'), '0000_a.sql': sql });
+    const [migration] = await readMigrations(folder);
+    expect(migration?.hash).toBe(createHash('sha256').update(sql).digest('hex'));
+    expect(migration?.statements.map((statement) => statement.trim())).toStrictEqual(['SELECT 1;', 'SELECT 2;']);
+  });
+
+  test('of an old drizzle-kit calls PostgreSQL pg', async () => {
+    const folder = await folderOf({ [JOURNAL]: journal(['0000_a'], { dialect: 'pg' }), '0000_a.sql': 'SELECT 1' });
+    expect(await readMigrations(folder)).toHaveLength(1);
+  });
+});
+
+describe('a folder that cannot be used is refused:', () => {
+  test.each<[string, Record<string, string> | undefined, RegExp, RegExp | undefined]>([
+    ['not there', undefined, /there is no such folder/, /checked out/],
+    ['without a journal', { '0000_a.sql': 'SELECT 1' }, /it has no meta\/_journal\.json/, /npx drizzle-kit generate/],
+    ['of drizzle-kit 1.0', { '20260101000000_a/migration.sql': 'SELECT 1' }, /layout of drizzle-kit 1\.0/, /0\.31/],
+    ['with a journal that is no JSON', { [JOURNAL]: '{' }, /is not a journal of drizzle/, undefined],
+    ['with a journal of something else', { [JOURNAL]: '{"entries": 5}' }, /is not a journal of drizzle/, undefined],
+    ['with an entry without tag', { [JOURNAL]: journal(['']) }, /is not a journal of drizzle/, undefined],
+    [
+      'for another database',
+      { [JOURNAL]: journal(['0000_a'], { dialect: 'sqlite' }) },
+      /for "sqlite", not for PostgreSQL/,
+      undefined,
+    ],
+    ['that is empty', { [JOURNAL]: journal([]) }, /it holds no migration yet/, undefined],
+    [
+      'with a file missing',
+      { [JOURNAL]: journal(['0000_a', '0001_b']), '0000_a.sql': 'SELECT 1' },
+      /0001_b\.sql/,
+      undefined,
+    ],
+  ])('%s', async (_, files, message, hint) => {
+    const folder = files === undefined ? path.join(root, 'nowhere') : await folderOf(files);
+    const reading = readMigrations(folder);
+    await expect(reading).rejects.toBeInstanceOf(ExplainedError);
+    await expect(reading).rejects.toMatchObject({
+      message: expect.stringMatching(message),
+      ...(hint === undefined ? {} : { hint: expect.stringMatching(hint) }),
+    });
+    await expect(reading).rejects.toThrow(/^migrations-folder: ".*" cannot be used: .*; nothing was done$/);
+  });
+
+  test('a file in place of a folder', async () => {
+    const folder = await folderOf({ file: '' });
+    await expect(readMigrations(path.join(folder, 'file'))).rejects.toMatchObject({
+      name: 'ExplainedError',
+      message: expect.stringMatching(/: it is not a folder that can be read; nothing was done$/),
+    });
+  });
+});
