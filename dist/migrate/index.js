@@ -49548,10 +49548,12 @@ function endsTheTransaction(folder, { tag, part, command }) {
     return unusable(folder, `${tag}.sql, statement ${part}, has a ${command} of its own`, 'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
 }
 async function notAMigrationsFolder(folder) {
-    const entries = (0,external_node_fs_namespaceObject.existsSync)(folder) ? await (0,promises_.readdir)(folder) : undefined;
+    const entries = (0,external_node_fs_namespaceObject.existsSync)(folder) ? await (0,promises_.readdir)(folder).catch(() => 'not a folder') : undefined;
     if (entries === undefined) {
         return unusable(folder, 'there is no such folder', 'Is the repository checked out, and the path right? It is taken from the working directory.');
     }
+    if (entries === 'not a folder')
+        return unusable(folder, 'it is not a folder that can be read');
     if (entries.some((entry) => (0,external_node_fs_namespaceObject.existsSync)(external_node_path_default().join(folder, entry, 'migration.sql')))) {
         return unusable(folder, 'it has the layout of drizzle-kit 1.0, which is not supported yet', 'Use drizzle-kit 0.31.');
     }
