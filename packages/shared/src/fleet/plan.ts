@@ -21,6 +21,7 @@ const tenantSchema = z.object({
   role: z.string(),
   assumed: z.object({ database: z.boolean(), role: z.boolean() }),
   labels: z.record(z.string(), z.string()),
+  historyRetentionSeconds: z.int().nonnegative().exactOptional(),
 }) satisfies z.ZodType<Tenant>;
 
 const number = z.int().positive();
