@@ -27,6 +27,7 @@ export {
   type FleetReport,
 } from './report.js';
 export { selectTenants, type Selectable, type SelectionResult } from './selection.js';
+export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';
 export { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 export { STATUS_WEIGHTS, VERDICTS, verdictOf, weigh, type Verdict, type Weight } from './verdict.js';

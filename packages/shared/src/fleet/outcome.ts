@@ -16,6 +16,7 @@ export const SKIP_REASONS = [
   'creating',
   'gone',
   'unlisted',
+  'ip-restricted',
 ] as const;
 
 export type UnchangedReason = (typeof UNCHANGED_REASONS)[number];
