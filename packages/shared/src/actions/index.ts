@@ -33,4 +33,4 @@ export { runAction, type ActionContext } from './run-action.js';
 export { listenForStop, type Stop } from './stop.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
-export { openNeonFor, type NeonAccess } from './neon-access.js';
+export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';

@@ -50,6 +50,7 @@ export type { RolloutDecision } from './rollout-decision.js';
 export { rollOut, soak, type RollOutOptions } from './rollout.js';
 export { selectTenants, type Selectable, type SelectionResult } from './selection.js';
 export { makeShards, MOST_SHARDS, type Shard, type ShardingOptions } from './shards.js';
+export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';
 export { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 export { STATUS_WEIGHTS, VERDICTS, verdictOf, weigh, type Verdict, type Weight } from './verdict.js';

@@ -15,7 +15,7 @@ export {
 } from './client-programs.js';
 export { chooseClient, knowsRestrict, parseClientVersion, versionWords, type ClientVersion } from './client-version.js';
 export { connect, type Connection, type ConnectOptions, type Row } from './connection.js';
-export { isQuotaSuspended, PostgresError, postgresError, SQLSTATE, withoutValues } from './errors.js';
+export { PostgresError, postgresError, refusalOf, SQLSTATE, withoutValues, type Refusal } from './errors.js';
 export { libpqEnvironment, type LibpqSettings } from './libpq-environment.js';
 export { prepareLibpqTrust, type LibpqTrust, type LibpqTrustEnvironment } from './libpq-trust.js';
 export { LOCK_KEY, takeLock, type LockMode, type LockOptions } from './lock.js';
