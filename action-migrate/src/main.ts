@@ -11,7 +11,7 @@ export async function main(context: ActionContext): Promise<void> {
   const values = readInputs(inputs, context.readInput);
   const { signal } = context.stop;
   context.stop.limit(values.timeLimit);
-  const migrations = await readMigrations(values.migrationsFolder);
+  const folder = await readMigrations(values.migrationsFolder);
   const neon = openNeonFor(values, context);
   const authorities = await trustedAuthorities(process.env);
 
@@ -24,7 +24,7 @@ export async function main(context: ActionContext): Promise<void> {
     work: async (tenant, { note }) => {
       const { uri } = await findDatabase(neon, tenant);
       return migrateDatabase(uri, {
-        migrations,
+        folder,
         table: { schema: values.migrationsSchema, table: values.migrationsTable },
         lockWaitMs: values.lockWait,
         lockTimeoutMs: values.lockTimeout,

@@ -23,6 +23,11 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Connection {
   /** Runs SQL; without parameters it may be several statements, of which the last one's rows are given. */
   query(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * Sends several queries at once, without waiting for one before sending the next: one round trip for all. Each is
+   * answered by itself, and one that fails does not keep those after it from being run, unless they share a transaction.
+   */
+  pipeline(sqls: readonly string[]): Promise<PromiseSettledResult<Row[]>[]>;
   close(): Promise<void>;
 }
 
@@ -52,15 +57,18 @@ export async function connect(target: ConnectionTarget, options: ConnectOptions 
   const onAbort = () => void cancelThenCut(client, name, target, options);
   signal?.addEventListener('abort', onAbort, { once: true });
 
+  const query = async (sql: string, parameters?: readonly unknown[]) => {
+    try {
+      const result: unknown = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
+      return rowsOf(result);
+    } catch (thrown) {
+      throw postgresError(thrown);
+    }
+  };
+
   return {
-    async query(sql, parameters) {
-      try {
-        const result: unknown = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
-        return rowsOf(result);
-      } catch (thrown) {
-        throw postgresError(thrown);
-      }
-    },
+    query,
+    pipeline: (sqls) => Promise.allSettled(sqls.map((sql) => query(sql))),
     async close() {
       signal?.removeEventListener('abort', onAbort);
       await end(client);
@@ -116,6 +124,7 @@ async function openOnce(
     application_name: applicationName ?? 'neon-fleet',
     connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    pipeline: true,
     ...(target.options === undefined ? {} : { options: target.options }),
   });
   // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
