@@ -1,11 +1,17 @@
-import { readSchemaState, type Migration, type MigrationsTable, type SchemaState } from '@neon-fleet/shared/drizzle';
-import { explain, ExplainedError } from '@neon-fleet/shared/errors';
+import {
+  lockAndRead,
+  qualifiedName,
+  recordSql,
+  type Migration,
+  type MigrationFolder,
+  type SchemaState,
+} from '@neon-fleet/shared/drizzle';
+import { explain } from '@neon-fleet/shared/errors';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 import {
   connect,
+  isConnectionLoss,
   parseConnectionUri,
-  PostgresError,
-  takeLock,
   type Connection,
   type ConnectionTarget,
 } from '@neon-fleet/shared/postgres';
@@ -13,14 +19,14 @@ import {
 import { readCatalog } from './catalog.js';
 import type { CatalogScope } from './catalog-sql.js';
 import { compareCatalogs, type Difference } from './compare.js';
-import { adoptSql, qualifiedName, readRecord, type Folder } from './record.js';
+import { prepareTableSql, readRecord, upTo } from './record.js';
 import type { References } from './reference.js';
 import { removeLeftovers } from './scratch.js';
 import { differenceWords } from './words.js';
 
 export interface BaselineOptions {
-  readonly folder: Folder;
-  /** The migration whose version the database is said to have; see {@link findVersion}. */
+  readonly folder: MigrationFolder;
+  /** The migration whose version the database is said to have; see `findMigration`. */
   readonly at: Migration;
   readonly scope: CatalogScope;
   /** What the migrations up to `at` make. */
@@ -43,26 +49,6 @@ export interface BaselineResult {
 }
 
 /**
- * Finds the migration to adopt databases at.
- *
- * @throws ExplainedError when the folder has none of that name.
- */
-export function findVersion(migrations: readonly Migration[], at: string): Migration {
-  const found = migrations.find(({ tag }) => tag === at);
-  if (found !== undefined) return found;
-  const newest = migrations.slice(-5).map(({ tag }) => tag);
-  throw new ExplainedError({
-    message: `at: the folder has no migration ${JSON.stringify(at)}; nothing was done`,
-    hint: `Its newest are ${newest.join(', ')}.`,
-  });
-}
-
-/** The migrations up to a version, itself included. */
-export function upTo({ migrations }: Folder, at: Migration): readonly Migration[] {
-  return migrations.slice(0, migrations.indexOf(at) + 1);
-}
-
-/**
  * Adopts a database whose schema came from elsewhere: where it is what the migrations up to a version make, drizzle's rows
  * for them are written, so that migrating goes on from there. A database that differs is left alone, and so is all data.
  *
@@ -73,10 +59,10 @@ export function upTo({ migrations }: Folder, at: Migration): readonly Migration[
 export async function baselineDatabase(uri: string, options: BaselineOptions): Promise<BaselineResult> {
   const target = parseConnectionUri(uri);
   try {
-    return await underLock(target, options, (connection) => baseline(connection, target, options));
+    return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
   } catch (thrown) {
     if (!(thrown instanceof CommitLostError)) throw thrown;
-    return underLock(target, options, (connection) => lookAfterLostCommit(connection, options, thrown));
+    return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
   }
 }
 
@@ -87,15 +73,15 @@ class CommitLostError extends Error {
 
 async function underLock(
   target: ConnectionTarget,
-  { dryRun, lockWaitMs, authorities, signal }: BaselineOptions,
-  work: (connection: Connection) => Promise<BaselineResult>,
+  { scope, dryRun, lockWaitMs, authorities, signal }: BaselineOptions,
+  work: (connection: Connection, state: SchemaState) => BaselineResult | Promise<BaselineResult>,
 ): Promise<BaselineResult> {
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
   try {
     // To look, it is enough that the schema stands still.
     const mode = dryRun ? 'shared' : 'exclusive';
-    if (!(await takeLock(connection, { mode, waitMs: lockWaitMs, signal }))) return lockedElsewhere();
-    return await work(connection);
+    const state = await lockAndRead(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
+    return state === undefined ? lockedElsewhere() : await work(connection, state);
   } finally {
     await connection.close();
   }
@@ -103,13 +89,14 @@ async function underLock(
 
 async function baseline(
   connection: Connection,
+  state: SchemaState,
   target: ConnectionTarget,
   options: BaselineOptions,
 ): Promise<BaselineResult> {
   const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
   await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
   await removeLeftovers(connection, new Date());
-  const record = readRecord(folder, await readState(connection, scope.table), at);
+  const record = readRecord(folder, state, at);
   if (record.kind === 'recorded') return unchanged(`drizzle's record says ${record.version} already`);
   if (record.kind === 'contradiction') return drift(record.why);
 
@@ -122,27 +109,27 @@ async function baseline(
     return succeeded(`is what the migrations up to ${at.tag} make; ${rows} of drizzle's rows would be written`);
   }
   note(`The schema is what the migrations up to ${at.tag} make; writing drizzle's rows`);
-  return adopt(connection, target, options);
+  return adopt(connection, state, target, options);
 }
 
 async function adopt(
   connection: Connection,
+  state: SchemaState,
   target: ConnectionTarget,
   { folder, at, scope, references, signal }: BaselineOptions,
 ): Promise<BaselineResult> {
   const { table } = scope;
-  const migrations = upTo(folder, at);
-  const { createTable, insertRows } = adoptSql(table, folder.format, migrations);
+  const insertRows = upTo(folder, at).map((migration) => recordSql(table, folder.format, migration));
   signal.throwIfAborted();
   try {
     // drizzle itself knows nothing of our lock: that nobody writes a record meanwhile, the lock of its table sees to.
     const [there] = await connection.query(
-      `BEGIN; ${createTable};
+      `BEGIN; ${prepareTableSql(folder, state, table)};
        LOCK TABLE ${qualifiedName(table)} IN SHARE ROW EXCLUSIVE MODE;
        SELECT pg_catalog.count(*)::int AS rows FROM ${qualifiedName(table)}`,
     );
     if (there?.['rows'] !== 0) return await rollBack(connection, drift('somebody wrote a record into it meanwhile'));
-    await connection.query(insertRows);
+    await connection.query(insertRows.join('; '));
     // The last thing before the end: whatever changed in the schema since it was read shows here.
     const actual = await readCatalog(connection, scope);
     const differences = compareCatalogs(await references.forServer(actual.serverMajor, target), actual);
@@ -165,30 +152,26 @@ async function commit(connection: Connection): Promise<void> {
   try {
     await connection.query('COMMIT');
   } catch (thrown) {
-    if (thrown instanceof PostgresError && thrown.sqlState !== undefined) throw thrown;
+    if (!isConnectionLoss(thrown)) throw thrown;
     throw new CommitLostError("the connection broke while drizzle's rows were being committed", { cause: thrown });
   }
 }
 
 /** What the database says now, under the lock that the lost session has let go of, is the answer that was lost. */
-async function lookAfterLostCommit(
-  connection: Connection,
-  { folder, at, scope }: BaselineOptions,
+function lookAfterLostCommit(
+  state: SchemaState,
+  { folder, at }: BaselineOptions,
   lost: CommitLostError,
-): Promise<BaselineResult> {
-  const record = readRecord(folder, await readState(connection, scope.table), at);
+): BaselineResult {
+  const record = readRecord(folder, state, at);
   if (record.kind === 'recorded') {
     return succeeded(`${adoptedWords(folder, at)}; the answer to COMMIT was lost, read back instead`);
   }
   const error = { ...explain(lost), hint: 'Nothing was written. Run again.' };
-  return { result: { status: 'failed', detail: error.message, error }, differences: [] };
+  return { result: { status: 'failed', detail: error.message, error, infrastructure: true }, differences: [] };
 }
 
-function readState(connection: Connection, table: MigrationsTable): Promise<SchemaState> {
-  return readSchemaState(connection, table);
-}
-
-function adoptedWords(folder: Folder, at: Migration): string {
+function adoptedWords(folder: MigrationFolder, at: Migration): string {
   const later = folder.migrations.length - upTo(folder, at).length;
   return `adopted at ${at.tag}${later === 0 ? '' : `; ${later} later ${later === 1 ? 'migration is' : 'migrations are'} pending`}`;
 }

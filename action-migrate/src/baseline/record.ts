@@ -1,12 +1,12 @@
-import { escapeIdentifier, escapeLiteral } from 'pg';
-
-import { assess, type Migration, type MigrationsTable, type SchemaState } from '@neon-fleet/shared/drizzle';
-
-/** A folder of migrations in the order in which drizzle applies them. */
-export interface Folder {
-  readonly format: 'v0' | 'v1';
-  readonly migrations: readonly Migration[];
-}
+import {
+  assess,
+  createTableSql,
+  upgradeTableSql,
+  type Migration,
+  type MigrationFolder,
+  type MigrationsTable,
+  type SchemaState,
+} from '@neon-fleet/shared/drizzle';
 
 /** What drizzle's record says about a database that is to be adopted. */
 export type RecordState =
@@ -17,53 +17,33 @@ export type RecordState =
   | { readonly kind: 'contradiction'; readonly why: string };
 
 /** Decides from drizzle's record alone, as far as that is possible. */
-export function readRecord(folder: Folder, state: SchemaState, at: Migration): RecordState {
-  const { migrations } = folder;
-  if (state.table === 'absent') {
-    return state.userTables.length > 0
-      ? { kind: 'unrecorded' }
-      : { kind: 'contradiction', why: 'it has no tables: there is nothing to adopt. Migrate it instead' };
-  }
-  const assessment = assess(migrations, state);
+export function readRecord(folder: MigrationFolder, state: SchemaState, at: Migration): RecordState {
+  const assessment = assess(folder, state, { to: at.tag });
   switch (assessment.kind) {
-    case 'drift':
-      return { kind: 'contradiction', why: assessment.why };
     case 'up-to-date':
       return { kind: 'recorded', version: assessment.version };
-    case 'pending': {
-      const from = migrations.findIndex(({ tag }) => tag === assessment.from);
-      return from >= migrations.indexOf(at)
-        ? { kind: 'recorded', version: assessment.from ?? '' }
-        : {
-            kind: 'contradiction',
-            why: `drizzle's record of it ends at ${assessment.from ?? 'nothing'}; only a database without a record is adopted. Migrate it instead`,
-          };
-    }
+    case 'drift':
+      return assessment.findings.every(({ kind }) => kind === 'no-drizzle-table')
+        ? { kind: 'unrecorded' }
+        : { kind: 'contradiction', why: assessment.why };
+    case 'pending':
+      return {
+        kind: 'contradiction',
+        why:
+          assessment.from === undefined
+            ? 'it has no tables, so that there is nothing to adopt; migrate it instead'
+            : `drizzle's record of it ends at ${assessment.from}; only a database without a record is adopted, migrate this one instead`,
+      };
   }
 }
 
-/** Makes drizzle's table as drizzle does, and writes the rows that it would have written. To be run in a transaction. */
-export function adoptSql(
-  table: MigrationsTable,
-  format: Folder['format'],
-  migrations: readonly Migration[],
-): { readonly createTable: string; readonly insertRows: string } {
-  const name = qualifiedName(table);
-  const named = format === 'v1';
-  const rows = migrations.map(({ hash, when, tag }) =>
-    [escapeLiteral(hash), String(when), ...(named ? [escapeLiteral(tag)] : [])].join(', '),
-  );
-  return {
-    createTable: `CREATE SCHEMA IF NOT EXISTS ${escapeIdentifier(table.schema)};
-      CREATE TABLE IF NOT EXISTS ${name} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint${
-        named ? ', name text, applied_at timestamp with time zone DEFAULT now()' : ''
-      })`,
-    insertRows: rows
-      .map((row) => `INSERT INTO ${name} (hash, created_at${named ? ', name' : ''}) VALUES (${row})`)
-      .join('; '),
-  };
+/** The migrations up to a version, itself included. */
+export function upTo({ migrations }: MigrationFolder, at: Migration): readonly Migration[] {
+  return migrations.slice(0, migrations.indexOf(at) + 1);
 }
 
-export function qualifiedName({ schema, table }: MigrationsTable): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
+/** Makes or completes drizzle's table, as drizzle would. */
+export function prepareTableSql(folder: MigrationFolder, state: SchemaState, table: MigrationsTable): string {
+  const isOlder = state.table === 'present' && state.format !== folder.format;
+  return isOlder ? upgradeTableSql(table, []) : createTableSql(table, folder.format);
 }

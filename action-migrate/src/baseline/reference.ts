@@ -1,9 +1,10 @@
-import { applyMigrations, type Migration } from '@neon-fleet/shared/drizzle';
+import { createTableSql, fileOf, type Migration, type MigrationFolder } from '@neon-fleet/shared/drizzle';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { parseConnectionUri, PostgresError, type Connection, type ConnectionTarget } from '@neon-fleet/shared/postgres';
 
 import { readCatalog, type Catalog } from './catalog.js';
 import type { CatalogScope } from './catalog-sql.js';
+import { upTo } from './record.js';
 import { withScratchDatabase, type ScratchOptions } from './scratch.js';
 
 /** What the migrations make, for each major version of PostgreSQL that there is in the fleet. */
@@ -19,8 +20,9 @@ export interface References {
 }
 
 export interface ReferenceOptions extends ScratchOptions {
-  /** Those up to the version that is adopted, in order. */
-  readonly migrations: readonly Migration[];
+  readonly folder: MigrationFolder;
+  /** The version that is adopted. */
+  readonly at: Migration;
   readonly scope: CatalogScope;
   /** A server for the scratch databases in place of the tenants' own; a secret. */
   readonly scratchUrl?: string | undefined;
@@ -79,26 +81,29 @@ async function buildReference(beside: ConnectionTarget, options: ReferenceOption
 }
 
 /** In a transaction each: a value that one migration adds to an enum can then be used by the next. */
-async function applyEach(
-  connection: Pick<Connection, 'query'>,
-  { migrations, scope, signal }: ReferenceOptions,
-): Promise<void> {
-  for (const migration of migrations) {
-    try {
-      await applyMigrations(connection, [migration], scope.table);
-    } catch (thrown) {
-      signal?.throwIfAborted();
-      // Without a state it was the connection that failed.
-      if (!(thrown instanceof PostgresError) || thrown.sqlState === undefined || isServers(thrown.sqlState))
-        throw thrown;
-      const { message, code, hint } = explain(thrown);
-      throw new ReferenceError({
-        message: `the migrations cannot be applied to an empty database, so that there is nothing to compare with: ${message}`,
-        ...(code === undefined ? {} : { code }),
-        ...(hint === undefined ? {} : { hint }),
-      });
+async function applyEach(connection: Connection, { folder, at, scope }: ReferenceOptions): Promise<void> {
+  await connection.query(createTableSql(scope.table, folder.format));
+  for (const migration of upTo(folder, at)) {
+    if (!migration.noTransaction) await connection.query('BEGIN');
+    for (const [index, statement] of migration.statements.entries()) {
+      try {
+        await connection.query(statement);
+      } catch (thrown) {
+        throw inStatement(fileOf(folder.format, migration), index, migration, thrown);
+      }
     }
+    if (!migration.noTransaction) await connection.query('COMMIT');
   }
+}
+
+function inStatement(file: string, index: number, { statements }: Migration, thrown: unknown): unknown {
+  // Without a state it was the connection that failed.
+  if (!(thrown instanceof PostgresError) || thrown.sqlState === undefined || isServers(thrown.sqlState)) return thrown;
+  const explanation = explain(thrown);
+  return new ReferenceError({
+    ...explanation,
+    message: `the migrations cannot be applied to an empty database, so that there is nothing to compare with: ${file}, statement ${index + 1} of ${statements.length}: ${explanation.message}`,
+  });
 }
 
 /** Failures of the server's state (connections, resources, an operator) rather than of what was asked of it. */
