@@ -36,6 +36,7 @@ describe('a program', () => {
       signal: null,
       stdout: 'out\n',
       stderr: 'err\n',
+      timedOut: false,
     });
   });
 
