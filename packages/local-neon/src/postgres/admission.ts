@@ -17,7 +17,10 @@ export interface Applicant {
 }
 
 export type Admission =
-  { readonly role: RoleRecord; readonly database: DatabaseRecord } | { readonly error: WireError };
+  | { readonly role: RoleRecord; readonly database: DatabaseRecord }
+  /** A database that no API call made: there only if the role made it with SQL. */
+  | { readonly role: RoleRecord; readonly madeWithSql: string }
+  | { readonly error: WireError };
 
 /** What Neon's proxy says when a quota keeps the compute from starting. */
 export const quotaExceeded: WireError = {
@@ -49,6 +52,12 @@ export const passwordFailed = (user: string): WireError => ({
   message: `password authentication failed for user '${user}'`,
 });
 
+export const noSuchDatabase = (name: string): WireError => ({
+  severity: 'FATAL',
+  code: '3D000',
+  message: `database "${name}" does not exist`,
+});
+
 /** Decides whom a connection is for, or why it is refused. Passwords are the real server's business. */
 export function admit({ project, endpoint, kind, encrypted, address, parameters }: Applicant): Admission {
   const refuse = (code: string, message: string, severity: 'FATAL' | 'ERROR' = 'FATAL') => ({
@@ -69,6 +78,5 @@ export function admit({ project, endpoint, kind, encrypted, address, parameters 
   if (!role || role.noLogin) return { error: passwordFailed(user) };
   const name = parameters.get('database') ?? user;
   const database = project.branches.get(endpoint.branchId)?.databases.get(name);
-  if (!database) return refuse('3D000', `database "${name}" does not exist`);
-  return { role, database };
+  return database ? { role, database } : { role, madeWithSql: name };
 }

@@ -14,7 +14,7 @@ import type { PhysicalDatabases } from './databases.js';
 import { connectUpstream, forwardCancel, greet, type Greeting } from './handshake.js';
 import { recordBeforePosition } from './restore-points.js';
 import { listenOnLoopback, type LoopbackPort } from './listen.js';
-import { admit, passwordFailed, quotaExceeded, stillCreating, type DoorKind } from './admission.js';
+import { admit, noSuchDatabase, passwordFailed, quotaExceeded, stillCreating, type DoorKind } from './admission.js';
 import { errorResponse, startupPacket, type WireError } from './wire.js';
 
 /** A door to an endpoint: direct, or through the pooler. */
@@ -180,8 +180,13 @@ export class Gateway {
     await this.#wake(project, endpoint, rules);
     const { databases, cluster, certificates } = this.#options;
     await databases.ensureRole(admission.role);
-    await databases.ensureDatabase(project, admission.database);
-    await databases.allow(admission.role, admission.database);
+    if ('database' in admission) {
+      await databases.ensureDatabase(project, admission.database);
+      await databases.allow(admission.role, admission.database);
+    } else if (!(await databases.isOwner(admission.role, admission.madeWithSql))) {
+      stream.end(errorResponse(noSuchDatabase(admission.madeWithSql)));
+      return;
+    }
     const upstream = await connectUpstream(cluster.port, certificates.ca);
     if (stream.destroyed) {
       upstream.destroy();
@@ -190,7 +195,7 @@ export class Gateway {
     admitted();
     const parameters = new Map(request.parameters);
     parameters.set('user', admission.role.physicalName);
-    parameters.set('database', admission.database.physicalName);
+    parameters.set('database', 'database' in admission ? admission.database.physicalName : admission.madeWithSql);
     upstream.write(startupPacket(request.protocol, parameters));
     this.#relay(stream, upstream, project, endpoint);
     misbehave(stream, upstream, rules);

@@ -36,6 +36,18 @@ describe('endpoints, as PostgreSQL clients see them', () => {
     expect(row).toEqual({ n: 1 });
   });
 
+  test('a database that a role made with SQL opens to that role, and to no other project', async () => {
+    const other = await createProject(s.api, 'other');
+    const inside = (uri: string) => Object.assign(new URL(uri), { pathname: '/made_with_sql' }).href;
+    await query(s.neon, project.uri, 'create database made_with_sql template template0');
+    expect(await query(s.neon, inside(project.uri), 'select current_database() as name')).toEqual([
+      { name: 'made_with_sql' },
+    ]);
+    await expect(query(s.neon, inside(other.uri), 'select 1')).rejects.toThrow(/"made_with_sql" does not exist/);
+    await query(s.neon, project.uri, 'drop database made_with_sql with (force)');
+    await expect(query(s.neon, inside(project.uri), 'select 1')).rejects.toThrow(/"made_with_sql" does not exist/);
+  });
+
   test('one project cannot get into the database of another', async () => {
     const other = await createProject(s.api, 'other');
     const admin = new URL(await s.neon.adminUrlFor(other.id));

@@ -73,6 +73,7 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   undefinedTable: '42P01',
+  undefinedSchema: '3F000',
   cannotConnectNow: '57P03',
 } as const;
 
@@ -118,6 +119,14 @@ export function isTransient(thrown: unknown): boolean {
   return TRANSIENT_SYSTEM_CODES.has(thrown.code ?? '') || thrown.message.includes('terminated unexpectedly');
 }
 
+/**
+ * Whether a failure leaves open what became of the statement: there was no answer, or the server said only that the
+ * connection ends.
+ */
+export function isConnectionLoss(thrown: unknown): boolean {
+  return thrown instanceof PostgresError && (thrown.sqlState === undefined || /^(08|57P)/.test(thrown.sqlState));
+}
+
 const HINTS: Readonly<Record<string, string>> = {
   '28P01': 'The password was refused: it may have been reset while this ran. Run again: it is fetched anew.',
   '28000': 'The role may not connect. Is the IP allow-list of the project open for this runner?',
@@ -126,10 +135,11 @@ const HINTS: Readonly<Record<string, string>> = {
   '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
   '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
   '55P04':
-    'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
+    'A new enum value cannot be used in the transaction that adds it. Use it in a migration of its own: with transaction: per-migration each has a transaction of its own.',
   '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
   '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
-  '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',
+  '25001':
+    'This statement cannot run in a transaction. Give it a migration of its own whose file begins with the line -- neon-fleet: no-transaction',
 };
 
 function hintForAnswer(code: string | undefined, message: string, whileConnecting: boolean): string | undefined {
