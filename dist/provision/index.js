@@ -43989,10 +43989,10 @@ const shardingInputs = {
         default: '500',
     }),
     'max-parallel': integerInput({
-        description: 'How many jobs of the matrix run beside one another: the rate of the Neon API is divided by it.',
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
         max: fleet/* MOST_SHARDS */.Y,
-        default: '1',
+        default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
@@ -58502,7 +58502,7 @@ function branchOf(answer) {
 }
 /** What was carried out may take a moment to show. */
 const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
-/** A refusal shows at once whether it was only our own request that stood in the way. */
+/** What stands in the way of a request is there already. */
 const LOOK_ONCE_MS = [0];
 /** How an API that lets one branch have a name may refuse a second one. */
 const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
@@ -58543,6 +58543,10 @@ function reconciledBranches(calls) {
                 const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
                 if (kept === undefined)
                     throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
                 return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
             }
         },
@@ -58554,7 +58558,7 @@ function reconciledBranches(calls) {
                 catch (thrown) {
                     if (isGone(thrown))
                         return unfinishedIfThere(unfinished, projectId);
-                    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut))
+                    if (!carriedOutPerhaps(thrown))
                         throw thrown;
                     if (await isAbsent(calls, projectId, branchId))
                         return unfinishedIfThere(unfinished, projectId);
@@ -58567,15 +58571,14 @@ function reconciledBranches(calls) {
     };
 }
 /**
- * Looks for the trace of a request whose answer does not say whether it was carried out; not at all when it does.
- *
- * A refusal for being double counts as well: the first attempt may have been carried out and answered with 503.
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
  */
 async function lookFor(calls, thrown, projectId, isIt) {
     if (!(thrown instanceof NeonApiError))
         return undefined;
     const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
-    if (!refused && !thrown.mayHaveBeenCarriedOut)
+    if (!refused && !carriedOutPerhaps(thrown))
         return undefined;
     for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
         if (waitMs > 0)
@@ -58585,6 +58588,9 @@ async function lookFor(calls, thrown, projectId, isIt) {
             return found;
     }
     return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
 }
 function isGone(thrown) {
     return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;

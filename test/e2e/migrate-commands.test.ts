@@ -69,7 +69,7 @@ describe('check', () => {
   test('is content with migrations that are in step with the schema, and leaves the repository as it is', async () => {
     const cwd = await repository();
     const before = await readdir(path.join(cwd, 'drizzle'), { recursive: true });
-    const run = await fleet.run('migrate', WITHOUT_KEY, { cwd });
+    const run = await fleet.run('migrate', WITHOUT_KEY, { cwd, env: NO_CREDENTIALS });
     expect(run).toMatchObject({ exitCode: 0, outputs: { verdict: 'succeeded' } });
     expect(await readdir(path.join(cwd, 'drizzle'), { recursive: true })).toEqual(before);
   });
@@ -79,21 +79,26 @@ describe('check', () => {
     const schema = path.join(cwd, 'src', 'db', 'schema.ts');
     const text = await readFile(schema, 'utf8');
     await writeFile(schema, text.replace(/done: boolean\(/, `extra: boolean('extra'),\n    done: boolean(`));
-    const run = await fleet.run('migrate', WITHOUT_KEY, { cwd });
+    const run = await fleet.run('migrate', WITHOUT_KEY, { cwd, env: NO_CREDENTIALS });
     expect(run).toMatchObject({ exitCode: 1, outputs: { verdict: 'failed' } });
     expect(run.summary).toContain('ADD COLUMN "extra"');
     expect(run.outputs['message']).toContain('ahead of the migrations');
   });
 
-  test('refuses to run beside a key', async () => {
-    const run = await fleet.run('migrate', { command: 'check' }, { cwd: await repository() });
+  test('refuses to run beside a key, in an input or in the environment', async () => {
+    const cwd = await repository();
+    const run = await fleet.run('migrate', { command: 'check' }, { cwd, env: NO_CREDENTIALS });
     expect(run.exitCode).toBe(1);
     expect(run.log).toContain('neon-api-key');
+    const beside = await fleet.run('migrate', WITHOUT_KEY, { cwd });
+    expect(beside.exitCode).toBe(1);
+    expect(beside.log).toContain('AWS_SECRET_ACCESS_KEY');
   });
 });
 
-/** The inputs that the support code adds, taken out again. */
+/** What the support code adds, taken out again. */
 const WITHOUT_KEY = { command: 'check', 'neon-api-key': '', 'neon-api-url': '' };
+const NO_CREDENTIALS = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
 
 describe('engine: drizzle-kit', () => {
   test('runs the repository’s own drizzle-kit for each tenant, which is told its URL and nobody else is', async () => {
