@@ -113,7 +113,7 @@ async function stateOf(url: string): Promise<State> {
   };
 }
 
-/** Puts drizzle's table where drizzle 0.x would have left it for a folder of 1.0. */
+/** Has drizzle of that format apply the first so many migrations. */
 const migrated = async (url: string, format: DrizzleFormat, count: number) =>
   theirs(format, url, await folderOf(format, count));
 
