@@ -31,7 +31,8 @@ const explanationSchema = z.object({
 const restorePointSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('lsn'),
-    branchId: z.string(),
+    /** Host of the endpoint whose branch it is: where a connection is open anyway, this costs no question to the API. */
+    host: z.string(),
     lsn: z.string(),
     takenAt: z.iso.datetime(),
     /** When the history of the project no longer reaches back so far; absent where that is not known. */

@@ -35,7 +35,7 @@ export function postgresError(thrown: unknown, { doing }: FailureContext = {}): 
   if (thrown instanceof ExplainedError) return thrown;
   const prefix = doing === undefined ? '' : `${doing}: `;
   if (thrown instanceof DatabaseError) {
-    const hint = hintForSqlState(thrown.code, thrown.message);
+    const hint = hintForAnswer(thrown.code, thrown.message, doing !== undefined);
     return new PostgresError(
       {
         message: prefix + withoutValues(thrown.code, thrown.message),
@@ -77,13 +77,37 @@ export const SQLSTATE = {
   cannotConnectNow: '57P03',
 } as const;
 
-/** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
-const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
+/** Why Neon's proxy lets nobody, or not this machine, in. */
+export type Refusal = 'quota' | 'address' | 'gone' | 'creating';
 
-/** Whether a failure says that the project's quota is used up and its compute cannot be started. */
-export function isQuotaSuspended(thrown: unknown): boolean {
+/** How the proxy words its refusals (its source, and what people report); they have no SQLSTATE of their own. */
+const REFUSAL_WORDS: readonly (readonly [Refusal, RegExp])[] = [
+  ['quota', /exceeded .*quota|quota .*exceeded|exceeded .*compute time|compute time .*exceeded/i],
+  [
+    'address',
+    /IP address\b.*\bnot allowed to connect|blocked network|\bVPC endpoint\b.*\b(not allowed|not specified)/i,
+  ],
+  ['gone', /\bendpoint (could not|cannot) be found/i],
+  ['creating', /running (conflicting )?operations|still being created/i],
+];
+
+const REFUSAL_HINTS: Readonly<Record<Refusal, string>> = {
+  quota: 'Raise the quota of the project in Neon, or wait for the next billing period.',
+  address:
+    "The project's IP allow-list or network settings keep this runner out: add its address in Neon, or use a runner that is let in.",
+  gone: 'Was the project or its branch deleted a moment ago?',
+  creating: 'Neon is still working on the project. Run again in a moment.',
+};
+
+/** Whether a failure is one of the refusals that say nothing about what was wanted of the database. */
+export function refusalOf(thrown: unknown): Refusal | undefined {
   // Once connected, these may be the words of a migration's own trigger or function.
-  return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
+  if (!(thrown instanceof PostgresError) || !thrown.whileConnecting) return undefined;
+  return refusalIn(thrown.message);
+}
+
+function refusalIn(message: string): Refusal | undefined {
+  return REFUSAL_WORDS.find(([, words]) => words.test(message))?.[0];
 }
 
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
@@ -118,8 +142,9 @@ const HINTS: Readonly<Record<string, string>> = {
     'This statement cannot run in a transaction. Give it a migration of its own whose file begins with the line -- neon-fleet: no-transaction',
 };
 
-function hintForSqlState(code: string | undefined, message: string): string | undefined {
-  if (QUOTA_WORDS.test(message)) return 'Raise the quota of the project in Neon, or wait for the next billing period.';
+function hintForAnswer(code: string | undefined, message: string, whileConnecting: boolean): string | undefined {
+  const refusal = whileConnecting ? refusalIn(message) : undefined;
+  if (refusal !== undefined) return REFUSAL_HINTS[refusal];
   return code === undefined ? undefined : HINTS[code];
 }
 

@@ -132,12 +132,12 @@ const anyRestorePoint: fc.Arbitrary<RestorePoint> = fc.oneof(
   fc.record(
     {
       kind: fc.constant('lsn' as const),
-      branchId: hostileText,
+      host: hostileText,
       lsn: hostileText,
       takenAt: anyTime,
       usableUntil: anyTime,
     },
-    { requiredKeys: ['kind', 'branchId', 'lsn', 'takenAt'], noNullPrototype: true },
+    { requiredKeys: ['kind', 'host', 'lsn', 'takenAt'], noNullPrototype: true },
   ),
   fc.record(
     {
