@@ -15,7 +15,7 @@ const CALLS_A_TENANT = 1;
 export async function plan(values: SelectingInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout(values, context);
   const { tenants, settled } = await discover(rollout, values);
-  const isLive = values.state === 'live' || values.dryRun;
+  const isLive = values.state === 'live' || values.dryRun === true;
   const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
   const decided = makePlan({
     id: randomUUID(),
@@ -32,7 +32,7 @@ export async function plan(values: SelectingInputs, context: ActionContext): Pro
   requireFewWaves(decided, values.maxWaves);
   await publishPlan(decided, {
     cost: costOf(decided, values.neonApiRate),
-    ...(seen === undefined ? {} : { appendix: renderPending(seen, rollout) }),
+    ...(seen === undefined ? {} : { appendix: renderPending(seen) }),
   });
 }
 
