@@ -1,6 +1,8 @@
 import { cp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import { systemCode } from '@neon-fleet/shared/errors';
+
 import { describeConfig, inScratchFolder, writeWrapper, type ConfigRun } from '../kit/describe-config.js';
 import { kitEnvironment, NO_DATABASE } from '../kit/environment.js';
 import { findConfigs } from '../kit/find-configs.js';
@@ -113,5 +115,5 @@ async function filesIn(folder: string): Promise<ReadonlySet<string>> {
 }
 
 function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+  return systemCode(thrown) === 'ENOENT';
 }
