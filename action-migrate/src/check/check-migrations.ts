@@ -3,7 +3,13 @@ import path from 'node:path';
 
 import { systemCode } from '@neon-fleet/shared/errors';
 
-import { describeConfig, inScratchFolder, writeWrapper, type ConfigRun } from '../kit/describe-config.js';
+import {
+  describeConfig,
+  inScratchFolder,
+  temporaryPlace,
+  writeWrapper,
+  type ConfigRun,
+} from '../kit/describe-config.js';
 import { kitEnvironment, NO_DATABASE } from '../kit/environment.js';
 import { findConfigs } from '../kit/find-configs.js';
 import { findDrizzleKit } from '../kit/find-kit.js';
@@ -56,7 +62,16 @@ export async function checkMigrations(options: CheckOptions): Promise<ConfigChec
   for (const config of files) {
     note(`Checking ${config} with drizzle-kit ${kit.version}`);
     const own = Object.fromEntries([...placeholders, ...guideVariables(config)].map((name) => [name, NO_DATABASE]));
-    checks.push(await checkConfig({ kit, config, cwd, env: kitEnvironment(env, own), signal, timeLimitMs }));
+    const run = {
+      kit,
+      config,
+      cwd,
+      temporary: temporaryPlace(env),
+      env: kitEnvironment(env, own),
+      signal,
+      timeLimitMs,
+    };
+    checks.push(await checkConfig(run));
   }
   return checks;
 }
@@ -69,7 +84,7 @@ function guideVariables(config: string): string[] {
 
 async function checkConfig(run: ConfigRun): Promise<ConfigCheck> {
   const { out } = await describeConfig(run);
-  return inScratchFolder(async (scratch) => {
+  return inScratchFolder(run.temporary, async (scratch) => {
     const copy = path.join(scratch, 'migrations');
     await cp(out, copy, { recursive: true }).catch((thrown: unknown) => {
       // Before the first migration there is no folder.

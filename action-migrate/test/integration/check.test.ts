@@ -1,5 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
@@ -11,11 +12,16 @@ const LONGER = `${USERS}\nexport const tasks = pgTable('tasks', { id: serial('id
 
 describe.each(['0', '1'] as const)('check with drizzle-kit %s', (major) => {
   let app: DrizzleApp;
+  let temporary: string;
   beforeEach(async () => {
+    temporary = await mkdtemp(path.join(tmpdir(), 'neon-fleet-test-'));
     app = await DrizzleApp.create(major);
     await app.kit(['generate']);
   });
-  afterEach(() => app[Symbol.asyncDispose]());
+  afterEach(async () => {
+    await app[Symbol.asyncDispose]();
+    await rm(temporary, { recursive: true });
+  });
 
   async function check(overrides: Partial<CheckOptions> = {}): Promise<ConfigCheck[]> {
     const before = await app.contents();
@@ -23,7 +29,7 @@ describe.each(['0', '1'] as const)('check with drizzle-kit %s', (major) => {
       drizzleConfig: undefined,
       drizzleUrlVariable: undefined,
       cwd: app.folder,
-      env: { PATH: process.env['PATH'], NEON_API_KEY: 'napi_secret_of_the_step' },
+      env: { PATH: process.env['PATH'], NEON_API_KEY: 'napi_secret_of_the_step', RUNNER_TEMP: temporary },
       signal: new AbortController().signal,
       timeLimitMs: 120_000,
       note: () => undefined,
@@ -31,7 +37,7 @@ describe.each(['0', '1'] as const)('check with drizzle-kit %s', (major) => {
     });
     // Whatever it finds, the repository is as it was, and nothing is left elsewhere.
     expect(await app.contents()).toEqual(before);
-    expect((await readdir(tmpdir())).filter((name) => name.startsWith('neon-fleet-kit-'))).toEqual([]);
+    expect(await readdir(temporary)).toEqual([]);
     return checks;
   }
 
