@@ -23,7 +23,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
   if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
 
   const authorities = await trustedAuthorities(env);
-  const { tenants, unlisted } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
+  const { tenants, settled } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
   const trust = await prepareLibpqTrust(env);
   const backups: Manifest[] = [];
   try {
@@ -54,7 +54,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       action: 'backup',
       command: 'run',
       startedAt: context.startedAt,
-      outcomes: [...worked, ...unlisted],
+      outcomes: [...worked, ...settled],
       allowSkipped: values.allowSkipped,
     });
   } finally {

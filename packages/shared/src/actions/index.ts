@@ -1,4 +1,5 @@
 export { applyShard, type ShardRun } from './apply-shard.js';
+export { neededBySome, readCommandInputs, type Filled, type NeedsOfCommands } from './command-inputs.js';
 export { concurrencyInput, locationInputs, neonInputs, runInputs, selectionInputs } from './common-inputs.js';
 export { planFileInputs, rolloutInputs, shardingInputs } from './fleet-inputs.js';
 export {
@@ -31,6 +32,7 @@ export { publishPlan, type PublishedPlan } from './publish-plan.js';
 export { publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';
 export { listenForStop, type Stop } from './stop.js';
+export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';

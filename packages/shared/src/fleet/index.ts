@@ -1,5 +1,5 @@
 export { countsAsFailure, type Halt } from './brakes.js';
-export { discoverTenants, type Discovery } from './discovery.js';
+export { discoverTenants, settle, type Discovery } from './discovery.js';
 export {
   identify,
   workThroughTenants,

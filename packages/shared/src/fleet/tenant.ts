@@ -39,5 +39,8 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     role: location.role ?? NEON_DEFAULTS.role,
     assumed: { database: location.database === undefined, role: location.role === undefined },
     labels: {},
+    ...(project.historyRetentionSeconds === undefined
+      ? {}
+      : { historyRetentionSeconds: project.historyRetentionSeconds }),
   };
 }

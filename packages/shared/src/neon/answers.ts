@@ -94,3 +94,5 @@ export const connectionUriSchema = z.object({ uri: z.string().min(1) });
 export type ProjectAnswer = z.infer<typeof projectSchema>;
 export type BranchAnswer = z.infer<typeof branchSchema>;
 export type OperationAnswer = z.infer<typeof operationSchema>;
+
+export const endpointsSchema = z.object({ endpoints: z.array(z.object({ host: z.string(), branch_id: z.string() })) });

@@ -1,3 +1,4 @@
+import { ExplainedError } from '../errors/index.js';
 import {
   branchAnswerSchema,
   branchPageSchema,
@@ -6,6 +7,7 @@ import {
   createdProjectSchema,
   databasesSchema,
   deletedBranchSchema,
+  endpointsSchema,
   operationAnswerSchema,
   operationsSchema,
   projectAnswerSchema,
@@ -174,6 +176,18 @@ export function openNeon(options: NeonOptions): Neon {
       const found = (await listMarkedBranches(projectId)).find(({ branch }) => branch.isDefault);
       if (found === undefined) throw new StillCreatingError(projectId, 'the default branch');
       return found.branch;
+    },
+
+    async branchOfHost(projectId, host) {
+      const { endpoints } = await call('listProjectEndpoints', 'read', endpointsSchema, (params) =>
+        api.listProjectEndpoints(projectId, params),
+      );
+      const found = endpoints.find((endpoint) => endpoint.host === host);
+      if (found !== undefined) return found.branch_id;
+      throw new ExplainedError({
+        message: `the project ${projectId} has no endpoint ${host} any more, so that its branch is not known`,
+        hint: 'Was the compute deleted? Restore the branch in the Neon console.',
+      });
     },
 
     ...reconciledBranches(branches),

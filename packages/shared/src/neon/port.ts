@@ -87,6 +87,8 @@ export interface Neon {
   getBranch(projectId: string, branchId: string): Promise<Branch>;
   /** @throws ExplainedError when the project has none yet. */
   defaultBranch(projectId: string): Promise<Branch>;
+  /** Gives the id of the branch that an endpoint belongs to. @throws ExplainedError when no endpoint has that host. */
+  branchOfHost(projectId: string, host: string): Promise<string>;
   /**
    * Makes a branch. When the answer is lost, it is looked for and never made twice.
    *

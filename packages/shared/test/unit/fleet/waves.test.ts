@@ -83,7 +83,11 @@ describe('waves of a fleet', () => {
       fc.property(fleet, specs, (size, waves) => {
         const assigned = assignWaves(tenants(size), waves);
         const ids = assigned.flatMap(({ tenants: members }) => members.map(({ projectId }) => projectId));
-        expect(ids.toSorted()).toStrictEqual(tenants(size).map(({ projectId }) => projectId).toSorted());
+        expect(ids.toSorted()).toStrictEqual(
+          tenants(size)
+            .map(({ projectId }) => projectId)
+            .toSorted(),
+        );
         expect(assigned.every(({ tenants: members }) => members.length > 0)).toBe(true);
         expect(assigned.map(({ wave }) => wave)).toStrictEqual(assigned.map((_, index) => index + 1));
       }),
@@ -91,9 +95,7 @@ describe('waves of a fleet', () => {
   });
 
   test('do not depend on the order in which the tenants were listed', () => {
-    const shuffled = fleet.chain((size) =>
-      fc.shuffledSubarray(tenants(size), { minLength: size, maxLength: size }),
-    );
+    const shuffled = fleet.chain((size) => fc.shuffledSubarray(tenants(size), { minLength: size, maxLength: size }));
     fc.assert(
       fc.property(shuffled, specs, (listed, waves) => {
         expect(assignWaves(listed, waves)).toStrictEqual(assignWaves(tenants(listed.length), waves));
