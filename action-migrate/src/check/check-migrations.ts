@@ -1,7 +1,7 @@
 import { cp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { systemCode } from '@neon-fleet/shared/errors';
+import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
 
 import {
   describeConfig,
@@ -56,6 +56,7 @@ export async function checkMigrations(options: CheckOptions): Promise<ConfigChec
   const kit = await findDrizzleKit(cwd);
   const configs = await findConfigs(drizzleConfig, cwd);
   const files = configs.kind === 'one' ? [configs.file] : configs.files;
+  if (files.length === 0) throw nothingToCheck(drizzleConfig ?? '');
   const placeholders = ['DATABASE_URL', ...(drizzleUrlVariable === undefined ? [] : [drizzleUrlVariable])];
   const checks: ConfigCheck[] = [];
   // One after the other: each is a process that takes a core.
@@ -74,6 +75,14 @@ export async function checkMigrations(options: CheckOptions): Promise<ConfigChec
     checks.push(await checkConfig(run));
   }
   return checks;
+}
+
+/** Green because nothing was looked at would be the worst answer. */
+function nothingToCheck(pattern: string): ExplainedError {
+  return new ExplainedError({
+    message: `drizzle-config: ${JSON.stringify(pattern)} matches no file; nothing was checked`,
+    hint: 'It is taken from the working directory. Is the repository checked out, and the pattern right?',
+  });
 }
 
 /** The variable of the guide's layout, by the name of the folder. */

@@ -76,6 +76,7 @@ describe.each(['0', '1'] as const)('check with drizzle-kit %s', (major) => {
     await app.copyFolder('drizzle', 'kept');
     await app.copyFolder('kept', 'drizzle/acme-corp');
     const checks = await check({ drizzleConfig: 'configs/*/drizzle.config.ts' });
+    await expect(check({ drizzleConfig: 'config/*/drizzle.config.ts' })).rejects.toThrow(/matches no file/);
     expect(checks.map(({ config, schema }) => `${config} ${schema.kind}`)).toEqual([
       'configs/acme-corp/drizzle.config.ts in-step',
       'configs/payroll/drizzle.config.ts ahead',

@@ -66,7 +66,7 @@ describe.each(['0', '1'] as const)('engine drizzle-kit with drizzle %s', (major)
     name = 'Tenant',
   ): Promise<TenantResult> {
     const engine = await open(overrides);
-    return engine.migrate(await fleet.uriOf(projectId), name, () => undefined);
+    return engine.migrate(await fleet.uriOf(projectId), name, { note: () => undefined });
   }
 
   test('applies what is pending, reads it back, and starts nothing where nothing is pending', async () => {
@@ -238,7 +238,7 @@ describe.each(['0', '1'] as const)('engine drizzle-kit with drizzle %s', (major)
       import { openKitEngine } from ${JSON.stringify(path.join(ROOT, 'action-migrate/src/kit/index.ts'))};
       const options = JSON.parse(process.env.OPTIONS);
       const engine = await openKitEngine({ ...options, signal: new AbortController().signal });
-      await engine.migrate(process.env.URI, 'Tenant', () => undefined);`;
+      await engine.migrate(process.env.URI, 'Tenant', { note: () => undefined });`;
     const options = {
       cwd: app.folder,
       env: surroundings(),
@@ -253,7 +253,11 @@ describe.each(['0', '1'] as const)('engine drizzle-kit with drizzle %s', (major)
       env: { PATH: process.env['PATH'], URI: await fleet.uriOf(id), OPTIONS: JSON.stringify(options) },
       stdio: 'ignore',
     });
-    await sleepingSession();
+    const gone = new Promise<never>((_, reject) =>
+      parent.once('exit', (code) => reject(new Error(`the parent ended with ${code ?? 'a signal'}`))),
+    );
+    await Promise.race([sleepingSession(), gone]);
+    gone.catch(() => undefined);
     const kits = descendantsOf(await listProcesses(), parent.pid ?? 0).map(({ pid }) => pid);
     expect(kits).not.toEqual([]);
     parent.kill('SIGKILL');
