@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 
 import type { AssertInputs } from '../inputs.js';
@@ -13,7 +13,9 @@ const LAGGING = 'lagging';
 export async function assertAtLeast(values: AssertInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout({ ...values, to: values.atLeast }, context);
   const { target } = rollout;
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const { signal } = context.stop;
   const looked = await workThroughTenants({
     tenants,
@@ -41,5 +43,6 @@ export async function assertAtLeast(values: AssertInputs, context: ActionContext
     startedAt: context.startedAt,
     outcomes: [...looked, ...settled],
     allowSkipped: values.allowSkipped,
+    appendix: told,
   });
 }
