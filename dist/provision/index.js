@@ -42790,8 +42790,8 @@ var actions = __nccwpck_require__(3804);
 var drizzle = __nccwpck_require__(2477);
 // EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 25 modules
 var fleet = __nccwpck_require__(9160);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 15 modules
+var postgres = __nccwpck_require__(7518);
 ;// CONCATENATED MODULE: ./action-provision/src/inputs.ts
 
 const inputs = {
@@ -43139,7 +43139,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   _Z: () => (/* reexport */ textInput)
 });
 
-// UNUSED EXPORTS: InputError, applyShard, booleanInput, choiceInput, choicesInput, durationInput, durationWords, gateOutputs, listenForStop, neededBySome, parsedInput, planFileInputs, planOutputs, printable, printableLine, publishMerged, publishPlan, readCommandInputs, renderPlanSummary, renderSummary, rolloutInputs, secretForms, selectionInputs, shardingInputs, showGiven, urlInput
+// UNUSED EXPORTS: InputError, applyShard, booleanInput, choiceInput, choicesInput, durationInput, durationWords, gateOutputs, listenForStop, neededBySome, parsedInput, planFileInputs, planOutputs, printable, printableLine, publishMerged, publishPlan, readCommandInputs, renderPlanSummary, renderSummary, rolloutInputs, secretForms, selectionInputs, shardingInputs, showGiven, urlInput, writeSummary
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -43152,8 +43152,8 @@ var errors = __nccwpck_require__(8174);
 var fleet = __nccwpck_require__(9160);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 15 modules
+var postgres = __nccwpck_require__(7518);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
 
 /**
@@ -43989,10 +43989,10 @@ const shardingInputs = {
         default: '500',
     }),
     'max-parallel': integerInput({
-        description: 'How many jobs of the matrix run beside one another: the rate of the Neon API is divided by it.',
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
         max: fleet/* MOST_SHARDS */.Y,
-        default: '1',
+        default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
@@ -44420,6 +44420,7 @@ function throttlingTeller() {
 
 
 
+
 /***/ }),
 
 /***/ 2477:
@@ -44433,7 +44434,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Yr: () => (/* reexport */ readMigrations)
 });
 
-// UNUSED EXPORTS: assess, createTableSql, fileOf, findMigration, findingWords, inspectDatabase, lockAndRead, plannedRecord, qualifiedName, readSchemaState, readWalPosition, recordSql, refuseUnusablePostCheck, renderPendingSql, upgradeTableSql
+// UNUSED EXPORTS: assess, createTableSql, fileOf, findMigration, findPostCheckFailure, findingWords, inspectDatabase, lockAndRead, plannedRecord, qualifiedName, readSchemaState, readWalPosition, recordSql, refuseUnusablePostCheck, renderPendingSql, upgradeTableSql
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
 /** Finds each migration's row, by the rules of the drizzle that reads the folder. */
@@ -45091,8 +45092,8 @@ function count(number, noun) {
     return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 15 modules
+var postgres = __nccwpck_require__(7518);
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
@@ -45439,10 +45440,16 @@ function afterAttempts(error, attempts) {
 
 
 
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
 /** Looks for an index, and whether it is the one that the statement would build. */
 async function findIndex(connection, index) {
     const [found] = await connection.query(`SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
-            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
        FROM pg_catalog.pg_class t
        JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
        JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})
@@ -45456,7 +45463,7 @@ async function findIndex(connection, index) {
     if (found['on_table'] !== true)
         return { kind: 'other', what: `an index ${name} exists on another table` };
     if (found['valid'] !== true)
-        return { kind: 'invalid', name };
+        return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
     switch (await isSameDefinition(connection, index, String(found['oid']))) {
         case true:
             return { kind: 'done' };
@@ -45571,6 +45578,8 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
         }
         if (state.kind === 'other')
             throw inTheWay(where, state.what);
+        if (state.kind === 'busy')
+            throw worked(where, state.name);
         if (state.kind === 'invalid') {
             note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
             await dropIndex({ connection, format, migration, index }, state.name);
@@ -45588,6 +45597,14 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
             await clearAway(connection, repetition.index);
         throw inStatement(format, migration, index, thrown);
     }
+}
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where, name) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${where}: somebody else is building ${name}, or works on its table`,
+        code: `SQLSTATE ${postgres/* SQLSTATE */.cD.lockNotAvailable}`,
+        hint: 'Run again when that is done.',
+    }, postgres/* SQLSTATE */.cD.lockNotAvailable);
 }
 async function dropIndex({ connection, format, migration, index }, name) {
     try {
@@ -46232,8 +46249,8 @@ function withoutGroups(pattern) {
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
 var neon = __nccwpck_require__(5702);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 15 modules
+var postgres = __nccwpck_require__(7518);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
 
 
@@ -58485,7 +58502,7 @@ function branchOf(answer) {
 }
 /** What was carried out may take a moment to show. */
 const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
-/** A refusal shows at once whether it was only our own request that stood in the way. */
+/** What stands in the way of a request is there already. */
 const LOOK_ONCE_MS = [0];
 /** How an API that lets one branch have a name may refuse a second one. */
 const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
@@ -58526,6 +58543,10 @@ function reconciledBranches(calls) {
                 const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
                 if (kept === undefined)
                     throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
                 return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
             }
         },
@@ -58537,7 +58558,7 @@ function reconciledBranches(calls) {
                 catch (thrown) {
                     if (isGone(thrown))
                         return unfinishedIfThere(unfinished, projectId);
-                    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut))
+                    if (!carriedOutPerhaps(thrown))
                         throw thrown;
                     if (await isAbsent(calls, projectId, branchId))
                         return unfinishedIfThere(unfinished, projectId);
@@ -58550,15 +58571,14 @@ function reconciledBranches(calls) {
     };
 }
 /**
- * Looks for the trace of a request whose answer does not say whether it was carried out; not at all when it does.
- *
- * A refusal for being double counts as well: the first attempt may have been carried out and answered with 503.
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
  */
 async function lookFor(calls, thrown, projectId, isIt) {
     if (!(thrown instanceof NeonApiError))
         return undefined;
     const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
-    if (!refused && !thrown.mayHaveBeenCarriedOut)
+    if (!refused && !carriedOutPerhaps(thrown))
         return undefined;
     for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
         if (waitMs > 0)
@@ -58568,6 +58588,9 @@ async function lookFor(calls, thrown, projectId, isIt) {
             return found;
     }
     return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
 }
 function isGone(thrown) {
     return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;
@@ -59303,7 +59326,7 @@ function listed(items) {
 
 /***/ }),
 
-/***/ 6022:
+/***/ 7518:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -59328,7 +59351,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/postgres/child-process.ts
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-process.ts
 
 
 
@@ -59336,6 +59359,7 @@ const STDERR_KEPT = (/* unused pure expression or super */ null && (64 * 1024));
 /** A polite end lets pg_dump cancel its statement on the server. */
 const POLITE_MS = 800;
 const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = (/* unused pure expression or super */ null && (2 ** 31 - 1)); // the longest that a timer can wait: 24 days
 const running = new Set();
 let exitHookInstalled = false;
 /**
@@ -59344,9 +59368,14 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-function startProgram({ file, args, env, signal }) {
+function startProgram({ file, args, env, cwd, signal }) {
     installExitHook();
-    const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, [...args], {
+        env: { ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+    });
     running.add(child);
     const stderr = keepEnd(child.stderr);
     const ended = new Promise((resolve, reject) => {
@@ -59385,15 +59414,22 @@ function startProgram({ file, args, env, signal }) {
 async function child_process_runProgram(options) {
     options.signal?.throwIfAborted();
     const program = startProgram(options);
+    let timedOut = false;
+    const limit = setTimeout(() => {
+        timedOut = true;
+        void program.stop();
+    }, options.timeLimitMs ?? NO_LIMIT_MS);
     try {
-        program.stdin.end();
+        if (options.holdStdin !== true)
+            program.stdin.end();
         const stdout = keepEnd(program.stdout);
         const exit = await program.exited;
         options.signal?.throwIfAborted();
         await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stdout: stdout.text() };
+        return { ...exit, stdout: stdout.text(), timedOut };
     }
     finally {
+        clearTimeout(limit);
         await program.stop();
     }
 }
@@ -59452,12 +59488,15 @@ function notStarted(file, thrown) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
+
+
+
 // EXTERNAL MODULE: external "node:fs/promises"
 var external_node_fs_promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
-
 
 
 /** What apt needs of the environment besides the usual: how to reach the network, and that nobody will answer questions. */
@@ -59565,7 +59604,6 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 
-
 function openClientFinder(options) {
     const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
@@ -59648,6 +59686,8 @@ async function clientIn(folder, env, signal) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -60149,6 +60189,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -60183,7 +60224,14 @@ async function connect(target, options = {}) {
     };
     return {
         query,
-        pipeline: (sqls) => Promise.allSettled(sqls.map((sql) => query(sql))),
+        pipeline(sqls) {
+            const stream = streamOf(client);
+            // In one piece: as many packets as needed, and not one for each query.
+            stream?.cork();
+            const answers = sqls.map((sql) => query(sql));
+            stream?.uncork();
+            return Promise.allSettled(answers);
+        },
         async close() {
             signal?.removeEventListener('abort', onAbort);
             await end(client);
@@ -60282,10 +60330,7 @@ function streamOf(client) {
     if (typeof connection !== 'object' || connection === null)
         return undefined;
     const stream = Reflect.get(connection, 'stream');
-    if (typeof stream !== 'object' || stream === null || !('destroy' in stream))
-        return undefined;
-    const { destroy } = stream;
-    return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+    return stream instanceof external_node_stream_.Writable ? stream : undefined;
 }
 function rowsOf(result) {
     const last = Array.isArray(result) ? result.at(-1) : result;
@@ -60433,7 +60478,6 @@ async function takeLock(connection, options) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/index.ts
-
 
 
 

@@ -17,7 +17,7 @@ export async function plan(values: SelectingInputs, context: ActionContext): Pro
   const discovery = await discover(rollout, values);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
-  const isLive = values.state === 'live' || values.dryRun;
+  const isLive = values.state === 'live' || values.dryRun === true;
   const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
   const decided = makePlan({
     id: randomUUID(),
@@ -34,7 +34,7 @@ export async function plan(values: SelectingInputs, context: ActionContext): Pro
   requireFewWaves(decided, values.maxWaves);
   await publishPlan(decided, {
     cost: costOf(decided, values.neonApiRate),
-    appendix: told + (seen === undefined ? '' : renderPending(seen, rollout)),
+    appendix: told + (seen === undefined ? '' : renderPending(seen)),
   });
 }
 

@@ -1,7 +1,7 @@
 import { escapeLiteral } from 'pg';
 
 import { explain, ExplainedError, type Explanation } from '../errors/index.js';
-import { isConnectionLoss } from '../postgres/index.js';
+import { isConnectionLoss, PostgresError, SQLSTATE } from '../postgres/index.js';
 import {
   CommitLostError,
   ENDS_WITH_ITS_CLIENT,
@@ -87,6 +87,7 @@ async function runOutside(
       return false;
     }
     if (state.kind === 'other') throw inTheWay(where, state.what);
+    if (state.kind === 'busy') throw worked(where, state.name);
     if (state.kind === 'invalid') {
       note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
       await dropIndex({ connection, format, migration, index }, state.name);
@@ -102,6 +103,18 @@ async function runOutside(
     if (repetition.kind === 'concurrent-index' && !signal.aborted) await clearAway(connection, repetition.index);
     throw inStatement(format, migration, index, thrown);
   }
+}
+
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where: string, name: string): PostgresError {
+  return new PostgresError(
+    {
+      message: `${where}: somebody else is building ${name}, or works on its table`,
+      code: `SQLSTATE ${SQLSTATE.lockNotAvailable}`,
+      hint: 'Run again when that is done.',
+    },
+    SQLSTATE.lockNotAvailable,
+  );
 }
 
 interface Place extends Pick<ApplyContext, 'connection' | 'format'> {

@@ -9,15 +9,24 @@ export type IndexState =
   | { readonly kind: 'none' }
   /** Left behind by a build that was interrupted or failed; `name` is quoted and qualified. */
   | { readonly kind: 'invalid'; readonly name: string }
+  /** Not valid yet: somebody may be building it at this moment. Dropping it would wait for that, and then drop it all the same. */
+  | { readonly kind: 'busy'; readonly name: string }
   /** Built, and exactly the one that the statement asks for. */
   | { readonly kind: 'done' }
   | { readonly kind: 'other'; readonly what: string };
+
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
 
 /** Looks for an index, and whether it is the one that the statement would build. */
 export async function findIndex(connection: Session, index: ConcurrentIndex): Promise<IndexState> {
   const [found] = await connection.query(
     `SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
-            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
        FROM pg_catalog.pg_class t
        JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
        JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${escapeLiteral(index.name)})
@@ -28,7 +37,7 @@ export async function findIndex(connection: Session, index: ConcurrentIndex): Pr
   const name = String(found['name']);
   if (found['is_index'] !== true) return { kind: 'other', what: `${name} exists and is no index` };
   if (found['on_table'] !== true) return { kind: 'other', what: `an index ${name} exists on another table` };
-  if (found['valid'] !== true) return { kind: 'invalid', name };
+  if (found['valid'] !== true) return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
   switch (await isSameDefinition(connection, index, String(found['oid']))) {
     case true:
       return { kind: 'done' };

@@ -25,7 +25,7 @@ export {
   type Migration,
   type MigrationFolder,
 } from './migrations.js';
-export { refuseUnusablePostCheck } from './post-check.js';
+export { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
 export { renderPendingSql } from './render-sql.js';
 export { readWalPosition, type WalPosition } from './restore-point.js';
 export { lockAndRead, readSchemaState } from './schema-state.js';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
+import { Writable } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 
 import pRetry from 'p-retry';
@@ -68,7 +69,14 @@ export async function connect(target: ConnectionTarget, options: ConnectOptions 
 
   return {
     query,
-    pipeline: (sqls) => Promise.allSettled(sqls.map((sql) => query(sql))),
+    pipeline(sqls) {
+      const stream = streamOf(client);
+      // In one piece: as many packets as needed, and not one for each query.
+      stream?.cork();
+      const answers = sqls.map((sql) => query(sql));
+      stream?.uncork();
+      return Promise.allSettled(answers);
+    },
     async close() {
       signal?.removeEventListener('abort', onAbort);
       await end(client);
@@ -178,13 +186,11 @@ async function end(client: pg.Client, politeMs = CLOSE_TIMEOUT_MS): Promise<void
 }
 
 /** The socket below a client: public in JavaScript, missing in the type declarations. */
-function streamOf(client: pg.Client): { destroy(): void } | undefined {
+function streamOf(client: pg.Client): Writable | undefined {
   const connection: unknown = Reflect.get(client, 'connection');
   if (typeof connection !== 'object' || connection === null) return undefined;
   const stream: unknown = Reflect.get(connection, 'stream');
-  if (typeof stream !== 'object' || stream === null || !('destroy' in stream)) return undefined;
-  const { destroy } = stream;
-  return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+  return stream instanceof Writable ? stream : undefined;
 }
 
 function rowsOf(result: unknown): Row[] {

@@ -1,12 +1,13 @@
-export { childEnvironment, type Environment } from './child-environment.js';
 export {
+  childEnvironment,
   exitWords,
   runProgram,
   startProgram,
+  type Environment,
   type ProgramExit,
   type ProgramOptions,
   type RunningProgram,
-} from './child-process.js';
+} from '../processes/index.js';
 export {
   openClientFinder,
   type ClientFinder,
