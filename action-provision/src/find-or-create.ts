@@ -22,6 +22,8 @@ type Api = Pick<Neon, 'listProjects' | 'createProject' | 'listOperations' | 'get
 export interface FindOrCreateOptions {
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
+  /** Called with the project's id as soon as it is known. */
+  readonly found?: (projectId: string) => void;
   /** How long to wait between looks for a project whose creation was not answered. */
   readonly lookAgainAfterMs?: readonly number[];
 }
@@ -39,10 +41,11 @@ export async function findOrCreate(
   wanted: NewProject,
   options: FindOrCreateOptions,
 ): Promise<FoundOrCreated> {
-  const { signal, note } = options;
+  const { signal, note, found } = options;
   const listing = await neon.listProjects(searchTerm(wanted.name));
   const existing = onlyProjectNamed(wanted.name, listing);
   if (existing !== undefined) {
+    found?.(existing.projectId);
     assertUnchangeable(existing, wanted);
     note(`Found project ${existing.projectId}`);
     // An earlier run may have been interrupted while the project was being made.
@@ -53,6 +56,7 @@ export async function findOrCreate(
 
   try {
     const { project, operations } = await neon.createProject(wanted);
+    found?.(project.projectId);
     note(`Created project ${project.projectId}`);
     await waitForOperations(neon, project.projectId, operations, { signal });
     // Another run may have created one at the same time, and a request that was refused and repeated may have counted.
@@ -62,6 +66,7 @@ export async function findOrCreate(
     if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut)) throw thrown;
     note(`${thrown.message}; looking whether the project was created all the same`);
     const project = await lookForCreated(neon, wanted, options, thrown);
+    found?.(project.projectId);
     note(`It was: project ${project.projectId}`);
     await waitForOperations(neon, project.projectId, await unfinished(neon, project.projectId), { signal });
     return { project, created: true };

@@ -33,7 +33,7 @@ export async function main(context: ActionContext): Promise<void> {
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
-    work: (tenant, { note }) =>
+    work: (tenant, { note, found }) =>
       provisionTenant(neon, {
         wanted: newProject(tenant.name, values),
         location: values,
@@ -41,6 +41,7 @@ export async function main(context: ActionContext): Promise<void> {
         migrate,
         signal,
         note,
+        found,
         pooled: single,
         onReachable: (project) => reachable.push(project),
       }),
@@ -56,7 +57,7 @@ export async function main(context: ActionContext): Promise<void> {
   });
 }
 
-/** A tenant whose project may not exist yet: its id comes with its result. */
+/** A tenant whose project may not exist yet: its id is told when it is found or made. */
 function tenantToBe(name: string, { branch, database, role }: ProvisionInputs): Tenant {
   return {
     key: name,

@@ -25,6 +25,8 @@ export interface ProvisionOptions {
   readonly pooled: boolean;
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
+  /** Called with the project's id as soon as it is known. */
+  readonly found: (projectId: string) => void;
   readonly onReachable: (project: ProvisionedProject) => void;
 }
 
@@ -33,8 +35,8 @@ export interface ProvisionOptions {
  * before it acts, so that a run which was interrupted anywhere is finished by the next one.
  */
 export async function provisionTenant(neon: Neon, options: ProvisionOptions): Promise<WorkResult> {
-  const { wanted, location, authorities, migrate, pooled, signal, note, onReachable } = options;
-  const { project, created } = await findOrCreate(neon, wanted, { signal, note });
+  const { wanted, location, authorities, migrate, pooled, signal, note, found: onFound, onReachable } = options;
+  const { project, created } = await findOrCreate(neon, wanted, { signal, note, found: onFound });
   const { projectId } = project;
   const found = await findDatabase(neon, tenantOf(project, location));
   const { host } = parseConnectionUri(found.uri);

@@ -256,8 +256,18 @@ describe('migrate', () => {
     expect(fleet.neon.requests()).toHaveLength(before);
   });
 
+  test('goes on with a glob that leaves nobody out, and tells of it in log and summary', async () => {
+    const { ids, tenants } = await seed('there');
+    const run = await fleet.run('migrate', { tenants: `${tenants}\n!stagign-<b>*`, 'migrations-folder': folder });
+    expect(run.exitCode).toBe(0);
+    expect(run.log).toMatch(/^::warning.*no project matches "!stagign-<b>\*"/m);
+    expect(run.summary).toContain('no project matches &quot;!stagign-&lt;b&gt;*&quot;');
+    expect(await fleet.tables(ids[0] ?? '')).toContain('public.tasks');
+  });
+
   test.each([
     ['a pattern that matches nothing', { tenants: 'nobody-*' }, /no project matches "nobody-\*"/],
+    ['a name to be left out that nobody has', { tenants: '*\n!ACME Crop' }, /no project matches "!ACME Crop"/],
     ['a folder that is not there', { tenants: '*', 'migrations-folder': './nowhere' }, /there is no such folder/],
     [
       'a key that Neon refuses',

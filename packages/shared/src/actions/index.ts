@@ -22,6 +22,7 @@ export {
   type InputValues,
 } from './inputs.js';
 export { secretForms } from './masking.js';
+export { tellIdleExclusions } from './idle-exclusions.js';
 export { logTenant } from './log-tenant.js';
 export { commonOutputs, gateOutputs, planOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
 export { migrationInputs } from './migration-inputs.js';

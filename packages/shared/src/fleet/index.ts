@@ -4,6 +4,7 @@ export {
   identify,
   workThroughTenants,
   type EngineOptions,
+  type FindingContext,
   type Progress,
   type TenantDone,
   type WorkContext,
