@@ -17,6 +17,7 @@ import { commitBackup } from './commit.js';
 import { dump } from './dump.js';
 import { backupTimestamp, objectKey } from './keys.js';
 import type { Manifest } from './manifest.js';
+import type { OrphanRules } from './orphans.js';
 import { prune } from './prune.js';
 import type { RetentionPolicy } from './retention.js';
 import { storeDump } from './store-dump.js';
@@ -37,6 +38,10 @@ export interface BackupSurroundings {
   readonly compressionLevel: number;
   readonly lockWaitMs: number;
   readonly retention: RetentionPolicy | undefined;
+  /** Undefined: nothing that was never finished is cleared. */
+  readonly orphans?: OrphanRules | undefined;
+  /** The last digits of this run's timestamps; random when undefined. */
+  readonly digits?: number | undefined;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
 }
@@ -84,8 +89,13 @@ export async function backUpTenant(
     open: Parameters<typeof storeDump>[1]['open'],
   ): Promise<Manifest> {
     const { store, prefix, compressionLevel } = surroundings;
+    const digits = surroundings.digits === undefined ? undefined : always(surroundings.digits);
     const startedAt = new Date();
-    const key = objectKey(prefix, { projectId: tenant.projectId, database, timestamp: backupTimestamp(startedAt) });
+    const key = objectKey(prefix, {
+      projectId: tenant.projectId,
+      database,
+      timestamp: backupTimestamp(startedAt, digits),
+    });
     const stored = await storeDump(store, {
       key,
       databaseBytes: facts.databaseBytes,
@@ -116,11 +126,12 @@ export async function backUpTenant(
   }
 
   async function afterwards({ key, projectId, database, sizeBytes, dumpBytes }: Manifest): Promise<string> {
-    const { store, prefix, retention } = surroundings;
+    const { store, prefix, retention, orphans } = surroundings;
     const made = `${placeOf(store.bucket, key)}, ${sizeWords(sizeBytes)} (${sizeWords(dumpBytes)} of SQL)`;
-    if (retention === undefined) return made;
-    const { deleted, problems } = await prune(store, { prefix, projectId, database }, retention, new Date(), signal);
+    const scope = { prefix, projectId, database };
+    const { deleted, cleared, problems } = await prune(store, scope, { retention, orphans }, new Date(), signal);
     for (const gone of deleted) note(`Deleted by retention: ${gone}`);
+    for (const gone of cleared) note(`Cleared, since it was never finished: ${gone}`);
     for (const problem of problems) note(`Retention: ${problem}`);
     const old = deleted.length === 0 ? '' : `; ${deleted.length} older deleted`;
     return `${made}${old}${problems.length === 0 ? '' : `; retention met a problem: ${problems[0] ?? ''}`}`;
@@ -138,4 +149,8 @@ async function readFacts(connection: Connection): Promise<ServerFacts> {
     version: String(row?.['version']),
     databaseBytes: Number(row?.['bytes']),
   };
+}
+
+function always(digits: number): () => number {
+  return () => digits;
 }

@@ -21,6 +21,10 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { z } from 'zod';
+
+import { isObjectKey, OBJECT_SUFFIXES } from './keys.js';
+import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {
@@ -29,15 +33,34 @@ function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDe
 
 const NEEDED_TO_RUN = 'Needed for `run`.';
 
+/** A policy of retention; undefined when nothing is to be deleted. */
+function retentionInput(description: string): InputDefinition<RetentionPolicy | undefined> {
+  const schema = z.string().transform((text, context): RetentionPolicy => {
+    try {
+      return parseRetention(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a policy' });
+      return z.NEVER;
+    }
+  });
+  return { description, accepted: RETENTION_WORDS, required: false, secret: false, schema };
+}
+
 export const inputs = {
-  command: choiceInput(['run', 'restore'], {
+  command: choiceInput(['run', 'restore', 'prune', 'list'], {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url` and needs S3 only.',
+      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `prune` is retention alone; `list` tells what there is. All but `run` need S3 only.',
     default: 'run',
   }),
   ...neonInputs,
-  'neon-api-key': neededBySome(neonInputs['neon-api-key'], NEEDED_TO_RUN),
-  tenants: neededBySome(selectionInputs.tenants, NEEDED_TO_RUN),
+  'neon-api-key': neededBySome(
+    neonInputs['neon-api-key'],
+    `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
+  ),
+  tenants: neededBySome(
+    selectionInputs.tenants,
+    'Needed for `run` and `prune`; for `list` it narrows. Where only S3 is asked, names are those of the last backup.',
+  ),
   ...locationInputs,
   's3-bucket': patternInput({
     description: 'Bucket that the backups are in.',
@@ -60,11 +83,21 @@ export const inputs = {
     description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
     default: 'false',
   }),
-  retention: patternInput({
+  retention: retentionInput(
+    'Which backups are kept: by age (`7d`), number (`last=10`), or by period as restic counts them (`24h/7d/8w/12m/5y`). The newest good one always stays. Default: nothing is ever deleted. Needed for `prune`.',
+  ),
+  'orphan-age': durationInput({
     description:
-      'How long backups are kept, in days, such as `7d`. The newest good one always stays. Default: nothing is ever deleted.',
-    pattern: /^[1-9]\d{0,4}d$/,
-    accepted: 'a number of days, such as 7d; leave it out to never delete',
+      'From which age on a dump without manifest, or an unfinished upload, is cleared as garbage. What an earlier attempt of the same run left is cleared at once.',
+    default: '24h',
+  }),
+  'dry-run': booleanInput({
+    description: '`prune` only lists what would go, and why each of the rest stays.',
+    default: 'false',
+  }),
+  'max-age': durationInput({
+    description:
+      '`list` is red when a tenant has no backup younger than this, such as `26h`. Default: ages are told and not judged.',
   }),
   'compression-level': integerInput({
     description: 'Level of gzip, from 1 (fast) to 9 (small).',
@@ -79,7 +112,7 @@ export const inputs = {
   }),
   backup: textInput({
     description: 'What to restore: the key of a backup, or `latest` together with `tenant`. Needed for `restore`.',
-    accepted: 'the key of a backup (….sql.gz), or latest',
+    accepted: `the key of a backup (it ends with ${OBJECT_SUFFIXES.join(', ')}), or latest`,
   }),
   tenant: textInput({
     description:
@@ -111,6 +144,12 @@ export const outputs = {
     example:
       '[{"projectId":"misty-river-123456","database":"neondb","key":"misty-river-123456/neondb/20261124T114500123456789Z.sql.gz","sizeBytes":48213}]',
   },
+  list: {
+    description:
+      'What `list` found, as a JSON list: a tenant with its newest backup, its sizes, and its last drill each.',
+    example:
+      '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
+  },
   'restored-from': {
     description: 'Key of the backup that was restored.',
     example: 'misty-river-123456/neondb/20261124T114500123456789Z.sql.gz',
@@ -124,18 +163,28 @@ type Filled<Name extends keyof Values> = Values & { readonly [N in Name]-?: NonN
 export type RunValues = Filled<'neonApiKey' | 'tenants'> & { readonly command: 'run' };
 /** The parsed inputs of `restore`. */
 export type RestoreValues = Filled<'backup' | 'targetUrl'> & { readonly command: 'restore' };
+/** The parsed inputs of `prune`. */
+export type PruneValues = Filled<'tenants' | 'retention'> & { readonly command: 'prune' };
+/** The parsed inputs of `list`. */
+export type ListValues = Values & { readonly command: 'list' };
+export type BackupValues = RunValues | RestoreValues | PruneValues | ListValues;
+
+/** What each command cannot do without, besides the bucket. */
+const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
+  run: ['neon-api-key', 'tenants'],
+  restore: ['backup', 'target-url'],
+  prune: ['tenants', 'retention'],
+};
 
 /**
  * Reads all inputs: which of them are needed depends on the command.
  *
  * @throws InputError with every problem at once.
  */
-export function readBackupInputs(read: (name: string) => string): RunValues | RestoreValues {
-  const command = read('command').trim() || inputs.command.default;
-  const needed: readonly string[] =
-    command === 'run' ? ['neon-api-key', 'tenants'] : command === 'restore' ? ['backup', 'target-url'] : [];
+export function readBackupInputs(read: (name: string) => string): BackupValues {
+  const command = read('command').trim() || (inputs.command.default ?? '');
   const problems: InputProblem[] = [];
-  for (const name of needed) {
+  for (const name of NEEDED[command] ?? []) {
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
   problems.push(...(command === 'restore' ? restoreProblems(read) : []));
@@ -148,7 +197,7 @@ export function readBackupInputs(read: (name: string) => string): RunValues | Re
   }
   if (values === undefined || problems.length > 0) throw new InputError(problems);
   // The problems found above are exactly the gaps between the two types.
-  return values as RunValues | RestoreValues;
+  return values as BackupValues;
 }
 
 function restoreProblems(read: (name: string) => string): InputProblem[] {
@@ -157,7 +206,7 @@ function restoreProblems(read: (name: string) => string): InputProblem[] {
   if (backup === 'latest' && read('tenant').trim() === '') {
     problems.push({ input: 'tenant', given: 'nothing', accepted: `${inputs.tenant.accepted} (backup is latest)` });
   }
-  if (backup !== '' && backup !== 'latest' && !backup.endsWith('.sql.gz')) {
+  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup)) {
     problems.push({ input: 'backup', given: JSON.stringify(backup.slice(0, 200)), accepted: inputs.backup.accepted });
   }
   const target = read('target-url').trim();

@@ -8,9 +8,8 @@ import type { RunValues } from './inputs.js';
 import { normalisePrefix } from './keys.js';
 import type { Manifest } from './manifest.js';
 import { originOf } from './origin.js';
+import { earlierAttempts, runDigits } from './orphans.js';
 import { checkStorage, openStorage } from './storage.js';
-
-const DAY_MS = 24 * 60 * 60 * 1_000;
 
 /** `command: run`: backs up every selected tenant. */
 export async function run(values: RunValues, context: ActionContext): Promise<void> {
@@ -37,8 +36,9 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       prefix,
       compressionLevel: values.compressionLevel,
       lockWaitMs: values.lockWait,
-      retention:
-        values.retention === undefined ? undefined : { keepMs: Number.parseInt(values.retention, 10) * DAY_MS },
+      retention: values.retention,
+      orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(env, context.startedAt) },
+      digits: runDigits(env),
       origin: originOf(env),
       onBackup: (manifest: Manifest) => void backups.push(manifest),
     };

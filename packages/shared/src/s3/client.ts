@@ -6,6 +6,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
@@ -35,6 +36,12 @@ const MAX_SOCKETS = 256;
 const KEYS_A_DELETE = 1_000; // the most that S3 takes
 const BODY_ATTEMPTS = 3;
 const CHECKSUMS = ['ChecksumCRC32', 'ChecksumCRC32C', 'ChecksumCRC64NVME', 'ChecksumSHA1', 'ChecksumSHA256'] as const;
+
+/** Where a page of unfinished uploads begins. */
+interface UploadMarker {
+  readonly KeyMarker?: string;
+  readonly UploadIdMarker?: string;
+}
 
 /** Opens a bucket with the SDK's default chain of credentials. No request is sent yet. */
 export function openStore(options: StoreOptions): ObjectStore {
@@ -106,6 +113,13 @@ export function openStore(options: StoreOptions): ObjectStore {
         call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
           client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...condition }), o),
         ),
+      );
+    },
+
+    async replace(object, body, signal) {
+      const Key = object.key;
+      await call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
+        client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object) }), o),
       );
     },
 
@@ -222,14 +236,31 @@ export function openStore(options: StoreOptions): ObjectStore {
       }
     },
 
-    async listUploads(key, signal) {
+    async listUploads(prefix, signal) {
+      const uploads: OpenUpload[] = [];
       try {
-        const answer = await call(`listing the uploads of ${placeOf(bucket, key)}`, signal, (o) =>
-          client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }), o),
-        );
-        return (answer.Uploads ?? []).flatMap(({ Key, UploadId }): OpenUpload[] =>
-          Key === key && UploadId !== undefined ? [{ key, uploadId: UploadId }] : [],
-        );
+        let marker: UploadMarker | undefined = {};
+        while (marker !== undefined) {
+          const page: UploadMarker = marker;
+          const answer: ListMultipartUploadsCommandOutput = await call(
+            `listing the uploads of ${placeOf(bucket, prefix)}`,
+            signal,
+            (o) => client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...page }), o),
+          );
+          for (const { Key, UploadId } of answer.Uploads ?? []) {
+            if (Key?.startsWith(prefix) && UploadId !== undefined) uploads.push({ key: Key, uploadId: UploadId });
+          }
+          const { NextKeyMarker, NextUploadIdMarker } = answer;
+          // A store that says that there is more, and not where, would be asked for ever.
+          marker =
+            answer.IsTruncated !== true || NextKeyMarker === undefined
+              ? undefined
+              : {
+                  KeyMarker: NextKeyMarker,
+                  ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+                };
+        }
+        return uploads;
       } catch {
         signal?.throwIfAborted();
         return undefined;

@@ -4,5 +4,5 @@ export { cut } from './cut.js';
 export { isHopeless, isNotFound, isTaken, S3Error } from './errors.js';
 export { planParts, type PartPlan } from './part-plan.js';
 export { readObject, type ObjectToRead } from './read-object.js';
-export type { DeleteRefusal, ListedObject, ObjectDescription, ObjectHead, ObjectStore } from './store.js';
+export type { DeleteRefusal, ListedObject, ObjectDescription, ObjectHead, ObjectStore, OpenUpload } from './store.js';
 export { uploadStream, type StoredStream, type StreamUpload } from './upload.js';

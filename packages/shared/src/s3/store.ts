@@ -57,6 +57,8 @@ export interface ObjectStore {
   readonly bucket: string;
   /** Writes an object in one request, and never over another where the store knows conditional writes. */
   put(object: ObjectDescription, body: Buffer, signal?: AbortSignal): Promise<void>;
+  /** Writes an object in one request, in the place of an earlier one when there is one. */
+  replace(object: ObjectDescription, body: Buffer, signal?: AbortSignal): Promise<void>;
   /** Undefined when there is no such object. */
   head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined>;
   get(key: string, signal?: AbortSignal): Promise<Buffer>;
@@ -74,6 +76,6 @@ export interface ObjectStore {
   abortUpload(upload: OpenUpload, signal?: AbortSignal): Promise<void>;
   /** Whether an upload still exists; undefined when the store cannot say. */
   uploadExists(upload: OpenUpload, signal?: AbortSignal): Promise<boolean | undefined>;
-  /** Uploads of exactly this key that are not finished; undefined when the store cannot say. */
-  listUploads(key: string, signal?: AbortSignal): Promise<OpenUpload[] | undefined>;
+  /** Uploads that are not finished, of all keys that begin so; undefined when the store cannot say. */
+  listUploads(prefix: string, signal?: AbortSignal): Promise<OpenUpload[] | undefined>;
 }
