@@ -1,3 +1,4 @@
+import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
 import {
@@ -6,7 +7,7 @@ import {
   takeLock,
   versionWords,
   type ClientFinder,
-  type ClientVersion,
+  type ClientPrograms,
   type Connection,
   type Environment,
   type LibpqTrust,
@@ -15,12 +16,16 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 
 import { commitBackup } from './commit.js';
 import { dump } from './dump.js';
+import { impossible, isPartial, suffixOf, type DumpShape } from './dump-options.js';
 import { backupTimestamp, objectKey } from './keys.js';
-import type { Manifest } from './manifest.js';
+import type { Contents, Manifest } from './manifest.js';
 import type { OrphanRules } from './orphans.js';
 import { prune } from './prune.js';
 import type { RetentionPolicy } from './retention.js';
+import { countRows, openSnapshot, type SnapshotFacts } from './snapshot.js';
 import { storeDump } from './store-dump.js';
+import { TocReader } from './toc.js';
+import { DumpWatch } from './trailer.js';
 import { TOOL_VERSION } from './version.js';
 import { sizeWords } from './words.js';
 
@@ -35,7 +40,11 @@ export interface BackupSurroundings {
   readonly env: Environment;
   /** Normalised: empty, or with a slash at its end. */
   readonly prefix: string;
-  readonly compressionLevel: number;
+  readonly shape: DumpShape;
+  /** Whether the rows of every table are counted. */
+  readonly countRows: boolean;
+  /** The most parts of one upload that the store takes; undefined: S3's own limit. */
+  readonly maxParts?: number | undefined;
   readonly lockWaitMs: number;
   readonly retention: RetentionPolicy | undefined;
   /** Undefined: nothing that was never finished is cleared. */
@@ -72,11 +81,9 @@ export async function backUpTenant(
     if (client.major !== facts.major) {
       note(`The server is PostgreSQL ${facts.version}; pg_dump ${versionWords(client)} is the nearest that is here.`);
     }
-    const rootCertificates = surroundings.trust.rootCertificatesFor(client.major);
-    const { env, lockWaitMs } = surroundings;
-    const manifest = await makeBackup(found, facts, client, (watch, until) =>
-      dump({ client, target, rootCertificates, env, lockWaitMs }, watch, until),
-    );
+    const why = impossible(surroundings.shape, client.major);
+    if (why !== undefined) throw new ExplainedError({ message: why, hint: 'Set compression: gzip, or format: plain.' });
+    const manifest = await makeBackup(found, facts, client, connection);
     return { status: 'succeeded', detail: await afterwards(manifest) };
   } finally {
     await connection.close();
@@ -85,44 +92,61 @@ export async function backUpTenant(
   async function makeBackup(
     { branchId, database, role }: FoundDatabase,
     facts: ServerFacts,
-    client: ClientVersion,
-    open: Parameters<typeof storeDump>[1]['open'],
+    client: ClientPrograms,
+    connection: Connection,
   ): Promise<Manifest> {
-    const { store, prefix, compressionLevel } = surroundings;
+    const { store, prefix, shape, env, lockWaitMs } = surroundings;
     const digits = surroundings.digits === undefined ? undefined : always(surroundings.digits);
     const startedAt = new Date();
-    const key = objectKey(prefix, {
-      projectId: tenant.projectId,
-      database,
-      timestamp: backupTimestamp(startedAt, digits),
-    });
-    const stored = await storeDump(store, {
-      key,
-      databaseBytes: facts.databaseBytes,
-      compressionLevel,
-      open,
-      signal,
-    });
-    const manifest: Manifest = {
-      schemaVersion: 1,
-      projectId: tenant.projectId,
-      name: tenant.name,
-      ...(branchId === undefined ? {} : { branchId }),
-      database,
-      role,
-      key,
-      format: 'plain',
-      compression: 'gzip',
-      ...stored,
-      startedAt: startedAt.toISOString(),
-      finishedAt: new Date().toISOString(),
-      postgres: { server: facts.version, pgDump: versionWords(client) },
-      tool: { name: 'neon-fleet', version: TOOL_VERSION },
-      ...surroundings.origin,
-    };
-    await commitBackup(store, manifest, signal);
-    surroundings.onBackup(manifest);
-    return manifest;
+    const id = { projectId: tenant.projectId, database, timestamp: backupTimestamp(startedAt, digits) };
+    const key = objectKey(prefix, id, suffixOf(shape));
+    const rootCertificates = surroundings.trust.rootCertificatesFor(client.major);
+    const snapshot = await openSnapshot(connection, role);
+    const watch = new DumpWatch({ count: shape.format === 'plain' && surroundings.countRows });
+    const toc = shape.format === 'custom' && surroundings.countRows ? new TocReader(client, env, signal) : undefined;
+    try {
+      const counting = toc?.tables.then((tables) => countRows(connection, tables));
+      counting?.catch(() => undefined);
+      const stored = await storeDump(store, {
+        key,
+        databaseBytes: facts.databaseBytes,
+        maxParts: surroundings.maxParts,
+        shape,
+        watch,
+        open: (seen, until) =>
+          dump(
+            { client, target, rootCertificates, env, lockWaitMs, shape, snapshot: snapshot.snapshot, toc },
+            seen,
+            until,
+          ),
+        signal,
+      });
+      toc?.end();
+      const rows = watch.counter?.rows ?? (await counting);
+      const manifest: Manifest = {
+        schemaVersion: 2,
+        projectId: tenant.projectId,
+        name: tenant.name,
+        ...(branchId === undefined ? {} : { branchId }),
+        database,
+        role,
+        key,
+        format: shape.format,
+        compression: shape.compression,
+        ...stored,
+        startedAt: startedAt.toISOString(),
+        finishedAt: new Date().toISOString(),
+        postgres: { server: facts.version, pgDump: versionWords(client) },
+        tool: { name: 'neon-fleet', version: TOOL_VERSION },
+        ...surroundings.origin,
+        contents: contentsOf(snapshot, isPartial(shape), rows, watch),
+      };
+      await commitBackup(store, manifest, signal);
+      surroundings.onBackup(manifest);
+      return manifest;
+    } finally {
+      await toc?.stop();
+    }
   }
 
   async function afterwards({ key, projectId, database, sizeBytes, dumpBytes }: Manifest): Promise<string> {
@@ -136,6 +160,27 @@ export async function backUpTenant(
     const old = deleted.length === 0 ? '' : `; ${deleted.length} older deleted`;
     return `${made}${old}${problems.length === 0 ? '' : `; retention met a problem: ${problems[0] ?? ''}`}`;
   }
+}
+
+function contentsOf(
+  { snapshotAt, extensions, migrations, schema, roles, memberships, grants, defaultGrants }: SnapshotFacts,
+  partial: boolean,
+  rows: ReadonlyMap<string, number> | undefined,
+  { counter }: DumpWatch,
+): Contents {
+  return {
+    snapshotAt,
+    partial,
+    schema,
+    extensions: [...extensions],
+    ...(migrations === undefined ? {} : { migrations }),
+    roles: [...roles],
+    memberships: [...memberships],
+    grants: [...grants],
+    defaultGrants: [...defaultGrants],
+    ...(rows === undefined ? {} : { rowCounts: Object.fromEntries(rows) }),
+    ...(counter === undefined ? {} : { sequences: Object.fromEntries(counter.sequences) }),
+  };
 }
 
 async function readFacts(connection: Connection): Promise<ServerFacts> {

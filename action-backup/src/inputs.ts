@@ -6,6 +6,7 @@ import {
   durationInput,
   InputError,
   integerInput,
+  linesInput,
   locationInputs,
   neonInputs,
   patternInput,
@@ -23,6 +24,7 @@ import {
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { z } from 'zod';
 
+import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump-options.js';
 import { isObjectKey, OBJECT_SUFFIXES } from './keys.js';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
 
@@ -46,6 +48,16 @@ function retentionInput(description: string): InputDefinition<RetentionPolicy | 
   return { description, accepted: RETENTION_WORDS, required: false, secret: false, schema };
 }
 
+/** Arguments of pg_dump, each of them allowed. */
+function argumentsInput(description: string): InputDefinition<readonly string[] | undefined> {
+  const schema = z
+    .string()
+    .transform((text) => text.split('\n').map((line) => line.trim()))
+    .transform((lines) => lines.filter((line) => line !== ''))
+    .refine((lines) => lines.every(isAllowedArgument));
+  return { description, accepted: ALLOWED_ARGUMENT_WORDS, required: false, secret: false, schema };
+}
+
 export const inputs = {
   command: choiceInput(['run', 'restore', 'prune', 'list'], {
     description:
@@ -62,6 +74,9 @@ export const inputs = {
     'Needed for `run` and `prune`; for `list` it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
   ...locationInputs,
+  database: textInput({
+    description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
+  }),
   's3-bucket': patternInput({
     description: 'Bucket that the backups are in.',
     required: true,
@@ -99,11 +114,42 @@ export const inputs = {
     description:
       '`list` is red when a tenant has no backup younger than this, such as `26h`. Default: ages are told and not judged.',
   }),
+  format: choiceInput(DUMP_FORMATS, {
+    description:
+      '`plain` is SQL, which any psql reads; `custom` is for pg_restore, and is restored with several connections at once.',
+    default: 'plain',
+  }),
+  compression: choiceInput(COMPRESSIONS, {
+    description:
+      '`gzip` of a plain dump uses all cores; `zstd` needs a runtime that has it, as node24 does; a custom dump is compressed by pg_dump itself.',
+    default: 'gzip',
+  }),
   'compression-level': integerInput({
-    description: 'Level of gzip, from 1 (fast) to 9 (small).',
+    description: 'Level of compression, from 1 (fast) to 9 (small).',
     min: 1,
     max: 9,
     default: '6',
+  }),
+  'exclude-tables': linesInput({
+    description: 'Tables to leave out, one pattern of pg_dump a line, such as `audit.*`.',
+  }),
+  'exclude-table-data': linesInput({
+    description: 'Tables of which only the definition is dumped, one pattern of pg_dump a line.',
+  }),
+  schemas: linesInput({ description: 'Dump these schemas only, one pattern of pg_dump a line.' }),
+  'extra-args': argumentsInput(
+    'Further options for pg_dump, one a line, out of those that leave a backup a backup, such as `--no-comments`.',
+  ),
+  'row-counts': choiceInput(['exact', 'none'], {
+    description: 'Whether the rows of every table are counted into the manifest, so that a drill can compare them.',
+    default: 'exact',
+  }),
+  's3-max-parts': integerInput({
+    description:
+      'How many parts of one upload the store takes, when fewer than the 10,000 of Amazon: Scaleway takes 1,000.',
+    min: 10,
+    max: 10_000,
+    default: '10000',
   }),
   'lock-wait': durationInput({
     description: 'How long to wait for a migration that works on the same tenant before skipping it as `locked`.',

@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 
 import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
 import {
@@ -15,6 +14,7 @@ import {
   type RunningProgram,
 } from '@neon-fleet/shared/postgres';
 
+import { decompressor } from './compress.js';
 import type { Manifest } from './manifest.js';
 import { psqlError } from './psql-error.js';
 import { DumpWatch } from './trailer.js';
@@ -87,7 +87,7 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
           yield chunk;
         }
       },
-      createGunzip({ chunkSize: 256 * 1024 }),
+      decompressor(manifest.compression),
       async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           watch.add(chunk);
@@ -193,5 +193,5 @@ export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedE
 }
 
 function isGzipError(thrown: unknown): boolean {
-  return systemCode(thrown)?.startsWith('Z_') === true;
+  return /^(Z_|ZSTD_)/.test(systemCode(thrown) ?? '');
 }

@@ -4,6 +4,8 @@ import { discoverTenants, workThroughTenants } from '@neon-fleet/shared/fleet';
 import { openClientFinder, prepareLibpqTrust, trustedAuthorities } from '@neon-fleet/shared/postgres';
 
 import { backUpTenant } from './back-up-tenant.js';
+import type { DumpShape } from './dump-options.js';
+import { EVERY_DATABASE, expandDatabases } from './every-database.js';
 import type { RunValues } from './inputs.js';
 import { normalisePrefix } from './keys.js';
 import type { Manifest } from './manifest.js';
@@ -23,6 +25,10 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
 
   const authorities = await trustedAuthorities(env);
   const { tenants, unlisted } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
+  const expanded =
+    values.database === EVERY_DATABASE
+      ? await expandDatabases(neon, tenants, values.concurrency)
+      : { tenants, failed: [] };
   const trust = await prepareLibpqTrust(env);
   const backups: Manifest[] = [];
   try {
@@ -34,7 +40,9 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       authorities,
       env,
       prefix,
-      compressionLevel: values.compressionLevel,
+      shape: shapeOf(values),
+      countRows: values.rowCounts === 'exact',
+      maxParts: values.s3MaxParts,
       lockWaitMs: values.lockWait,
       retention: values.retention,
       orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(env, context.startedAt) },
@@ -43,7 +51,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       onBackup: (manifest: Manifest) => void backups.push(manifest),
     };
     const worked = await workThroughTenants({
-      tenants,
+      tenants: expanded.tenants,
       concurrency: values.concurrency,
       signal,
       onOutcome: logTenant,
@@ -54,12 +62,26 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       action: 'backup',
       command: 'run',
       startedAt: context.startedAt,
-      outcomes: [...worked, ...unlisted],
+      outcomes: [...worked, ...expanded.failed, ...unlisted],
       allowSkipped: values.allowSkipped,
     });
   } finally {
     await trust.dispose();
   }
+}
+
+/** What of the inputs says what goes into a dump. */
+export function shapeOf(values: RunValues): DumpShape {
+  const { format, compression, compressionLevel } = values;
+  return {
+    format,
+    compression,
+    compressionLevel,
+    excludeTables: values.excludeTables ?? [],
+    excludeTableData: values.excludeTableData ?? [],
+    schemas: values.schemas ?? [],
+    extraArgs: values.extraArgs ?? [],
+  };
 }
 
 function backupOutput({ projectId, database, key, sizeBytes }: Manifest) {

@@ -12,6 +12,9 @@ export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Ends the program when it is aborted. */
   readonly signal?: AbortSignal | undefined;
+  /** As whom to run it, for a root whose program refuses to be run by root. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  readonly cwd?: string | undefined;
 }
 
 /** How a program ended. */
@@ -51,9 +54,15 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-export function startProgram({ file, args, env, signal }: ProgramOptions): RunningProgram {
+export function startProgram({ file, args, env, signal, user, cwd }: ProgramOptions): RunningProgram {
   installExitHook();
-  const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(file, [...args], {
+    env: { ...env },
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...user,
+    ...(cwd === undefined ? {} : { cwd }),
+  });
   running.add(child);
   const stderr = keepEnd(child.stderr);
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {

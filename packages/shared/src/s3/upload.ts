@@ -107,7 +107,7 @@ class Transfer {
     this.signal.throwIfAborted();
     const number = this.nextPart;
     this.nextPart += 1;
-    if (number > LAST_PART) throw tooManyParts(this.upload);
+    if (number > (this.upload.maxParts ?? LAST_PART)) throw tooManyParts(this.upload);
     const sending = this.store
       .uploadPart(upload, number, piece, this.signal)
       .then((part) => void this.parts.push(part))
@@ -209,9 +209,9 @@ class Transfer {
   }
 }
 
-function tooManyParts({ partSizeBytes }: PartPlan): ExplainedError {
+function tooManyParts({ partSizeBytes, maxParts = LAST_PART }: PartPlan): ExplainedError {
   return new ExplainedError({
-    message: `the dump became larger than ${LAST_PART} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
+    message: `the dump became larger than ${maxParts} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
     hint: 'Run again: the size is read anew. A higher compression-level makes the dump smaller.',
   });
 }
