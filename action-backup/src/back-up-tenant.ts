@@ -4,6 +4,7 @@ import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/
 import {
   connect,
   parseConnectionUri,
+  placeOf as databasePlace,
   takeLock,
   versionWords,
   type ClientFinder,
@@ -130,6 +131,7 @@ export async function backUpTenant(
         ...(branchId === undefined ? {} : { branchId }),
         database,
         role,
+        source: databasePlace(target),
         key,
         format: shape.format,
         compression: shape.compression,

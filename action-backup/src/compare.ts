@@ -54,15 +54,14 @@ async function compareRows(connection: Querier, recorded: Readonly<Record<string
   return different;
 }
 
-async function compareSequences(
-  connection: Querier,
-  recorded: NonNullable<Contents['sequences']>,
-): Promise<string[]> {
+async function compareSequences(connection: Querier, recorded: NonNullable<Contents['sequences']>): Promise<string[]> {
   const different: string[] = [];
   for (const [sequence, { value, called }] of Object.entries(recorded)) {
     const name = await nameHere(connection, sequence);
-    const [row] = name === undefined ? [] : await connection.query(`SELECT last_value::text AS value, is_called FROM ${name}`);
-    if (row?.['value'] !== value || row['is_called'] !== called) different.push(`sequence ${sequence} is not at ${value}`);
+    const [row] =
+      name === undefined ? [] : await connection.query(`SELECT last_value::text AS value, is_called FROM ${name}`);
+    if (row?.['value'] !== value || row['is_called'] !== called)
+      different.push(`sequence ${sequence} is not at ${value}`);
   }
   return different;
 }

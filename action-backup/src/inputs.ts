@@ -59,9 +59,9 @@ function argumentsInput(description: string): InputDefinition<readonly string[] 
 }
 
 export const inputs = {
-  command: choiceInput(['run', 'restore', 'prune', 'list'], {
+  command: choiceInput(['run', 'restore', 'verify', 'prune', 'list'], {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `prune` is retention alone; `list` tells what there is. All but `run` need S3 only.',
+      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is. All but `run` need S3 only.',
     default: 'run',
   }),
   ...neonInputs,
@@ -71,7 +71,7 @@ export const inputs = {
   ),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run` and `prune`; for `list` it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
   ...locationInputs,
   database: textInput({
@@ -105,6 +105,15 @@ export const inputs = {
     description:
       'From which age on a dump without manifest, or an unfinished upload, is cleared as garbage. What an earlier attempt of the same run left is cleared at once.',
     default: '24h',
+  }),
+  verify: choiceInput(['restore', 'checksum'], {
+    description:
+      "How `verify` proves a backup: `restore` loads it into a PostgreSQL of the job's own, and compares rows, sequences and schema with what was recorded; `checksum` reads it against its manifest.",
+    default: 'restore',
+  }),
+  'verify-every': durationInput({
+    description:
+      '`verify` takes only tenants whose last drill that passed is older than this, such as `30d`. Default: all that are selected.',
   }),
   'dry-run': booleanInput({
     description: '`prune` only lists what would go, and why each of the rest stays.',
@@ -175,6 +184,16 @@ export const inputs = {
     }),
     'Needed for `restore`.',
   ),
+  'restore-roles': booleanInput({
+    description:
+      'Bring back roles, memberships and grants as well. Roles that the target does not have are made, with new passwords (output `role-passwords`).',
+    default: 'true',
+  }),
+  jobs: integerInput({
+    description: 'How many connections restore a custom dump at the same time. Default: one for each core.',
+    min: 1,
+    max: 64,
+  }),
   'allow-non-empty': booleanInput({
     description: 'Restore although the target has tables, types or functions of its own.',
     default: 'false',
@@ -196,6 +215,11 @@ export const outputs = {
     example:
       '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
   },
+  'role-passwords': {
+    description:
+      'The passwords of the roles that a restore has made, as a JSON object. Masked: it can be used within the job, and is dropped across jobs.',
+    example: '{"app_user":"***"}',
+  },
   'restored-from': {
     description: 'Key of the backup that was restored.',
     example: 'misty-river-123456/neondb/20261124T114500123456789Z.sql.gz',
@@ -213,7 +237,9 @@ export type RestoreValues = Filled<'backup' | 'targetUrl'> & { readonly command:
 export type PruneValues = Filled<'tenants' | 'retention'> & { readonly command: 'prune' };
 /** The parsed inputs of `list`. */
 export type ListValues = Values & { readonly command: 'list' };
-export type BackupValues = RunValues | RestoreValues | PruneValues | ListValues;
+/** The parsed inputs of `verify`. */
+export type VerifyValues = Values & { readonly command: 'verify' };
+export type BackupValues = RunValues | RestoreValues | PruneValues | ListValues | VerifyValues;
 
 /** What each command cannot do without, besides the bucket. */
 const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {

@@ -5,6 +5,7 @@ import { listCommand } from './list-command.js';
 import { pruneCommand } from './prune-command.js';
 import { restore } from './restore.js';
 import { run } from './run.js';
+import { verifyCommand } from './verify-command.js';
 
 /** The backup action: dumps every selected tenant to S3, and does what has to do with those dumps. */
 export async function main(context: ActionContext): Promise<void> {
@@ -30,6 +31,8 @@ async function carryOut(values: BackupValues, context: ActionContext): Promise<v
       return restore(values, context);
     case 'prune':
       return pruneCommand(values, context);
+    case 'verify':
+      return verifyCommand(values, context);
     case 'list':
       return listCommand(values, context);
   }

@@ -43,6 +43,8 @@ export const manifestSchema = z.object({
   branchId: z.string().exactOptional(),
   database: z.string().min(1),
   role: z.string(),
+  /** Where it was dumped from, `host:port/database`: what it is never restored over. */
+  source: z.string().exactOptional(),
   /** Key of the object that this is about: a manifest that lies beside another one is refused. */
   key: z.string().min(1),
   format: z.enum(DUMP_FORMATS),

@@ -43,7 +43,7 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 
 /** PostgreSQL outlives a parent that is killed. Behind this shell it ends when the parent's end of the pipe does. */
-const WITH_PARENT = '"$@" & server=$!; cat > /dev/null; kill -INT "$server" 2> /dev/null; wait "$server"';
+const WITH_PARENT = '"$@" & server=$!; cat > /dev/null; kill -QUIT "$server" 2> /dev/null; wait "$server"';
 
 /**
  * Finds or installs PostgreSQL's server programs and starts one server on a free port of the loopback interface.
@@ -54,7 +54,9 @@ export async function startScratchServer(options: ScratchOptions): Promise<Scrat
   const { env, signal } = options;
   const programs = await findServer(options.major, options);
   const user = await serverUser();
-  const folder = await mkdtemp(path.join(user === undefined ? (env['RUNNER_TEMP'] ?? tmpdir()) : tmpdir(), 'neon-fleet-drill-'));
+  const folder = await mkdtemp(
+    path.join(user === undefined ? (env['RUNNER_TEMP'] ?? tmpdir()) : tmpdir(), 'neon-fleet-drill-'),
+  );
   const password = randomBytes(24).toString('hex');
   let server: RunningProgram | undefined;
   const stop = async () => {
@@ -105,7 +107,10 @@ export async function startScratchServer(options: ScratchOptions): Promise<Scrat
   }
 }
 
-function databases(target: ConnectionTarget, signal: AbortSignal): Pick<ScratchServer, 'createDatabase' | 'dropDatabase'> {
+function databases(
+  target: ConnectionTarget,
+  signal: AbortSignal,
+): Pick<ScratchServer, 'createDatabase' | 'dropDatabase'> {
   let count = 0;
   return {
     async createDatabase() {
@@ -157,7 +162,8 @@ async function untilUp(server: RunningProgram, target: ConnectionTarget, signal:
   for (;;) {
     const asked = connect(target, { signal, connectTimeoutMs: 2_000 }).then(async (connection) => connection.close());
     try {
-      return await Promise.race([asked, ended]);
+      await Promise.race([asked, ended]);
+      return;
     } catch (thrown) {
       signal.throwIfAborted();
       if (thrown instanceof ExplainedError && thrown.message.startsWith(NOT_UP)) throw thrown;

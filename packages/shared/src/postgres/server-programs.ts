@@ -47,7 +47,12 @@ async function serverIn(
   if (initdb === undefined || postgres === undefined) return undefined;
   try {
     await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
-    const { code, stdout } = await runProgram({ file: postgres, args: ['--version'], env: childEnvironment(env), signal });
+    const { code, stdout } = await runProgram({
+      file: postgres,
+      args: ['--version'],
+      env: childEnvironment(env),
+      signal,
+    });
     const version = code === 0 ? parseClientVersion(stdout) : undefined;
     return version === undefined ? undefined : { ...version, initdb, postgres };
   } catch {
