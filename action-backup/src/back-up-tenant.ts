@@ -14,6 +14,7 @@ import {
   type LibpqTrust,
 } from '@neon-fleet/shared/postgres';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
+import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from './commit.js';
 import { dump } from './dump.js';
@@ -27,7 +28,6 @@ import { countRows, openSnapshot, type SnapshotFacts } from './snapshot.js';
 import { storeDump } from './store-dump.js';
 import { TocReader } from './toc.js';
 import { DumpWatch } from './trailer.js';
-import { TOOL_VERSION } from './version.js';
 import { sizeWords } from './words.js';
 
 /** What the backup of every tenant of a run shares. */

@@ -66,7 +66,7 @@ export async function listCommand(values: ListValues, context: ActionContext): P
     action: 'backup',
     command: 'list',
     startedAt: context.startedAt,
-    outcomes: [...outcomes, ...fleet.unlisted],
+    outcomes: [...outcomes, ...fleet.settled],
     allowSkipped: values.allowSkipped,
   });
 }
@@ -75,15 +75,15 @@ interface Fleet {
   /** The tenants that Neon has, and that are meant; undefined when it was not asked. */
   readonly tenants: readonly Tenant[] | undefined;
   readonly projects: readonly ProjectRef[];
-  readonly unlisted: readonly Outcome[];
+  readonly settled: readonly Outcome[];
 }
 
 async function fleetOf(values: ListValues, context: ActionContext): Promise<Fleet> {
   const { neonApiKey } = values;
-  if (neonApiKey === undefined) return { tenants: undefined, projects: [], unlisted: [] };
+  if (neonApiKey === undefined) return { tenants: undefined, projects: [], settled: [] };
   const listing = await openNeonFor({ ...values, neonApiKey }, context).listProjects();
-  const { tenants, unlisted } = discoverTenants(listing, values.tenants ?? ['*'], values, new Date());
-  return { tenants, projects: listing.projects, unlisted };
+  const { tenants, settled } = discoverTenants(listing, values.tenants ?? ['*'], values, new Date());
+  return { tenants, projects: listing.projects, settled };
 }
 
 /** A line of the list: what is stored, and whether the project is there. */

@@ -24,7 +24,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
   if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
 
   const authorities = await trustedAuthorities(env);
-  const { tenants, unlisted } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
+  const { tenants, settled } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
   const expanded =
     values.database === EVERY_DATABASE
       ? await expandDatabases(neon, tenants, values.concurrency)
@@ -62,7 +62,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       action: 'backup',
       command: 'run',
       startedAt: context.startedAt,
-      outcomes: [...worked, ...expanded.failed, ...unlisted],
+      outcomes: [...worked, ...expanded.failed, ...settled],
       allowSkipped: values.allowSkipped,
     });
   } finally {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
+  isUnfinished,
   NeonApiError,
   waitForOperations,
   type Neon,
@@ -58,7 +59,7 @@ export async function findOrCreate(
     onlyProjectNamed(wanted.name, await neon.listProjects(searchTerm(wanted.name)));
     return { project, created: true };
   } catch (thrown) {
-    if (!(thrown instanceof NeonApiError && mayHaveCreated(thrown))) throw thrown;
+    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut)) throw thrown;
     note(`${thrown.message}; looking whether the project was created all the same`);
     const project = await lookForCreated(neon, wanted, options, thrown);
     note(`It was: project ${project.projectId}`);
@@ -115,11 +116,6 @@ function assertUnchangeable(existing: ProjectRef, wanted: NewProject): void {
   });
 }
 
-/** No answer, or a gateway's answer in its place: the project may have been made. */
-function mayHaveCreated({ status }: NeonApiError): boolean {
-  return status === undefined || status === 408 || status === 500 || status === 502 || status === 504;
-}
-
 const LOOK_AGAIN_AFTER_MS: readonly number[] = [0, 500, 1_000, 2_000, 4_000];
 
 async function lookForCreated(
@@ -146,5 +142,5 @@ async function lookForCreated(
 async function unfinished(neon: Api, projectId: string) {
   const operations = await neon.listOperations(projectId);
   // What failed in the past is history; only what is still under way is waited for.
-  return operations.filter(({ status }) => status === 'scheduling' || status === 'running');
+  return operations.filter(isUnfinished);
 }

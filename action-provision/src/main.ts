@@ -19,7 +19,7 @@ export async function main(context: ActionContext): Promise<void> {
     values.migrationsFolder === undefined
       ? undefined
       : {
-          migrations: await readMigrations(values.migrationsFolder),
+          folder: await readMigrations(values.migrationsFolder),
           table: { schema: values.migrationsSchema, table: values.migrationsTable },
           lockWaitMs: values.lockWait,
           lockTimeoutMs: values.lockTimeout,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ProjectListItem } from '@neondatabase/api-client';
-import { clientOf, createProject, failureOf, started, type Started } from './support.js';
+import { clientOf, createProject, failureOf, query, started, type Started } from './support.js';
 
 describe('the API, asked by the official client', () => {
   let s: Started;
@@ -108,6 +108,23 @@ describe('the API, asked by the official client', () => {
     await expect(s.api.getProject(projectId)).resolves.toMatchObject({ status: 200 });
   });
 
+  test('tells what a fleet is planned by: history, last activity, network settings', async () => {
+    const { id, uri } = await createProject(s.api, 'planned');
+    const listed = async () => {
+      const { data } = await s.api.listProjects({ search: 'planned' });
+      return data.projects.find((project) => project.id === id);
+    };
+    expect(await listed()).toMatchObject({ history_retention_seconds: 86_400 });
+    expect(await listed()).not.toHaveProperty('compute_last_active_at');
+    const before = Date.now();
+    await query(s.neon, uri, 'select 1');
+    const settings = { allowed_ips: { ips: ['203.0.113.7'] }, block_public_connections: true };
+    await s.api.updateProject(id, { project: { history_retention_seconds: 3_600, settings } });
+    const project = await listed();
+    expect(project).toMatchObject({ history_retention_seconds: 3_600, settings });
+    expect(Date.parse(project?.compute_last_active_at ?? '')).toBeGreaterThanOrEqual(before);
+  });
+
   test('takes operations through their statuses, one after the other', async () => {
     const { id, created } = await createProject(s.api);
     const operationId = created.operations[0]?.id ?? '';
@@ -162,6 +179,18 @@ describe('the API, asked by the official client', () => {
     const requests = s.neon.requests();
     expect(requests.at(-1)).toMatchObject({ method: 'GET', path: '/projects', status: 200 });
   });
+});
+
+test('a project has a branch that says so while it is being made', async () => {
+  const { neon, api } = await started({ operationMs: 600_000 });
+  try {
+    const { data } = await api.createProject({ project: { name: 'slow' } });
+    expect(data.branch.current_state).toBe('init');
+    const listed = await api.listProjectBranches({ projectId: data.project.id });
+    expect(listed.data.branches).toMatchObject([{ id: data.branch.id, current_state: 'init' }]);
+  } finally {
+    await neon.stop();
+  }
 });
 
 test('ten thousand projects cost little', async () => {

@@ -1,14 +1,16 @@
 import { ExplainedError } from '../errors/index.js';
 import type { ProjectListing } from '../neon/index.js';
-import type { Outcome } from './outcome.js';
+import type { Outcome, TenantResult } from './outcome.js';
 import { isExclusion, selectTenants } from './selection.js';
+import { foreseenSkip, type Whereabouts } from './skips.js';
 import { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 
 /** Who takes part in a run. */
 export interface Discovery {
+  /** Those that there may be work for. */
   readonly tenants: readonly Tenant[];
-  /** Outcomes that are known before any work: projects the API said exist without saying more. */
-  readonly unlisted: readonly Outcome[];
+  /** Outcomes that are known before any work: projects the API said exist without saying more, or that let nobody in. */
+  readonly settled: readonly Outcome[];
 }
 
 /**
@@ -25,11 +27,16 @@ export function discoverTenants(
   patterns: readonly string[],
   location: Location,
   now: Date,
+  whereabouts: Whereabouts = {},
 ): Discovery {
-  const { selected, unmatched } = selectTenants(
-    listing.projects.map((project) => tenantOf(project, location)),
-    patterns,
-  );
+  const foreseen = new Map<Tenant, TenantResult>();
+  const fleet = listing.projects.map((project) => {
+    const tenant = tenantOf(project, location);
+    const skip = foreseenSkip(project, whereabouts);
+    if (skip !== undefined) foreseen.set(tenant, skip);
+    return tenant;
+  });
+  const { selected, unmatched } = selectTenants(fleet, patterns);
   const unavailable = listing.unavailableProjectIds.map((projectId) => ({
     key: projectId,
     name: projectId,
@@ -45,7 +52,21 @@ export function discoverTenants(
     if (selected.length === 0) throw nobodyLeft();
   }
 
-  return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
+  return {
+    tenants: selected.filter((tenant) => !foreseen.has(tenant)),
+    settled: [
+      ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+      ...selected.flatMap((tenant) => {
+        const skip = foreseen.get(tenant);
+        return skip === undefined ? [] : [settle(tenant, skip, now)];
+      }),
+    ],
+  };
+}
+
+/** The outcome of a tenant that is known without any work on it. */
+export function settle({ projectId, name, database }: Tenant, result: TenantResult, now: Date): Outcome {
+  return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 
 function nothingMatches(unmatched: readonly string[], { projects }: ProjectListing): ExplainedError {

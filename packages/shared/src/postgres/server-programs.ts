@@ -1,8 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 
-import { childEnvironment, type Environment } from './child-environment.js';
-import { runProgram } from './child-process.js';
+import { childEnvironment, runProgram, type Environment } from '../processes/index.js';
 import { installClient } from './client-install.js';
 import { clientFolders } from './client-programs.js';
 import { chooseClient, parseClientVersion, type ClientVersion } from './client-version.js';

@@ -49,18 +49,22 @@ describe('a folder of drizzle-kit', () => {
       '0000_init.sql': first,
       'README.md': 'not a migration',
     });
-    expect(await readMigrations(folder)).toStrictEqual([
+    const { format, migrations } = await readMigrations(folder);
+    expect(format).toBe('v0');
+    expect(migrations).toStrictEqual([
       {
         tag: '0000_init',
         when: 1_700_000_000_000,
         hash: createHash('sha256').update(first).digest('hex'),
         statements: ['CREATE TABLE users (id int);\n', '\nCREATE TABLE tasks (id int);\n'],
+        noTransaction: false,
       },
       {
         tag: '0001_name',
         when: 1_700_000_000_001,
         hash: createHash('sha256').update(second).digest('hex'),
         statements: [second],
+        noTransaction: false,
       },
     ]);
   });
@@ -68,14 +72,14 @@ describe('a folder of drizzle-kit', () => {
   test('with line ends of Windows is taken as it is: the hash is of the file', async () => {
     const sql = 'SELECT 1;\r\n--> statement-breakpoint\r\nSELECT 2;\r\n';
     const folder = await folderOf({ [JOURNAL]: journal(['0000_a']).replaceAll(',', ',\r\n'), '0000_a.sql': sql });
-    const [migration] = await readMigrations(folder);
+    const [migration] = (await readMigrations(folder)).migrations;
     expect(migration?.hash).toBe(createHash('sha256').update(sql).digest('hex'));
     expect(migration?.statements.map((statement) => statement.trim())).toStrictEqual(['SELECT 1;', 'SELECT 2;']);
   });
 
   test('of an old drizzle-kit calls PostgreSQL pg', async () => {
     const folder = await folderOf({ [JOURNAL]: journal(['0000_a'], { dialect: 'pg' }), '0000_a.sql': 'SELECT 1' });
-    expect(await readMigrations(folder)).toHaveLength(1);
+    expect((await readMigrations(folder)).migrations).toHaveLength(1);
   });
 });
 
@@ -83,7 +87,19 @@ describe('a folder that cannot be used is refused:', () => {
   test.each<[string, Record<string, string> | undefined, RegExp, RegExp | undefined]>([
     ['not there', undefined, /there is no such folder/, /checked out/],
     ['without a journal', { '0000_a.sql': 'SELECT 1' }, /it has no meta\/_journal\.json/, /npx drizzle-kit generate/],
-    ['of drizzle-kit 1.0', { '20260101000000_a/migration.sql': 'SELECT 1' }, /layout of drizzle-kit 1\.0/, /0\.31/],
+    [
+      'of both formats',
+      { [JOURNAL]: journal(['0000_a']), '0000_a.sql': 'SELECT 1', '20260101000000_a/migration.sql': 'SELECT 1' },
+      /both a meta\/_journal\.json and folders of drizzle-kit 1\.0/,
+      /npx drizzle-kit up/,
+    ],
+    ['of 1.0 without a time', { 'first/migration.sql': 'SELECT 1' }, /the folder "first" does not begin/, /YYYYMMDD/],
+    [
+      'of 1.0 for another database',
+      { '20260101000000_a/migration.sql': 'SELECT 1', '20260101000000_a/snapshot.json': '{"dialect":"mysql"}' },
+      /for "mysql", not for PostgreSQL/,
+      undefined,
+    ],
     ['with a journal that is no JSON', { [JOURNAL]: '{' }, /is not a journal of drizzle/, undefined],
     ['with a journal of something else', { [JOURNAL]: '{"entries": 5}' }, /is not a journal of drizzle/, undefined],
     ['with an entry without tag', { [JOURNAL]: journal(['']) }, /is not a journal of drizzle/, undefined],

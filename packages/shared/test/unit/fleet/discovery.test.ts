@@ -7,8 +7,8 @@ import { listing, project } from '../../support/builders.js';
 const NOW = new Date('2026-11-02T03:04:05.678Z');
 
 function discover(names: readonly string[], unavailable: readonly string[], ...patterns: string[]) {
-  const { tenants, unlisted } = discoverTenants(listing(names, unavailable), patterns, {}, NOW);
-  return { tenants: tenants.map(({ name }) => name), unlisted: unlisted.map(({ projectId }) => projectId) };
+  const { tenants, settled } = discoverTenants(listing(names, unavailable), patterns, {}, NOW);
+  return { tenants: tenants.map(({ name }) => name), unlisted: settled.map(({ projectId }) => projectId) };
 }
 
 describe('a whole list', () => {
@@ -44,7 +44,7 @@ describe('a whole list', () => {
 describe('a partial list', () => {
   test('accounts for what Neon could not describe', () => {
     const found = discoverTenants(listing(['acme'], ['p-lost']), ['*'], { database: 'app' }, NOW);
-    expect(found.unlisted).toStrictEqual([
+    expect(found.settled).toStrictEqual([
       {
         projectId: 'p-lost',
         name: 'p-lost',
@@ -57,8 +57,8 @@ describe('a partial list', () => {
         detail: expect.stringContaining('run again'),
       },
     ]);
-    expect(found.unlisted.map((one) => outcomeSchema.safeParse(one).success)).toStrictEqual([true]);
-    expect(verdictOf(found.unlisted)).toBe('incomplete');
+    expect(found.settled.map((one) => outcomeSchema.safeParse(one).success)).toStrictEqual([true]);
+    expect(verdictOf(found.settled)).toBe('incomplete');
   });
 
   test.each<[string, string[], { tenants: string[]; unlisted: string[] }]>([
