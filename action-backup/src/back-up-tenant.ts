@@ -17,6 +17,8 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from './commit.js';
+import { notNow, noteQuiet, othersSeen } from './idle.js';
+import type { DueRules } from './due.js';
 import { dump } from './dump.js';
 import { impossible, isPartial, suffixOf, type DumpShape } from './dump-options.js';
 import { backupTimestamp, objectKey } from './keys.js';
@@ -32,7 +34,7 @@ import { sizeWords } from './words.js';
 
 /** What the backup of every tenant of a run shares. */
 export interface BackupSurroundings {
-  readonly neon: Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases'>;
+  readonly neon: Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases' | 'getProject'>;
   readonly store: ObjectStore;
   readonly clients: ClientFinder;
   readonly trust: LibpqTrust;
@@ -52,6 +54,10 @@ export interface BackupSurroundings {
   readonly orphans?: OrphanRules | undefined;
   /** The last digits of this run's timestamps; random when undefined. */
   readonly digits?: number | undefined;
+  /** Whether objects are tagged with tenant, database and version of the schema. */
+  readonly tags?: boolean;
+  /** Undefined: everybody is due. */
+  readonly due?: DueRules;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
 }
@@ -69,6 +75,8 @@ export async function backUpTenant(
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const found = await findDatabase(surroundings.neon, tenant);
+  const rest = await notNow(surroundings, tenant.projectId, found.database, signal);
+  if (rest !== undefined) return rest;
   const target = parseConnectionUri(found.uri);
   const { authorities } = surroundings;
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
@@ -84,8 +92,12 @@ export async function backUpTenant(
     }
     const why = impossible(surroundings.shape, client.major);
     if (why !== undefined) throw new ExplainedError({ message: why, hint: 'Set compression: gzip, or format: plain.' });
+    const before = await othersSeen(connection);
     const manifest = await makeBackup(found, facts, client, connection);
-    return { status: 'succeeded', detail: await afterwards(manifest) };
+    const detail = await afterwards(manifest);
+    if (surroundings.due?.skipUnchanged === true)
+      await noteQuiet(surroundings.store, manifest, connection, before, signal);
+    return { status: 'succeeded', detail };
   } finally {
     await connection.close();
   }
@@ -112,6 +124,7 @@ export async function backUpTenant(
         key,
         databaseBytes: facts.databaseBytes,
         maxParts: surroundings.maxParts,
+        tags: surroundings.tags === true ? tagsOf(tenant.name, database, snapshot) : undefined,
         shape,
         watch,
         open: (seen, until) =>
@@ -200,4 +213,14 @@ async function readFacts(connection: Connection): Promise<ServerFacts> {
 
 function always(digits: number): () => number {
   return () => digits;
+}
+
+/** What of a backup is worth finding by tag; characters that a tag may not have become underscores. */
+function tagsOf(tenant: string, database: string, { migrations }: SnapshotFacts): Record<string, string> {
+  const clean = (text: string) => text.replace(/[^\p{L}\p{N} _.:/=+@-]/gu, '_').slice(0, 256);
+  return {
+    tenant: clean(tenant),
+    database: clean(database),
+    'schema-version': migrations === undefined ? 'none' : `${migrations.applied}`,
+  };
 }

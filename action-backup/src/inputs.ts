@@ -4,15 +4,21 @@ import {
   commonOutputs,
   concurrencyInput,
   durationInput,
+  gateOutputs,
   InputError,
   integerInput,
   linesInput,
   locationInputs,
   neonInputs,
+  parsedInput,
   patternInput,
+  planFileInputs,
+  planOutputs,
   readInputs,
+  rolloutInputs,
   runInputs,
   selectionInputs,
+  shardingInputs,
   textInput,
   urlInput,
   type InputDefinition,
@@ -25,6 +31,7 @@ import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { z } from 'zod';
 
 import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump-options.js';
+import { parseArchivePlace } from './archive.js';
 import { isObjectKey, OBJECT_SUFFIXES } from './keys.js';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
 
@@ -33,7 +40,7 @@ function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDe
   return { ...definition, description: `${definition.description} ${which}`, required: false };
 }
 
-const NEEDED_TO_RUN = 'Needed for `run`.';
+const NEEDED_TO_RUN = 'Needed for `run`, `plan` and `apply`.';
 
 /** A policy of retention; undefined when nothing is to be deleted. */
 function retentionInput(description: string): InputDefinition<RetentionPolicy | undefined> {
@@ -58,10 +65,12 @@ function argumentsInput(description: string): InputDefinition<readonly string[] 
   return { description, accepted: ALLOWED_ARGUMENT_WORDS, required: false, secret: false, schema };
 }
 
+export const COMMANDS = ['run', 'plan', 'apply', 'report', 'restore', 'verify', 'prune', 'list', 'erase'] as const;
+
 export const inputs = {
-  command: choiceInput(['run', 'restore', 'verify', 'prune', 'list'], {
+  command: choiceInput(COMMANDS, {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is. All but `run` need S3 only.',
+      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
     default: 'run',
   }),
   ...neonInputs,
@@ -71,7 +80,7 @@ export const inputs = {
   ),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
   ...locationInputs,
   database: textInput({
@@ -97,6 +106,53 @@ export const inputs = {
   's3-force-path-style': booleanInput({
     description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
     default: 'false',
+  }),
+  's3-compatible': booleanInput({
+    description:
+      'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
+  }),
+  'role-to-assume': patternInput({
+    description:
+      "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
+    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+    accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
+  }),
+  'role-session-name': patternInput({
+    description: "Name of the session in AWS's own logs.",
+    pattern: /^[\w+=,.@-]{2,64}$/,
+    accepted: '2 to 64 letters, digits and _ + = , . @ -',
+    default: 'neon-fleet-backup',
+  }),
+  'role-duration': durationInput({
+    description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
+    default: '1h',
+    maxMs: 12 * 3_600_000,
+  }),
+  sse: choiceInput(['AES256', 'aws:kms', 'aws:kms:dsse'], {
+    description: "Encryption at rest. Default: the bucket's own.",
+  }),
+  'kms-key-id': patternInput({
+    description: 'Key of KMS for `sse: aws:kms`.',
+    pattern: /^[A-Za-z0-9:/_-]{1,2048}$/,
+    accepted: 'the id, alias or ARN of a key',
+  }),
+  'storage-class': patternInput({
+    description: "Storage class of dumps and manifests, such as `STANDARD_IA`. Default: the bucket's own.",
+    pattern: /^[A-Z_]{2,40}$/,
+    accepted: 'a storage class in capitals, such as STANDARD_IA or GLACIER_IR',
+  }),
+  'object-lock-mode': choiceInput(['GOVERNANCE', 'COMPLIANCE'], {
+    description: 'Let nobody delete a backup for `object-lock-days`. The bucket must have Object Lock.',
+  }),
+  'object-lock-days': integerInput({ description: 'For how many days, see `object-lock-mode`.', min: 1, max: 36_500 }),
+  tags: booleanInput({
+    description: 'Tag dumps with tenant, database and version of the schema. The role needs `s3:PutObjectTagging`.',
+    default: 'false',
+  }),
+  'report-to': parsedInput(parseArchivePlace, {
+    description:
+      'Where to keep a copy of each report with actor, commit and plan, for audits that outlive artifacts: `s3://bucket/folder`.',
+    accepted: 's3://bucket/folder',
   }),
   retention: retentionInput(
     'Which backups are kept: by age (`7d`), number (`last=10`), or by period as restic counts them (`24h/7d/8w/12m/5y`). The newest good one always stays. Default: nothing is ever deleted. Needed for `prune`.',
@@ -160,6 +216,25 @@ export const inputs = {
     max: 10_000,
     default: '10000',
   }),
+  every: durationInput({
+    description:
+      'Leave out tenants whose newest good backup is younger than this (a little slack included): however often the workflow runs, each is backed up when it is due.',
+  }),
+  'skip-unchanged': booleanInput({
+    description:
+      'Leave a tenant asleep that nobody has used since its newest backup, by what Neon says of its compute. `list` counts it as covered.',
+    default: 'false',
+  }),
+  'max-skip': durationInput({
+    description: 'With `skip-unchanged`: after how long a backup is made even so.',
+    default: '7d',
+  }),
+  retries: integerInput({
+    description: 'How many times more a tenant that failed is tried, each time from its start.',
+    min: 0,
+    max: 10,
+    default: '0',
+  }),
   'lock-wait': durationInput({
     description: 'How long to wait for a migration that works on the same tenant before skipping it as `locked`.',
     default: '60s',
@@ -198,12 +273,25 @@ export const inputs = {
     description: 'Restore although the target has tables, types or functions of its own.',
     default: 'false',
   }),
+  confirm: textInput({
+    description: 'For `erase`: the id of the project whose backups are removed for ever.',
+    accepted: 'the id of the project',
+  }),
+  waves: rolloutInputs.waves,
+  ...shardingInputs,
+  ...planFileInputs,
+  'run-cancelled': booleanInput({
+    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
+    default: 'false',
+  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
 
 export const outputs = {
   ...commonOutputs,
+  ...planOutputs,
+  ...gateOutputs,
   backups: {
     description: 'The backups that this run made, as a JSON list.',
     example:
@@ -229,23 +317,37 @@ export const outputs = {
 type Values = InputValues<typeof inputs>;
 type Filled<Name extends keyof Values> = Values & { readonly [N in Name]-?: NonNullable<Values[N]> };
 
-/** The parsed inputs of `run`, with what it cannot do without. */
-export type RunValues = Filled<'neonApiKey' | 'tenants'> & { readonly command: 'run' };
-/** The parsed inputs of `restore`. */
-export type RestoreValues = Filled<'backup' | 'targetUrl'> & { readonly command: 'restore' };
-/** The parsed inputs of `prune`. */
-export type PruneValues = Filled<'tenants' | 'retention'> & { readonly command: 'prune' };
-/** The parsed inputs of `list`. */
-export type ListValues = Values & { readonly command: 'list' };
-/** The parsed inputs of `verify`. */
-export type VerifyValues = Values & { readonly command: 'verify' };
-export type BackupValues = RunValues | RestoreValues | PruneValues | ListValues | VerifyValues;
+/** What a job that backs up needs. */
+export type SessionValues = Filled<'neonApiKey'>;
+/** The parsed inputs of each command, with what it cannot do without. */
+export type RunValues = Filled<'neonApiKey' | 'tenants'>;
+export type PlanValues = RunValues;
+export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
+export type ReportValues = Filled<'plan' | 'reports'>;
+export type RestoreValues = Filled<'backup' | 'targetUrl'>;
+export type PruneValues = Filled<'tenants' | 'retention'>;
+export type ListValues = Values;
+export type VerifyValues = Values;
+export type EraseValues = Filled<'tenant' | 'confirm'>;
+
+export type BackupValues =
+  | (RunValues & { readonly command: 'run' | 'plan' })
+  | (ApplyValues & { readonly command: 'apply' })
+  | (ReportValues & { readonly command: 'report' })
+  | (RestoreValues & { readonly command: 'restore' })
+  | (PruneValues & { readonly command: 'prune' })
+  | (ListValues & { readonly command: 'list' | 'verify' })
+  | (EraseValues & { readonly command: 'erase' });
 
 /** What each command cannot do without, besides the bucket. */
 const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   run: ['neon-api-key', 'tenants'],
+  plan: ['neon-api-key', 'tenants'],
+  apply: ['neon-api-key', 'plan', 'shard'],
+  report: ['plan', 'reports'],
   restore: ['backup', 'target-url'],
   prune: ['tenants', 'retention'],
+  erase: ['tenant', 'confirm'],
 };
 
 /**
@@ -259,7 +361,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   for (const name of NEEDED[command] ?? []) {
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []));
+  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
   let values: Values | undefined;
   try {
     values = readInputs(inputs, read);
@@ -270,6 +372,25 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   if (values === undefined || problems.length > 0) throw new InputError(problems);
   // The problems found above are exactly the gaps between the two types.
   return values as BackupValues;
+}
+
+/** A lock needs both, and encryption by a key needs to be asked for. */
+function lockProblems(read: (name: string) => string): InputProblem[] {
+  const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
+  const problems: InputProblem[] = [];
+  if (mode !== '' && days === '')
+    problems.push({
+      input: 'object-lock-days',
+      given: 'nothing',
+      accepted: 'a number of days (object-lock-mode is set)',
+    });
+  if (days !== '' && mode === '')
+    problems.push({
+      input: 'object-lock-mode',
+      given: 'nothing',
+      accepted: 'GOVERNANCE or COMPLIANCE (object-lock-days is set)',
+    });
+  return problems;
 }
 
 function restoreProblems(read: (name: string) => string): InputProblem[] {

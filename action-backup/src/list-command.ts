@@ -12,6 +12,7 @@ import {
 import type { ProjectRef } from '@neon-fleet/shared/neon';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { archive } from './archive.js';
 import { ageWords } from './ages.js';
 import type { ListValues } from './inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from './inventory.js';
@@ -62,13 +63,14 @@ export async function listCommand(values: ListValues, context: ActionContext): P
     },
   });
   core.setOutput('list', JSON.stringify(listed.toSorted((a, b) => (a.projectId < b.projectId ? -1 : 1))));
-  await publishRun({
+  const report = await publishRun({
     action: 'backup',
     command: 'list',
     startedAt: context.startedAt,
     outcomes: [...outcomes, ...fleet.settled],
     allowSkipped: values.allowSkipped,
   });
+  await archive(values, report);
 }
 
 interface Fleet {

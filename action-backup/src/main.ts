@@ -1,5 +1,7 @@
 import type { ActionContext } from '@neon-fleet/shared/actions';
 
+import { eraseCommand } from './erase-command.js';
+import { apply, plan, report } from './fan-out.js';
 import { readBackupInputs, type BackupValues } from './inputs.js';
 import { listCommand } from './list-command.js';
 import { pruneCommand } from './prune-command.js';
@@ -27,13 +29,21 @@ async function carryOut(values: BackupValues, context: ActionContext): Promise<v
   switch (values.command) {
     case 'run':
       return run(values, context);
+    case 'plan':
+      return plan(values, context);
+    case 'apply':
+      return apply(values, context);
+    case 'report':
+      return report(values, context);
     case 'restore':
       return restore(values, context);
-    case 'prune':
-      return pruneCommand(values, context);
     case 'verify':
       return verifyCommand(values, context);
+    case 'prune':
+      return pruneCommand(values, context);
     case 'list':
       return listCommand(values, context);
+    case 'erase':
+      return eraseCommand(values, context);
   }
 }

@@ -26,6 +26,8 @@ export const coverageSchema = z.object({
   key: z.string().min(1),
   /** When it was looked. */
   at: z.iso.datetime(),
+  /** The end of the session that made the backup, when it saw nobody else in the database. */
+  quietUntil: z.iso.datetime().exactOptional(),
 });
 export type Coverage = Readonly<z.infer<typeof coverageSchema>>;
 

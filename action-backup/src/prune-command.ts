@@ -4,6 +4,7 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { archive } from './archive.js';
 import type { PruneValues } from './inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from './inventory.js';
 import { databasePrefix, normalisePrefix } from './keys.js';
@@ -32,13 +33,14 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     work: ({ stored }: Tenant & { stored: NamedDatabase }, work) =>
       pruneStored(store, { prefix, stored, rules, dryRun: values.dryRun, now: context.startedAt }, work),
   });
-  await publishRun({
+  const report = await publishRun({
     action: 'backup',
     command: 'prune',
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
   });
+  await archive(values, report);
 }
 
 interface StoredPrune {

@@ -13,6 +13,7 @@ import {
 } from '@neon-fleet/shared/postgres';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { archive } from './archive.js';
 import { openObject } from './check-object.js';
 import { findBackup } from './find-backup.js';
 import type { RestoreValues } from './inputs.js';
@@ -52,13 +53,14 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
   const made = Object.entries(passwords);
   if (made.length > 0) core.setOutput('role-passwords', JSON.stringify(passwords));
   if (outcomes.every(({ status }) => status === 'succeeded')) core.setOutput('restored-from', manifest.key);
-  await publishRun({
+  const report = await publishRun({
     action: 'backup',
     command: 'restore',
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
   });
+  await archive(values, report);
 }
 
 /** What of the inputs says where and how to restore. */

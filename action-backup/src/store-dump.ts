@@ -12,6 +12,7 @@ export interface DumpToStore {
   readonly databaseBytes: number;
   /** The most parts of one upload that the store takes; undefined: S3's own limit. */
   readonly maxParts?: number | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
   readonly shape: DumpShape;
   readonly watch: DumpWatch;
   /** Opens the dump. It must throw unless it ended whole. */
@@ -34,6 +35,7 @@ export async function storeDump(store: ObjectStore, dump: DumpToStore): Promise<
     key: dump.key,
     contentType: contentTypeOf(shape),
     metadata: {},
+    ...(dump.tags === undefined ? {} : { tags: dump.tags }),
     ...planParts(dump.databaseBytes, dump.maxParts),
     signal: dump.signal,
     source: async function* (signal) {

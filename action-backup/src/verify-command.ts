@@ -5,6 +5,7 @@ import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/
 import { openClientFinder } from '@neon-fleet/shared/postgres';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { archive } from './archive.js';
 import { ageWords } from './ages.js';
 import { findBackup } from './find-backup.js';
 import type { VerifyValues } from './inputs.js';
@@ -47,13 +48,14 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
         return drill(surroundings, store, candidate.manifest, values.verify, originOf(env).runUrl);
       },
     });
-    await publishRun({
+    const report = await publishRun({
       action: 'backup',
       command: 'verify',
       startedAt: context.startedAt,
       outcomes,
       allowSkipped: values.allowSkipped,
     });
+    await archive(values, report);
   } finally {
     await servers.stop();
   }

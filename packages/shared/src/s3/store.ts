@@ -17,6 +17,8 @@ export interface ObjectDescription {
   readonly contentType: string;
   /** Kept with the object; keys in lower case, values in ASCII. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Tags of the object, where the store knows them. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A multipart upload that was begun. It costs money until it is completed or aborted. */
@@ -35,6 +37,13 @@ export interface UploadedPart {
   readonly etag: string;
   /** Checksum by name (`ChecksumCRC32`), when the store gave one. */
   readonly checksums: Readonly<Record<string, string>>;
+}
+
+/** What a multipart upload must come to as one object, so that the store refuses anything else. */
+export interface WholeObject {
+  readonly sizeBytes: number;
+  /** CRC-32 of all of it. */
+  readonly crc32: number;
 }
 
 /** A key that the store would not delete. */
@@ -71,7 +80,12 @@ export interface ObjectStore {
   beginUpload(object: ObjectDescription, signal?: AbortSignal): Promise<BegunUpload>;
   uploadPart(upload: OpenUpload, number: number, body: Buffer, signal?: AbortSignal): Promise<UploadedPart>;
   /** Never over another object, where the store knows conditional writes. */
-  completeUpload(upload: OpenUpload, parts: readonly UploadedPart[], signal?: AbortSignal): Promise<void>;
+  completeUpload(
+    upload: OpenUpload,
+    parts: readonly UploadedPart[],
+    signal?: AbortSignal,
+    whole?: WholeObject,
+  ): Promise<void>;
   /** Returns when the upload is gone; that it was gone already is no failure. */
   abortUpload(upload: OpenUpload, signal?: AbortSignal): Promise<void>;
   /** Whether an upload still exists; undefined when the store cannot say. */
