@@ -45268,11 +45268,11 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3804);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1243);
 /* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8849);
 
 
-await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)(_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
+await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -45288,14 +45288,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 22 modules
-var actions = __nccwpck_require__(3804);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 23 modules
+var actions = __nccwpck_require__(1243);
 // EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 26 modules
 var fleet = __nccwpck_require__(9442);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
 var drizzle = __nccwpck_require__(7981);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(7781);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./action-migrate/src/kit/inputs.ts
@@ -45473,7 +45473,7 @@ const descriptionSchema = schemas/* object */.Ikc({
  * @throws ExplainedError when it cannot be read or is not for PostgreSQL.
  */
 async function describeConfig(run) {
-    return inScratchFolder(async (folder) => {
+    return inScratchFolder(run.temporary, async (folder) => {
         const answer = external_node_path_default().join(folder, 'config.json');
         const wrapper = await writeWrapper(folder, run, `
       writeFileSync(${JSON.stringify(answer)}, JSON.stringify({ dialect: own.dialect, out: own.out, migrations: own.migrations }));
@@ -45516,9 +45516,14 @@ async function writeWrapper(folder, { cwd, config }, rest) {
      ${rest}`);
     return wrapper;
 }
+/** The runner's own place for temporary files, which it empties after each job; else the system's. */
+function temporaryPlace(env) {
+    const place = env['RUNNER_TEMP'] ?? '';
+    return place === '' ? (0,external_node_os_.tmpdir)() : place;
+}
 /** A temporary folder for some work, removed whatever happens. */
-async function inScratchFolder(work) {
-    const folder = await (0,promises_.mkdtemp)(external_node_path_default().join((0,external_node_os_.tmpdir)(), 'neon-fleet-kit-'));
+async function inScratchFolder(place, work) {
+    const folder = await (0,promises_.mkdtemp)(external_node_path_default().join(place, 'neon-fleet-kit-'));
     try {
         return await work(folder);
     }
@@ -45953,6 +45958,7 @@ async function openKitEngine(options) {
             kit,
             config,
             cwd,
+            temporary: temporaryPlace(env),
             env: kitEnvironment(env, placeholders),
             signal,
             timeLimitMs,
@@ -46405,7 +46411,9 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 async function assertAtLeast(values, context) {
     const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const { signal } = context.stop;
     const looked = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
@@ -46436,6 +46444,7 @@ async function assertAtLeast(values, context) {
         startedAt: context.startedAt,
         outcomes: [...looked, ...settled],
         allowSkipped: values.allowSkipped,
+        appendix: told,
     });
 }
 
@@ -47156,7 +47165,9 @@ async function baseline_baseline(values, context) {
         authorities,
         signal,
     });
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const unequal = [];
     const worked = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
@@ -47190,11 +47201,12 @@ async function baseline_baseline(values, context) {
         startedAt: context.startedAt,
         outcomes: [...worked, ...settled],
         allowSkipped: values.allowSkipped,
-        appendix: renderBaseline(unequal),
+        appendix: told + renderBaseline(unequal),
     });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/check/check-migrations.ts
+
 
 
 
@@ -47213,15 +47225,33 @@ async function checkMigrations(options) {
     const kit = await findDrizzleKit(cwd);
     const configs = await findConfigs(drizzleConfig, cwd);
     const files = configs.kind === 'one' ? [configs.file] : configs.files;
+    if (files.length === 0)
+        throw nothingToCheck(drizzleConfig ?? '');
     const placeholders = ['DATABASE_URL', ...(drizzleUrlVariable === undefined ? [] : [drizzleUrlVariable])];
     const checks = [];
     // One after the other: each is a process that takes a core.
     for (const config of files) {
         note(`Checking ${config} with drizzle-kit ${kit.version}`);
         const own = Object.fromEntries([...placeholders, ...guideVariables(config)].map((name) => [name, NO_DATABASE]));
-        checks.push(await checkConfig({ kit, config, cwd, env: kitEnvironment(env, own), signal, timeLimitMs }));
+        const run = {
+            kit,
+            config,
+            cwd,
+            temporary: temporaryPlace(env),
+            env: kitEnvironment(env, own),
+            signal,
+            timeLimitMs,
+        };
+        checks.push(await checkConfig(run));
     }
     return checks;
+}
+/** Green because nothing was looked at would be the worst answer. */
+function nothingToCheck(pattern) {
+    return new errors/* ExplainedError */.hM({
+        message: `drizzle-config: ${JSON.stringify(pattern)} matches no file; nothing was checked`,
+        hint: 'It is taken from the working directory. Is the repository checked out, and the pattern right?',
+    });
 }
 /** The variable of the guide's layout, by the name of the folder. */
 function guideVariables(config) {
@@ -47230,7 +47260,7 @@ function guideVariables(config) {
 }
 async function checkConfig(run) {
     const { out } = await describeConfig(run);
-    return inScratchFolder(async (scratch) => {
+    return inScratchFolder(run.temporary, async (scratch) => {
         const copy = external_node_path_default().join(scratch, 'migrations');
         await (0,promises_.cp)(out, copy, { recursive: true }).catch((thrown) => {
             // Before the first migration there is no folder.
@@ -47274,7 +47304,7 @@ async function filesIn(folder) {
     }
 }
 function isMissing(thrown) {
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+    return (0,errors/* systemCode */.xU)(thrown) === 'ENOENT';
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/check/credentials.ts
@@ -47534,7 +47564,9 @@ const CALLS_A_TENANT = 1;
 /** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
 async function plan(values, context) {
     const rollout = await openRollout(values, context);
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const isLive = values.state === 'live' || values.dryRun === true;
     const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
     const decided = (0,fleet/* makePlan */.Cs)({
@@ -47552,7 +47584,7 @@ async function plan(values, context) {
     requireFewWaves(decided, values.maxWaves);
     await (0,actions/* publishPlan */.JL)(decided, {
         cost: costOf(decided, values.neonApiRate),
-        ...(seen === undefined ? {} : { appendix: renderPending(seen) }),
+        appendix: told + (seen === undefined ? '' : renderPending(seen)),
     });
 }
 function requireFewWaves({ waves }, maxWaves) {
@@ -47600,7 +47632,9 @@ async function report(values, context) {
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 async function run(values, context) {
     const rollout = await openRollout(values, context);
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves);
     const worked = await (0,fleet/* rollOut */.Of)({
         waves,
@@ -47629,7 +47663,7 @@ async function run(values, context) {
         startedAt: context.startedAt,
         outcomes,
         allowSkipped: values.allowSkipped,
-        appendix: wayBack(outcomes),
+        appendix: told + wayBack(outcomes),
     });
 }
 
@@ -47982,7 +48016,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 3804:
+/***/ 1243:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48019,6 +48053,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   eo: () => (/* reexport */ secretForms),
   Iz: () => (/* reexport */ selectionInputs),
   im: () => (/* reexport */ shardingInputs),
+  xc: () => (/* reexport */ tellIdleExclusions),
   _Z: () => (/* reexport */ textInput),
   Sy: () => (/* reexport */ writeSummary)
 });
@@ -48036,8 +48071,8 @@ var errors = __nccwpck_require__(8174);
 var fleet = __nccwpck_require__(9442);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(7781);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
 
 /**
@@ -48343,6 +48378,7 @@ function byteLength(text) {
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
 
 
+
 /** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
 const SUMMARY_BYTES = 900 * 1024;
 const OPEN_ROWS = 50;
@@ -48358,6 +48394,11 @@ function renderSummary(report, options = {}) {
     if (report.outcomes.length === 0)
         return `${head}\n`;
     return `${head}\n${renderOutcomes(report.outcomes, { maxBytes: maxBytes - byteLength(head), openRows })}`;
+}
+const LONGEST_FAILURE = 50_000;
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+function renderFailure(action, verdict, text) {
+    return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escape_html_default()(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
 }
 /** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
 function renderOutcomes(outcomes, { maxBytes, openRows = OPEN_ROWS }) {
@@ -48399,6 +48440,7 @@ function table(rows) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/announce.ts
+
 
 
 
@@ -48461,11 +48503,18 @@ async function writeReportSummary(report, appendix, options = {}) {
 function appendixWithin(appendix, maxBytes) {
     return byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
 }
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
 async function writeSummary(text) {
-    // Outside a runner there is no summary file; the log has everything as well.
-    if (process.env['GITHUB_STEP_SUMMARY'] === undefined)
+    // Outside a runner there is no summary file.
+    if (!process.env['GITHUB_STEP_SUMMARY'])
         return;
-    await core/* summary */.z.addRaw(text, true).write();
+    try {
+        await core/* summary */.z.addRaw(text, true).write();
+    }
+    catch (thrown) {
+        core/* summary */.z.emptyBuffer();
+        core/* warning */.$e(printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+    }
 }
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
 const ANNOTATIONS_OF_A_KIND = 9;
@@ -48893,6 +48942,24 @@ const planFileInputs = {
     }),
 };
 
+;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
+
+
+
+/**
+ * Tells in the log of exclusions that took nobody out.
+ *
+ * @returns the same for the job summary, below the table; empty when there is none
+ */
+function tellIdleExclusions({ idleExclusions }) {
+    if (idleExclusions.length === 0)
+        return '';
+    const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
+    const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
+    core/* warning */.$e(printableLine(message));
+    return `\n<p>⚠️ ${cell(message)}</p>\n`;
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
 /** What every action tells the steps after it. */
 const commonOutputs = {
@@ -49194,13 +49261,15 @@ function listenForStop(source, startedAtMs = performance.now()) {
 
 
 
+
+
 /** Well inside the 5 s that a run has to end itself in after a cancellation. */
 const LAST_RESORT_MS = 4_500;
 /**
  * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
  * the process, so that a connection somebody forgot cannot keep a finished job waiting.
  */
-async function runAction(main) {
+async function runAction(name, main) {
     const stop = listenForStop(process);
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
@@ -49220,10 +49289,16 @@ async function runAction(main) {
     }
     catch (thrown) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
+        const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        core/* setOutput */.uH('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        core/* setOutput */.uH('verdict', verdict);
+        for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
+            core/* setOutput */.uH(count, 0);
         core/* setOutput */.uH('message', redact(printableLine(message)));
-        core/* setFailed */.C1(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
+        await writeSummary(renderFailure(name, verdict, redact(text)));
+        core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
             core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
     }
@@ -49283,6 +49358,7 @@ function throttlingTeller() {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
+
 
 
 
@@ -49972,7 +50048,7 @@ function findingWords(finding) {
                 ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
                 : `${count(finding.count, 'applied migration')} that the folder does not have`;
         case 'no-drizzle-table':
-            return `it has tables (${listed(finding.tables)}) but no record of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+            return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
         case 'table-of-other-format':
             return finding.unnamedRows === undefined
                 ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
@@ -49991,8 +50067,8 @@ function count(number, noun) {
     return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(7781);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
@@ -51153,6 +51229,15 @@ function selectTenants(fleet, patterns) {
         unmatched,
     };
 }
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+function findIdleExclusions(fleet, patterns) {
+    const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+    return {
+        spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+        globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+    };
+}
+const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
 function isExclusion(pattern) {
     return pattern.startsWith('!');
@@ -51179,8 +51264,8 @@ function withoutGroups(pattern) {
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
 var neon = __nccwpck_require__(5702);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(7781);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
 
 
@@ -51270,8 +51355,8 @@ function tenantOf(project, location = {}) {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
@@ -51292,9 +51377,12 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
-    if (unlisted.length === 0) {
-        if (unmatched.length > 0)
-            throw nothingMatches(unmatched, listing);
+    const isWhole = unlisted.length === 0;
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    if (isWhole) {
+        const nowhere = [...unmatched, ...idle.spelledOut];
+        if (nowhere.length > 0)
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
@@ -51307,6 +51395,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
                 return skip === undefined ? [] : [settle(tenant, skip, now)];
             }),
         ],
+        idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
@@ -52143,8 +52232,14 @@ async function workThroughTenants(options) {
     return pMap(tenants, async (tenant) => {
         const startedAt = now();
         const notes = [];
-        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, notes);
-        const outcome = { ...identify(tenant, startedAt, now(), attempts), ...result };
+        let { projectId } = tenant;
+        const context = {
+            signal: options.signal,
+            note: (line) => notes.push(line),
+            found: (id) => void (projectId = id),
+        };
+        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+        const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
         const halt = brakes.take(outcome);
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
@@ -52154,8 +52249,7 @@ async function workThroughTenants(options) {
     }, { concurrency });
 }
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
-async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, notes) {
-    const context = { signal, note: (line) => notes.push(line) };
+async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
     let result;
     for (let attempts = 0;; attempts += 1) {
         if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result)))
@@ -64265,7 +64359,7 @@ function listed(items) {
 
 /***/ }),
 
-/***/ 7781:
+/***/ 3146:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -64286,7 +64380,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, runProgram, startProgram, versionWords, withoutValues
+// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, findServer, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, runProgram, startProgram, versionWords, withoutValues
 
 // EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
 var processes = __nccwpck_require__(2337);
@@ -64303,8 +64397,11 @@ var errors = __nccwpck_require__(8174);
 const APT_VARIABLES = (/* unused pure expression or super */ null && (['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']));
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 /** The commands, in words, that a person would type. */
-function client_install_installCommands(major) {
-    return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+function client_install_installCommands(major, part = 'client') {
+    return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+function packageOf(major, part) {
+    return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 /**
  * Installs the client programs of a major version with apt: from the distribution, else from PostgreSQL's own repository
@@ -64313,7 +64410,8 @@ function client_install_installCommands(major) {
  * @throws ExplainedError with the exact command when it cannot.
  */
 async function client_install_installClient(installation) {
-    const { major, env, signal, onNote, run = runProgram } = installation;
+    const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+    const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
     const root = installation.isRoot ?? process.getuid?.() === 0;
     const attempt = async (command) => {
         const [file, ...args] = asRoot(command, root);
@@ -64328,8 +64426,8 @@ async function client_install_installClient(installation) {
             return `${command.join(' ')} could not be run (${thrown instanceof Error ? thrown.message : 'no reason given'})`;
         }
     };
-    onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-    const client = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+    onNote(`${what} ${major} are not here; installing them with apt`);
+    const client = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
     const problems = [];
     const succeeds = async (command) => {
         const problem = await attempt(command);
@@ -64355,8 +64453,8 @@ async function client_install_installClient(installation) {
             return;
     }
     throw new ExplainedError({
-        message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-        hint: `Run before this step: ${client_install_installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+        message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+        hint: `Run before this step: ${client_install_installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
     });
 }
 function asRoot(command, root) {
@@ -64405,7 +64503,7 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 function openClientFinder(options) {
-    const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
+    const { env, signal, onNote = () => undefined, folders = client_programs_clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
     const search = async () => searchClients(await folders(env), env, signal);
     let found;
@@ -64440,7 +64538,7 @@ function openClientFinder(options) {
     };
 }
 /** Folders in which client programs may be, whether they are there or not. */
-async function clientFolders(env) {
+async function client_programs_clientFolders(env) {
     const versioned = await Promise.all([
         below('/usr/lib/postgresql', /^\d+$/), // Debian, Ubuntu
         below('/usr', /^pgsql-\d+$/), // Red Hat
@@ -64474,7 +64572,55 @@ async function clientIn(folder, env, signal) {
             signal,
         });
         const version = code === 0 ? parseClientVersion(stdout) : undefined;
-        return version === undefined ? undefined : { ...version, pgDump, psql };
+        // Every package that has pg_dump has pg_restore beside it.
+        return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/postgres/server-programs.ts
+
+
+
+
+
+
+/**
+ * Finds server programs of a major version, else of the nearest newer one; installs them where there are none.
+ *
+ * @throws ExplainedError with the command that installs them, when they could not be.
+ */
+async function findServer(major, search) {
+    const there = chooseClient(await serversHere(search), major);
+    if (there !== undefined)
+        return there;
+    await installClient({ ...search, major, part: 'server' });
+    const now = chooseClient(await serversHere(search), major);
+    if (now !== undefined)
+        return now;
+    throw new Error(`PostgreSQL ${major} was installed, and its server programs are not where they should be`);
+}
+async function serversHere({ env, signal }) {
+    const found = await Promise.all((await clientFolders(env)).map((folder) => serverIn(folder, env, signal)));
+    return found.filter((server) => server !== undefined);
+}
+async function serverIn(folder, env, signal) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((name) => path.join(folder, name));
+    if (initdb === undefined || postgres === undefined)
+        return undefined;
+    try {
+        await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
+        const { code, stdout } = await runProgram({
+            file: postgres,
+            args: ['--version'],
+            env: childEnvironment(env),
+            signal,
+        });
+        const version = code === 0 ? parseClientVersion(stdout) : undefined;
+        return version === undefined ? undefined : { ...version, initdb, postgres };
     }
     catch {
         signal?.throwIfAborted();
@@ -65292,6 +65438,7 @@ async function takeLock(connection, options) {
 
 
 
+
 /***/ }),
 
 /***/ 2337:
@@ -65343,13 +65490,14 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-function startProgram({ file, args, env, cwd, signal }) {
+function startProgram({ file, args, env, cwd, signal, user }) {
     installExitHook();
     const child = (0,external_node_child_process_namespaceObject.spawn)(file, [...args], {
         env: { ...env },
         ...(cwd === undefined ? {} : { cwd }),
         detached: true,
         stdio: ['pipe', 'pipe', 'pipe'],
+        ...user,
     });
     running.add(child);
     const stderr = keepEnd(child.stderr);
