@@ -145,6 +145,25 @@ describe('a backup over many jobs', () => {
     );
   });
 
+  test('is restored to a moment, into a project that is made for it', async () => {
+    const [one = ''] = ids;
+    const at = new Date().toISOString();
+    const inputs = {
+      command: 'restore',
+      tenant: 'f one',
+      at,
+      target: 'new-project',
+      ...fleet.s3Inputs,
+      's3-prefix': 'matrix',
+    };
+    const restored = await fleet.run('backup', inputs);
+    expect({ exitCode: restored.exitCode, log: restored.log }).toMatchObject({ exitCode: 0 });
+    const id = restored.outputs['project-id'] ?? '';
+    expect(id).not.toBe(one);
+    const rows = 'SELECT n, body FROM notes ORDER BY n';
+    expect(await fleet.query(id, rows)).toEqual(await fleet.query(one, rows));
+  });
+
   test('is erased for one tenant only by its id, and leaves a receipt', async () => {
     const [one = ''] = ids;
     const refused = await fleet.run('backup', { command: 'erase', tenant: 'f one', confirm: 'f one', ...s3Only() });
