@@ -15,6 +15,7 @@ import {
   planFileInputs,
   planOutputs,
   readInputs,
+  showGiven,
   rolloutInputs,
   runInputs,
   selectionInputs,
@@ -53,6 +54,18 @@ function retentionInput(description: string): InputDefinition<RetentionPolicy | 
     }
   });
   return { description, accepted: RETENTION_WORDS, required: false, secret: false, schema };
+}
+
+/** A moment that means the same everywhere. @throws Error without an offset */
+function parseMoment(text: string): Date {
+  const moment = new Date(text);
+  if (
+    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
+    Number.isNaN(moment.getTime())
+  ) {
+    throw new Error('not a time with its offset');
+  }
+  return moment;
 }
 
 /** Arguments of pg_dump, each of them allowed. */
@@ -241,13 +254,28 @@ export const inputs = {
     maxMs: 3_600_000,
   }),
   backup: textInput({
-    description: 'What to restore: the key of a backup, or `latest` together with `tenant`. Needed for `restore`.',
+    description:
+      'What to restore: the key of a backup, or `latest` together with `tenant`. Needed for `restore`, unless `at` is set.',
     accepted: `the key of a backup (it ends with ${OBJECT_SUFFIXES.join(', ')}), or latest`,
   }),
   tenant: textInput({
     description:
       'Whose latest backup to restore: the id of a project, or its exact name as the manifests have it. The project itself may be gone.',
     accepted: 'the id or the exact name of a project that has a backup',
+  }),
+  at: parsedInput(parseMoment, {
+    description:
+      'In place of `backup`: the newest backup of `tenant` at or before this moment, with its offset, such as `2026-11-24T11:45:00+01:00`.',
+    accepted: 'a time with its offset, such as 2026-11-24T11:45:00+01:00 or …Z',
+  }),
+  'max-gap': durationInput({
+    description: 'How much older than `at` a backup may be.',
+    default: '1h',
+  }),
+  target: choiceInput(['url', 'new-project'], {
+    description:
+      'Where to restore to: the database of `target-url`, or a new project beside the original, which needs `neon-api-key` (output `project-id`).',
+    default: 'url',
   }),
   'target-url': neededBySome(
     textInput({
@@ -257,7 +285,7 @@ export const inputs = {
       secret: true,
       accepted: 'postgresql://user:password@host/database',
     }),
-    'Needed for `restore`.',
+    'Needed for `restore` with `target: url`.',
   ),
   'restore-roles': booleanInput({
     description:
@@ -303,6 +331,10 @@ export const outputs = {
     example:
       '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
   },
+  'project-id': {
+    description: 'Project that a restore with `target: new-project` has made.',
+    example: 'quiet-meadow-654321',
+  },
   'role-passwords': {
     description:
       'The passwords of the roles that a restore has made, as a JSON object. Masked: it can be used within the job, and is dropped across jobs.',
@@ -324,7 +356,7 @@ export type RunValues = Filled<'neonApiKey' | 'tenants'>;
 export type PlanValues = RunValues;
 export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
 export type ReportValues = Filled<'plan' | 'reports'>;
-export type RestoreValues = Filled<'backup' | 'targetUrl'>;
+export type RestoreValues = Values;
 export type PruneValues = Filled<'tenants' | 'retention'>;
 export type ListValues = Values;
 export type VerifyValues = Values;
@@ -345,7 +377,6 @@ const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   plan: ['neon-api-key', 'tenants'],
   apply: ['neon-api-key', 'plan', 'shard'],
   report: ['plan', 'reports'],
-  restore: ['backup', 'target-url'],
   prune: ['tenants', 'retention'],
   erase: ['tenant', 'confirm'],
 };
@@ -396,9 +427,18 @@ function lockProblems(read: (name: string) => string): InputProblem[] {
 function restoreProblems(read: (name: string) => string): InputProblem[] {
   const problems: InputProblem[] = [];
   const backup = read('backup').trim();
-  if (backup === 'latest' && read('tenant').trim() === '') {
-    problems.push({ input: 'tenant', given: 'nothing', accepted: `${inputs.tenant.accepted} (backup is latest)` });
+  const isAt = read('at').trim() !== '';
+  const missing = (input: keyof typeof inputs, why = '') =>
+    problems.push({ input, given: 'nothing', accepted: `${acceptedBy(input)}${why}` });
+  if (backup === '' && !isAt) missing('backup');
+  if (backup !== '' && isAt)
+    problems.push({ input: 'backup', given: showGiven(backup), accepted: 'nothing, when at is set' });
+  if ((backup === 'latest' || isAt) && read('tenant').trim() === '') {
+    missing('tenant', backup === 'latest' ? ' (backup is latest)' : ' (at is set)');
   }
+  if (read('target').trim() === 'new-project') {
+    if (read('neon-api-key').trim() === '') missing('neon-api-key', ' (target is new-project)');
+  } else if (read('target-url').trim() === '') missing('target-url');
   if (backup !== '' && backup !== 'latest' && !isObjectKey(backup)) {
     problems.push({ input: 'backup', given: JSON.stringify(backup.slice(0, 200)), accepted: inputs.backup.accepted });
   }

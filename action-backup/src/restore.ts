@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
@@ -15,11 +15,12 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from './archive.js';
 import { openObject } from './check-object.js';
-import { findBackup } from './find-backup.js';
+import { findBackup, type WantedBackup } from './find-backup.js';
 import type { RestoreValues } from './inputs.js';
 import { normalisePrefix } from './keys.js';
 import { clientFor, loadAny, versionOf } from './load-any.js';
 import type { Manifest } from './manifest.js';
+import { makeTarget } from './new-project.js';
 import { planRoles } from './plan-roles.js';
 import { openStorage } from './storage.js';
 import { ownContents } from './target-contents.js';
@@ -29,8 +30,7 @@ import { sizeWords } from './words.js';
 export async function restore(values: RestoreValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
   const store = openStorage(values, process.env);
-  const wanted =
-    values.backup === 'latest' ? { tenant: values.tenant ?? '', database: values.database } : { key: values.backup };
+  const wanted = wantedOf(values);
   const manifest = await findBackup(store, wanted, {
     prefix: normalisePrefix(values.s3Prefix),
     signal,
@@ -48,7 +48,10 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
     concurrency: 1,
     signal,
     onOutcome: logTenant,
-    work: () => restoreInto({ ...values, onPassword }, manifest, store, signal),
+    work: async () => {
+      const targetUrl = await targetOf(values, manifest, context);
+      return restoreInto({ ...values, targetUrl, onPassword }, manifest, store, signal);
+    },
   });
   const made = Object.entries(passwords);
   if (made.length > 0) core.setOutput('role-passwords', JSON.stringify(passwords));
@@ -63,8 +66,26 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
   await archive(values, report);
 }
 
+function wantedOf({ backup, at, maxGap, tenant = '', database }: RestoreValues): WantedBackup {
+  if (at !== undefined) return { tenant, database, at: { moment: at, maxGapMs: maxGap } };
+  return backup === undefined || backup === 'latest' ? { tenant, database } : { key: backup };
+}
+
+/** Where to restore to: as the inputs say, or a project that is made for it. */
+async function targetOf(values: RestoreValues, manifest: Manifest, context: ActionContext): Promise<string> {
+  const { target, targetUrl = '', neonApiKey = '' } = values;
+  if (target === 'url') return targetUrl;
+  const neon = openNeonFor({ ...values, neonApiKey }, context);
+  const made = await makeTarget(neon, manifest, context.stop.signal);
+  core.setOutput('project-id', made.projectId);
+  core.info(printable(`Made the project ${made.name} (${made.projectId})`));
+  return made.uri;
+}
+
 /** What of the inputs says where and how to restore. */
-export interface RestoreSettings extends Pick<RestoreValues, 'targetUrl' | 'allowNonEmpty' | 'lockWait'> {
+export interface RestoreSettings extends Pick<RestoreValues, 'allowNonEmpty' | 'lockWait'> {
+  /** A secret. */
+  readonly targetUrl: string;
   /** Whether roles, memberships and grants are brought back. */
   readonly restoreRoles?: boolean;
   /** How many connections load a custom dump; default: one for each core. */

@@ -98,6 +98,25 @@ describe('inputs of backup', () => {
     );
   });
 
+  test('restore takes a moment with its offset in place of a backup, and a new project in place of a target', () => {
+    const fresh = {
+      command: 'restore',
+      's3-bucket': 'backups',
+      tenant: 'acme',
+      at: '2026-11-24T11:45:00+01:00',
+      target: 'new-project',
+    };
+    expect(problemsOf(reading(fresh))).toEqual(['neon-api-key']);
+    expect(reading({ ...fresh, 'neon-api-key': 'napi_0123456789' })()).toMatchObject({
+      at: new Date('2026-11-24T10:45:00.000Z'),
+      maxGap: 3_600_000,
+    });
+    expect(problemsOf(reading({ ...RESTORE, at: '2026-11-24T11:45:00Z' }))).toEqual(['backup']);
+    for (const at of ['2026-11-24T11:45:00', '2026-11-24', 'yesterday', '2026-13-24T11:45:00Z']) {
+      expect(problemsOf(reading({ ...fresh, 'neon-api-key': 'napi_0123456789', at }))).toEqual(['at']);
+    }
+  });
+
   test('never repeats the target', () => {
     const read = reading({ ...RESTORE, 'target-url': 'mysql://u:hunter2@h/d' });
     expect(problemsOf(read)).toEqual(['target-url']);
