@@ -5,10 +5,12 @@ import {
   linesInput,
   locationInputs,
   migrationInputs,
+  migrationsFolderProblems,
   neonInputs,
   patternInput,
   runInputs,
   textInput,
+  type InputProblem,
   type InputValues,
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
@@ -42,6 +44,11 @@ export const inputs = {
 } as const;
 
 export type ProvisionInputs = InputValues<typeof inputs>;
+
+/** Finds what is wrong about inputs that only a look at the checkout can tell. */
+export function checkInputs({ migrationsFolder }: Partial<ProvisionInputs>): InputProblem[] {
+  return migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder);
+}
 
 export const outputs = {
   ...commonOutputs,

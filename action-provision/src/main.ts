@@ -4,13 +4,13 @@ import { NEON_DEFAULTS, workThroughTenants, type Tenant } from '@neon-fleet/shar
 import type { NewProject } from '@neon-fleet/shared/neon';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
-import { inputs, type ProvisionInputs } from './inputs.js';
+import { checkInputs, inputs, type ProvisionInputs } from './inputs.js';
 import { setProjectOutputs } from './outputs.js';
 import { provisionTenant, type ProvisionedProject } from './provision-tenant.js';
 
 /** The provision action: a project for each named tenant, reachable and at the fleet's schema version. */
 export async function main(context: ActionContext): Promise<void> {
-  const values = readInputs(inputs, context.readInput);
+  const values = readInputs(inputs, context.readInput, checkInputs);
   const { signal } = context.stop;
   context.stop.limit(values.timeLimit);
   const neon = openNeonFor(values, context);
