@@ -8,6 +8,10 @@ export {
   type WorkContext,
   type WorkResult,
 } from './engine.js';
+export { FleetFileError, parseFleetFile, type FleetFile, type FleetFileProblem } from './fleet-file.js';
+export { fleetFileJsonSchema, type FleetGroup, type FleetTenant, type TenantSettings } from './fleet-file-schema.js';
+export { resolveFleet, type DesiredTenant } from './fleet-file-resolve.js';
+export { durationText, sizeText } from './fleet-file-units.js';
 export {
   outcomeSchema,
   SKIP_REASONS,
