@@ -15,7 +15,7 @@ export function setProjectOutputs(
   if (!single || project === undefined) return;
 
   for (const [name, value] of Object.entries(publicPart(project))) {
-    if (name !== 'name') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+    if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
   }
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],
@@ -27,6 +27,6 @@ export function setProjectOutputs(
   }
 }
 
-function publicPart({ name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
-  return { name, projectId, created, host, database, role };
+function publicPart({ key, name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
+  return { key, name, projectId, created, host, database, role };
 }

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 
-import { openNeon, type Neon } from '../neon/index.js';
+import { openNeon, type Management, type Neon } from '../neon/index.js';
 import type { ActionContext } from './run-action.js';
 
 /** The inputs that say how to reach Neon, parsed. */
@@ -11,7 +11,7 @@ export interface NeonAccess {
 }
 
 /** Opens the Neon API for an action: secrets are masked as they arrive, retries are told in the log. */
-export function openNeonFor(access: NeonAccess, { mask, stop }: ActionContext): Neon {
+export function openNeonFor(access: NeonAccess, { mask, stop }: ActionContext): Neon & { readonly manage: Management } {
   mask(access.neonApiKey);
   return openNeon({
     apiKey: access.neonApiKey,

@@ -115,12 +115,6 @@ const settings = {
   'logical-replication': z.boolean().exactOptional().describe('Once enabled it cannot be disabled.'),
   'maintenance-window': maintenanceWindow.exactOptional(),
   extensions: z.array(sqlName('the name of an extension')).exactOptional().describe('Extensions of the database.'),
-  'app-role': sqlName('the name of a role')
-    .exactOptional()
-    .describe('A role with least privilege for the application, besides the owner.'),
-  'github-secret': line('the name of a secret, or auto', 255)
-    .exactOptional()
-    .describe('Secret on GitHub that receives the connection URI; `auto` makes a name of the key.'),
   protected: z.boolean().exactOptional().describe('Never retired by provision.'),
   labels: labels.exactOptional(),
   backup: backup.exactOptional(),

@@ -16,6 +16,7 @@ import {
   type ProjectAnswer,
 } from './answers.js';
 import { failureOf, NeonApiError } from './errors.js';
+import { managementOf, type Management } from './management.js';
 import { readPages } from './pages.js';
 import type { ProjectListing, ProjectRef } from './projects.js';
 import { callWithRetry, DEFAULT_RETRY_POLICY, type CallKind, type RetryNotice, type RetryPolicy } from './retry.js';
@@ -97,7 +98,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
  * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
  * does not have the shape the API documents.
  */
-export function openNeon(options: NeonOptions): Neon {
+export function openNeon(options: NeonOptions): Neon & { readonly manage: Management } {
   const { orgId, signal } = options;
   const api = createApiClient({
     apiKey: options.apiKey,
@@ -136,6 +137,13 @@ export function openNeon(options: NeonOptions): Neon {
   }
 
   return {
+    manage: managementOf({
+      api,
+      orgId,
+      onSecret: (secret) => options.onSecret?.(secret),
+      call: (operation, kind, schema, send) => call(operation, kind, schema, () => send(params)),
+    }),
+
     async listProjects(search) {
       const projects = new Map<string, ProjectRef>();
       const unavailable = new Set<string>();

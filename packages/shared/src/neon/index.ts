@@ -14,3 +14,17 @@ export { phaseOf, waitForOperations, type OperationPhase, type WaitOptions } fro
 export type { ProjectListing, ProjectRef } from './projects.js';
 export { findDatabase, type AssumedNames, type FoundDatabase, type WantedDatabase } from './resolve.js';
 export { callWithRetry, mayRetry, type RetryNotice, type RetryPolicy } from './retry.js';
+export type {
+  AnnotatedBranch,
+  Consumption,
+  CreateRequest,
+  Endpoint,
+  EndpointChange,
+  KeyDetails,
+  Management,
+  NewDevBranch,
+  ProjectState,
+  RoleWithPassword,
+  StateListing,
+  UpdateRequest,
+} from './management.js';
