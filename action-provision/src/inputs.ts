@@ -17,17 +17,18 @@ import {
 
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import'] as const;
 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file.',
     default: 'run',
   }),
   ...neonInputs,
   'fleet-file': textInput({
-    description: 'Path of `fleet.yml`, for all tenants of the file. Not set: the tenants are those of `name`.',
+    description:
+      'Path of `fleet.yml`, for all tenants of the file. Not set: the tenants are those of `name`; `import` writes `fleet.yml`.',
   }),
   tenants: linesInput({
     description:
@@ -76,9 +77,9 @@ export type ProvisionInputs = InputValues<typeof inputs>;
 
 /** Finds what is wrong about inputs taken together. */
 export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
-  const { fleetFile, name, key, tenants } = values;
+  const { command, fleetFile, name, key, tenants } = values;
   return [
-    ...(fleetFile === undefined && name === undefined
+    ...(fleetFile === undefined && name === undefined && command !== 'import'
       ? [{ input: 'name', given: 'nothing', accepted: inputs.name.accepted }]
       : []),
     ...(fleetFile !== undefined && name !== undefined

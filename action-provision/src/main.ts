@@ -1,6 +1,7 @@
 import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
 import { convergeFleet } from './converge-fleet.js';
+import { importFleet } from './import-fleet.js';
 import { checkInputs, inputs } from './inputs.js';
 
 /** The provision action: a project for each tenant, set as it should be, reachable and at the fleet's schema version. */
@@ -12,5 +13,7 @@ export async function main(context: ActionContext): Promise<void> {
     case 'plan':
     case 'apply':
       return convergeFleet(values, context);
+    case 'import':
+      return importFleet(values, context);
   }
 }

@@ -100,7 +100,7 @@ const FACETS: readonly Facet<unknown>[] = [
     setting: 'suspend-after',
     wanted: ({ settings }) => settings['suspend-after'],
     actual: ({ defaultEndpointSettings }) => defaultEndpointSettings.suspend_timeout_seconds,
-    show: (seconds) => (seconds === 0 ? 'default' : seconds === -1 ? 'never' : durationText(seconds)),
+    show: suspendText,
     send: ({ settings }) => ({
       default_endpoint_settings: {
         ...(settings['suspend-after'] === undefined ? {} : { suspend_timeout_seconds: settings['suspend-after'] }),
@@ -218,6 +218,63 @@ export function endpointChangeOf(desired: DesiredTenant, changes: readonly Chang
   };
 }
 
+/** A value as it stands in the fleet file. */
+export type FileValue = string | number | boolean | readonly string[] | Readonly<Record<string, unknown>>;
+
+/** What a project has, as the fleet file would say it, one entry for each thing that can be said. */
+export function settingsInFile(
+  state: ProjectState,
+): { readonly setting: string; readonly value: FileValue; readonly isNeonsDefault: boolean }[] {
+  const { defaultEndpointSettings: compute, settings, historyRetentionSeconds: history } = state;
+  const window = settings.maintenance_window;
+  const quotas = Object.entries(QUOTAS).map(([name, [field, words]]) => {
+    const value = settings.quota?.[field] ?? 0;
+    return { setting: `quota.${name}`, value: words(value), isNeonsDefault: value === 0 };
+  });
+  const { suspend_timeout_seconds: suspend, autoscaling_limit_min_cu: min, autoscaling_limit_max_cu: max } = compute;
+  return [
+    { setting: 'region', value: state.regionId, isNeonsDefault: false },
+    { setting: 'postgres', value: state.pgVersion, isNeonsDefault: false },
+    ...(min === undefined ? [] : [{ setting: 'autoscaling.min', value: min, isNeonsDefault: true }]),
+    ...(max === undefined ? [] : [{ setting: 'autoscaling.max', value: max, isNeonsDefault: true }]),
+    ...(suspend === undefined
+      ? []
+      : [{ setting: 'suspend-after', value: suspendText(suspend), isNeonsDefault: suspend === 0 }]),
+    ...quotas,
+    ...(history === undefined
+      ? []
+      : [{ setting: 'history-retention', value: durationText(history), isNeonsDefault: true }]),
+    {
+      setting: 'allowed-ips.ips',
+      value: settings.allowed_ips?.ips ?? [],
+      isNeonsDefault: (settings.allowed_ips?.ips ?? []).length === 0,
+    },
+    {
+      setting: 'allowed-ips.protected-branches-only',
+      value: settings.allowed_ips?.protected_branches_only ?? false,
+      isNeonsDefault: settings.allowed_ips?.protected_branches_only !== true,
+    },
+    {
+      setting: 'logical-replication',
+      value: settings.enable_logical_replication ?? false,
+      isNeonsDefault: settings.enable_logical_replication !== true,
+    },
+    ...(window === undefined
+      ? []
+      : [
+          {
+            setting: 'maintenance-window',
+            value: {
+              weekdays: window.weekdays.map((day) => WEEKDAYS[day - 1]).filter((day) => day !== undefined),
+              start: window.start_time,
+              end: window.end_time,
+            },
+            isNeonsDefault: true, // Neon gives every project of a paid plan one of its own
+          },
+        ]),
+  ];
+}
+
 /** Notes on the default branch of a project that was made here: whose it is, and which attempt made it. */
 export const NOTES = { key: 'neon-fleet-key', attempt: 'neon-fleet-attempt' } as const;
 
@@ -278,6 +335,11 @@ function combine(requests: readonly UpdateRequest[]): UpdateRequest {
     }),
     {},
   );
+}
+
+function suspendText(seconds: number): string {
+  if (seconds === 0) return 'default';
+  return seconds === -1 ? 'never' : durationText(seconds);
 }
 
 function units(value: number): string {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -365,5 +365,35 @@ describe('a creation', () => {
     const run = await provision(`tenants:\n  - { key: ${name}-a, name: ${name} }\n`);
     expect(run.exitCode).toBe(1);
     expect(outcomeOf(run, name).detail).toContain('this API key may not create projects');
+  });
+});
+
+describe('an import', () => {
+  test('of an organisation of 500 leaves a plan nothing to change', async () => {
+    await using organisation = await TestFleet.start();
+    const names = Array.from({ length: 500 }, (_, index) =>
+      `Customer ${index} ${index % 7 === 0 ? '"$(x)" # é' : ''}`.trim(),
+    );
+    const ids = await organisation.neon.seedProjects([...names, 'staging-1', 'Twin', 'Twin']);
+    const client = createApiClient({ apiKey: organisation.neon.apiKey, baseURL: organisation.neon.apiUrl });
+    for (const id of ids.slice(0, 40)) {
+      await client.updateProject(id, {
+        project: {
+          history_retention_seconds: 604_800,
+          settings: { quota: { compute_time_seconds: 360_000 }, allowed_ips: { ips: ['10.0.0.1'] } },
+        },
+      });
+    }
+    const file = path.join(organisation.folder, 'fleet.yml');
+    const before = organisation.neon.requests().length;
+    const imported = await organisation.run('provision', { command: 'import', 'fleet-file': file });
+    expect(imported.outputs).toMatchObject({ verdict: 'succeeded', succeeded: '503' });
+    const plan = await organisation.run('provision', { command: 'plan', 'fleet-file': file });
+    expect(plan.outputs).toMatchObject({ verdict: 'succeeded', unchanged: '500', changes: '0' });
+    const text = await readFile(file, 'utf8');
+    await organisation.run('provision', { command: 'import', 'fleet-file': file });
+    expect(await readFile(file, 'utf8')).toBe(text);
+    const after = organisation.neon.requests().slice(before);
+    expect(after.filter(({ method }) => method !== 'GET')).toEqual([]);
   });
 });
