@@ -3,13 +3,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  openNeonFor,
+  publishRun,
+  runRecordOf,
+  tellCatalog,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import type { CatalogBatch } from '@neon-fleet/shared/catalog';
 import { explain } from '@neon-fleet/shared/errors';
 import { readMigrations } from '@neon-fleet/shared/drizzle';
 import {
   NEON_DEFAULTS,
   workThroughTenants,
   type DesiredTenant,
+  type FleetReport,
   type Outcome,
   type Tenant,
 } from '@neon-fleet/shared/fleet';
@@ -24,6 +33,7 @@ import { planProvision, type ProvisionPlan, type TenantStep } from './plan.js';
 import { planLines, renderPlan } from './plan-summary.js';
 import { preflight } from './preflight.js';
 import { provisionTenant, type ManagedNeon, type ProvisionedProject } from './provision-tenant.js';
+import { openRegister } from './register.js';
 import { readSeed } from './seed.js';
 import { recognise } from './recognise.js';
 
@@ -43,11 +53,15 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
           statementTimeoutMs: values.statementTimeout,
         };
   const neon = openNeonFor(values, context);
-  const plan = await planFor(neon, desired, values.fleetFile !== undefined, signal);
+  const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
+  const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
   for (const line of planLines(plan)) core.info(line);
   core.setOutput('plan', await writePlan(plan));
   core.setOutput('changes', plan.steps.filter(({ step }) => step !== 'unchanged').length);
-  if (values.command === 'plan') return publishPlan(plan, values, context);
+  if (values.command === 'plan') {
+    await register?.end();
+    return publishPlan(plan, values, context);
+  }
 
   const single = plan.steps.length === 1;
   const reachable: ProvisionedProject[] = [];
@@ -69,13 +83,15 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         note,
         pooled: single,
         beforeCreation,
+        register,
         now: () => new Date(),
         onReachable: (project) => reachable.push(project),
       }),
   });
 
+  await register?.end();
   setProjectOutputs(reachable, { single, mask: context.mask });
-  await publishRun({
+  const report = await publishRun({
     action: 'provision',
     command: values.command,
     startedAt: context.startedAt,
@@ -83,6 +99,61 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
     allowSkipped: values.allowSkipped,
     ...(values.fleetFile === undefined ? {} : { appendix: `\n${renderPlan(plan)}` }),
   });
+  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate?.migrations.at(-1)?.tag));
+}
+
+/** What the catalog is told of a run: tenants that are ready, outcomes, and who made what. */
+function batchOf(
+  report: FleetReport,
+  reachable: readonly ProvisionedProject[],
+  version: string | undefined,
+): CatalogBatch {
+  const green = new Set(
+    report.outcomes.flatMap(({ status, projectId }) =>
+      status === 'succeeded' || status === 'unchanged' ? [projectId] : [],
+    ),
+  );
+  const reached = new Map(reachable.map((project) => [project.projectId, project]));
+  const ready = reachable.filter(({ projectId }) => green.has(projectId));
+  const run = runRecordOf(report, ({ projectId }) => {
+    const project = reached.get(projectId);
+    return {
+      ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
+      ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
+    };
+  });
+  const readyAt = new Date().toISOString();
+  return {
+    schemaVersion: 1,
+    projects: ready.map(({ key, name, projectId, regionId, pgVersion, found }) => ({
+      key,
+      name,
+      projectId,
+      regionId,
+      pgVersion,
+      database: found.database,
+      role: found.role,
+      status: 'ready',
+      readyAt,
+    })),
+    run,
+    events: ready
+      .filter(({ created }) => created)
+      .map(({ projectId }) => ({
+        eventKey: `created/${projectId}`,
+        at: readyAt,
+        action: 'provision',
+        what: 'created',
+        projectId,
+        ...(run.actor === undefined ? {} : { actor: run.actor }),
+        ...(run.runUrl === undefined ? {} : { runUrl: run.runUrl }),
+      })),
+  };
+}
+
+function runUrl(): string | undefined {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = process.env;
+  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }
 
 /** One listing for a whole file; with names from the inputs only what a search for each of them gives. */
@@ -90,26 +161,50 @@ async function planFor(
   neon: ManagedNeon,
   desired: DesiredFleet,
   isWholeFleet: boolean,
+  knownIds: ReadonlyMap<string, string> | undefined,
   signal: AbortSignal,
 ): Promise<ProvisionPlan> {
   if (!isWholeFleet) {
-    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, signal), { concurrency: 8 });
+    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, knownIds, signal), {
+      concurrency: 8,
+    });
     // What else the organisation has is nobody's business here.
     return { steps: plans.flatMap(({ steps }) => steps), ignored: [], unlisted: [], unavailable: [] };
   }
   const listing = await neon.manage.listStates();
-  const source = { desired: [...desired.tenants, ...desired.others], ignored: desired.ignored, listing };
+  const source = {
+    desired: [...desired.tenants, ...desired.others],
+    ignored: desired.ignored,
+    listing,
+    ...(knownIds === undefined ? {} : { knownIds }),
+  };
   const madeFor = await recognise(neon.manage, planProvision(source));
   const plan = planProvision({ ...source, madeFor });
   return { ...plan, steps: plan.steps.filter(({ tenant }) => desired.tenants.includes(tenant)) };
 }
 
 /** One that cannot be looked up is refused by itself, and stops nobody else. */
-async function planForOne(neon: ManagedNeon, tenant: DesiredTenant, signal: AbortSignal): Promise<ProvisionPlan> {
+async function planForOne(
+  neon: ManagedNeon,
+  tenant: DesiredTenant,
+  knownIds: ReadonlyMap<string, string> | undefined,
+  signal: AbortSignal,
+): Promise<ProvisionPlan> {
   try {
     const search = searchTerm(tenant.name);
+    // Under the name that it had, when the catalog knows it: with the inputs alone there is no file to rename it in.
+    const id = knownIds?.get(tenant.key);
     const listing = await neon.manage.listStates(search === undefined ? {} : { search });
-    return planProvision({ desired: [tenant], ignored: [], listing });
+    const known = id === undefined ? undefined : (await neon.manage.listStates({ search: id })).projects;
+    const projects = [
+      ...new Map([...listing.projects, ...(known ?? [])].map((each) => [each.projectId, each])).values(),
+    ];
+    return planProvision({
+      desired: [tenant],
+      ignored: [],
+      listing: { ...listing, projects },
+      ...(knownIds === undefined ? {} : { knownIds }),
+    });
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     return { steps: [{ step: 'refuse', tenant, error: explain(thrown) }], ignored: [], unlisted: [], unavailable: [] };

@@ -116,7 +116,7 @@ interface Doubt {
 }
 
 const NOT_A_CUSTOMER =
-  /^(staging|stage|test|tests|testing|dev|development|preview|demo|internal|tool|tools|sandbox|template|tmp|temp|scratch|ci)([-_ ./]|\d|$)/i;
+  /^(staging|stage|test|tests|testing|dev|development|preview|demo|internal|tool|tools|sandbox|template|tmp|temp|scratch|ci|catalog)([-_ ./]|\d|$)/i;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/;
 

@@ -1,4 +1,6 @@
 import {
+  catalogInputs,
+  catalogOutputs,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -17,12 +19,12 @@ import {
 
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'import'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync'] as const;
 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date.',
     default: 'run',
   }),
   ...neonInputs,
@@ -69,6 +71,10 @@ export const inputs = {
   }),
   ...locationInputs,
   ...migrationInputs,
+  ...catalogInputs,
+  replay: linesInput({
+    description: 'Files that the output `catalog-replay` named, one a line: what `sync` tells the catalog late.',
+  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const;
@@ -79,7 +85,7 @@ export type ProvisionInputs = InputValues<typeof inputs>;
 export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
   const { command, fleetFile, name, key, tenants } = values;
   return [
-    ...(fleetFile === undefined && name === undefined && command !== 'import'
+    ...(fleetFile === undefined && name === undefined && command !== 'import' && command !== 'sync'
       ? [{ input: 'name', given: 'nothing', accepted: inputs.name.accepted }]
       : []),
     ...(fleetFile !== undefined && name !== undefined
@@ -152,4 +158,5 @@ export const outputs = {
     description: 'Path of the plan as JSON: every tenant with what is to be done. Holds nothing secret.',
     example: '/home/runner/work/_temp/neon-fleet/provision-plan.json',
   },
+  ...catalogOutputs,
 } as const satisfies OutputDefinitions;

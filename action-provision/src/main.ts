@@ -3,6 +3,7 @@ import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 import { convergeFleet } from './converge-fleet.js';
 import { importFleet } from './import-fleet.js';
 import { checkInputs, inputs } from './inputs.js';
+import { syncCatalog } from './sync.js';
 
 /** The provision action: a project for each tenant, set as it should be, reachable and at the fleet's schema version. */
 export async function main(context: ActionContext): Promise<void> {
@@ -15,5 +16,7 @@ export async function main(context: ActionContext): Promise<void> {
       return convergeFleet(values, context);
     case 'import':
       return importFleet(values, context);
+    case 'sync':
+      return syncCatalog(values, context);
   }
 }

@@ -22,6 +22,8 @@ export interface ProvisionedProject {
   readonly host: string;
   readonly found: FoundDatabase;
   readonly pooledUri?: string;
+  readonly regionId: string;
+  readonly pgVersion: number;
 }
 
 /** Which tenants are made ready: reached, migrated, and given what they lack. */
@@ -35,6 +37,23 @@ export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'> {
   readonly beforeCreation: (region: string | undefined) => Promise<void>;
   readonly onReachable: (project: ProvisionedProject) => void;
   readonly now: () => Date;
+  readonly register?: Register | undefined;
+}
+
+/** What the catalog does for a creation. */
+export interface Register {
+  /** Whether it has recorded that a project is ready; undefined when it does not know the project. */
+  readonly isReady: (projectId: string) => boolean | undefined;
+  /**
+   * Does the work that may create a project as the only one that does for this key. It is given the project that
+   * somebody else recorded meanwhile, and the attempt under which one may have been made already.
+   */
+  readonly alone: <T>(
+    key: string,
+    attempt: string,
+    work: (attempt: string, recordedId: string | undefined) => Promise<T>,
+  ) => Promise<T>;
+  readonly created: (tenant: DesiredTenant, project: ProjectRef) => Promise<void>;
 }
 
 export type ManagedNeon = Neon & { readonly manage: Management };
@@ -85,9 +104,30 @@ async function haveProject(
   }
 }
 
-async function create(neon: ManagedNeon, desired: DesiredTenant, options: ProvisionOptions) {
-  const { signal, note, authorities } = options;
+async function create(
+  neon: ManagedNeon,
+  desired: DesiredTenant,
+  options: ProvisionOptions,
+): Promise<{ readonly project: ProjectRef; readonly created: boolean }> {
+  const { register } = options;
   const attempt = randomUUID();
+  if (register === undefined) return createAs(neon, desired, attempt, options);
+  return register.alone(desired.key, attempt, async (claimed, recordedId) => {
+    const recorded = recordedId === undefined ? undefined : await findById(neon, recordedId);
+    if (recorded !== undefined) return { project: recorded, created: false };
+    const made = await createAs(neon, desired, claimed, options);
+    await register.created(desired, made.project);
+    return made;
+  });
+}
+
+async function findById(neon: ManagedNeon, projectId: string): Promise<ProjectRef | undefined> {
+  const { projects } = await neon.listProjects(projectId);
+  return projects.find((project) => project.projectId === projectId);
+}
+
+async function createAs(neon: ManagedNeon, desired: DesiredTenant, attempt: string, options: ProvisionOptions) {
+  const { signal, note, authorities } = options;
   const { region, postgres } = desired.settings;
   const wanted = {
     name: desired.name,
@@ -120,22 +160,33 @@ async function reach(
   created: boolean,
   { pooled }: ProvisionOptions,
 ): Promise<ProvisionedProject> {
-  const { projectId, name } = project;
+  const { projectId, name, regionId, pgVersion } = project;
   const found = await findDatabase(neon, tenantOf(project, settings));
   const { host } = parseConnectionUri(found.uri);
   const pooledUri = pooled ? await neon.connectionUri({ ...found, projectId, pooled }) : undefined;
-  return { key, name, projectId, created, host, found, ...(pooledUri === undefined ? {} : { pooledUri }) };
+  return {
+    key,
+    name,
+    projectId,
+    regionId,
+    pgVersion,
+    created,
+    host,
+    found,
+    ...(pooledUri === undefined ? {} : { pooledUri }),
+  };
 }
 
 const RECENT_MS = 7 * 86_400_000;
 
 /**
- * Without a catalog nothing records whether an earlier run finished a tenant, and asking each of them would wake its
- * compute. Those that are young are asked.
+ * The catalog has recorded whether an earlier run finished a tenant. Without it nothing has, and asking each of them would
+ * wake its compute: those that are young are asked.
  */
-function isToBeMadeReady({ createdAt }: ProjectRef, { ready, now }: ProvisionOptions): boolean {
-  if (ready === 'recent') return now().getTime() - Date.parse(createdAt) < RECENT_MS;
-  return ready === 'all';
+function isToBeMadeReady({ projectId, createdAt }: ProjectRef, { ready, now, register }: ProvisionOptions): boolean {
+  if (ready !== 'recent') return ready === 'all';
+  const isReady = register?.isReady(projectId);
+  return isReady === undefined ? now().getTime() - Date.parse(createdAt) < RECENT_MS : !isReady;
 }
 
 function withHistory(result: WorkResult, created: boolean, changed: string): WorkResult {

@@ -27,3 +27,11 @@ export { listenForStop, type Stop } from './stop.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess } from './neon-access.js';
+export {
+  catalogInputs,
+  catalogOutputs,
+  openCatalogIfThere,
+  runRecordOf,
+  tellCatalog,
+  type KnownTenant,
+} from './catalog.js';

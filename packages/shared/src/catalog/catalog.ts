@@ -75,6 +75,8 @@ export interface Catalog {
   status(): AsyncGenerator<CatalogStatus[]>;
   /** The tenant that a project belongs to, also when another project has taken its place. */
   tenantOf(projectId: string): Promise<CatalogTenant | undefined>;
+  /** The projects of a key that are not retired; more than one only while one takes the place of another. */
+  byKey(key: string): Promise<CatalogTenant[]>;
   /** Writes a batch in one transaction: a handful of statements, however many tenants. */
   write(batch: CatalogBatch): Promise<void>;
   /** Marks projects as retired, or as gone when nobody here did it. */
@@ -143,6 +145,10 @@ export function catalogOver(connection: Connection): Catalog {
     async tenantOf(projectId) {
       const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
       return rows.find((tenant) => tenant.status === 'ready') ?? rows[0];
+    },
+
+    async byKey(key) {
+      return (await query(QUERIES.byKey, [key])).map(readTenant);
     },
 
     write: (batch) =>

@@ -17,3 +17,4 @@ export {
   type ProjectRecord,
   type RunRecord,
 } from './records.js';
+export { tenantsOfCatalog, type CatalogSelection } from './source.js';

@@ -127,8 +127,13 @@ const SUCCESSOR = `SELECT ${PROJECT_COLUMNS}
   FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
   WHERE p.neon_project_id = $1 OR p.predecessor_ids @> ARRAY[$1]`;
 
+const BY_KEY = `SELECT ${PROJECT_COLUMNS}
+  FROM fleet.customer c JOIN fleet.project p ON p.customer_id = c.id
+  WHERE c.slug = $1::citext AND p.status IN ('creating', 'ready')`;
+
 export const QUERIES = {
   tenants: TENANTS,
+  byKey: BY_KEY,
   status: STATUS,
   registerCustomers: REGISTER_CUSTOMERS,
   registerProjects: REGISTER_PROJECTS,

@@ -176,6 +176,7 @@ describe('the catalog', () => {
     // Keys do not differ by case alone.
     await catalog.write({ schemaVersion: 1, projects: [projectRecord('ACME', { projectId: 'p-acme' })] });
     expect(await count('customer')).toBe(2);
+    expect(await catalog.byKey('Acme')).toMatchObject([{ projectId: 'p-acme' }]);
   });
 
   test('takes the outcomes of a run idempotently, and learns tenants and versions of them', async () => {
@@ -286,6 +287,7 @@ describe('every statement', () => {
   );
   const parameters: Readonly<Record<keyof typeof QUERIES, readonly unknown[]>> = {
     tenants: ['p-1', 1_000],
+    byKey: ['s-1'],
     status: ['p-1', 1_000],
     registerCustomers: [given],
     registerProjects: [given],
