@@ -19,12 +19,12 @@ import {
 
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status'] as const;
 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance.',
     default: 'run',
   }),
   ...neonInputs,
@@ -34,7 +34,7 @@ export const inputs = {
   }),
   tenants: linesInput({
     description:
-      'Which tenants of the fleet file: one glob a line, compared with key, name and id. `!` in front takes out. Default: all of them.',
+      'Which tenants of the fleet file, or of the catalog and of Neon for `status`: one glob a line, compared with key, name and id. `!` in front takes out. Default: all of them.',
     accepted: 'one glob a line, compared with keys, names and ids',
   }),
   key: patternInput({
@@ -75,6 +75,10 @@ export const inputs = {
   replay: linesInput({
     description: 'Files that the output `catalog-replay` named, one a line: what `sync` tells the catalog late.',
   }),
+  privacy: choiceInput(['names', 'ids'], {
+    description: 'Whether `status` shows tenants by name, or by the id of their project only.',
+    default: 'names',
+  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const;
@@ -85,7 +89,9 @@ export type ProvisionInputs = InputValues<typeof inputs>;
 export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
   const { command, fleetFile, name, key, tenants } = values;
   return [
-    ...(fleetFile === undefined && name === undefined && command !== 'import' && command !== 'sync'
+    ...(fleetFile === undefined &&
+    name === undefined &&
+    (command === 'run' || command === 'plan' || command === 'apply')
       ? [{ input: 'name', given: 'nothing', accepted: inputs.name.accepted }]
       : []),
     ...(fleetFile !== undefined && name !== undefined
@@ -100,7 +106,7 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(key !== undefined && (fleetFile !== undefined || (name ?? []).length > 1)
       ? [{ input: 'key', given: 'a key for more than one tenant', accepted: 'a key together with a single name' }]
       : []),
-    ...(tenants !== undefined && fleetFile === undefined
+    ...(tenants !== undefined && fleetFile === undefined && command !== 'status'
       ? [
           {
             input: 'tenants',
@@ -157,6 +163,14 @@ export const outputs = {
   plan: {
     description: 'Path of the plan as JSON: every tenant with what is to be done. Holds nothing secret.',
     example: '/home/runner/work/_temp/neon-fleet/provision-plan.json',
+  },
+  'status-html': {
+    description: 'Path of the status as one HTML page that needs nothing else (`command: status`).',
+    example: '/home/runner/work/_temp/neon-fleet/status.html',
+  },
+  'status-json': {
+    description: 'Path of the status as JSON (`command: status`).',
+    example: '/home/runner/work/_temp/neon-fleet/status.json',
   },
   ...catalogOutputs,
 } as const satisfies OutputDefinitions;

@@ -3,6 +3,7 @@ import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 import { convergeFleet } from './converge-fleet.js';
 import { importFleet } from './import-fleet.js';
 import { checkInputs, inputs } from './inputs.js';
+import { showStatus } from './status/command.js';
 import { syncCatalog } from './sync.js';
 
 /** The provision action: a project for each tenant, set as it should be, reachable and at the fleet's schema version. */
@@ -18,5 +19,7 @@ export async function main(context: ActionContext): Promise<void> {
       return importFleet(values, context);
     case 'sync':
       return syncCatalog(values, context);
+    case 'status':
+      return showStatus(values, context);
   }
 }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -184,5 +184,62 @@ describe('with a catalog', () => {
       { name: `${name} b`, status: 'gone' },
       { name: `${name} renamed`, status: 'ready' },
     ]);
+  });
+});
+
+describe('a status', () => {
+  test('shows versions, laggards, failures, backups and use, as summary, JSON and page', async () => {
+    const name = `st${count}`;
+    const text = `tenants:\n  - { key: ${name}-a, name: "${name} <b>A</b>" }\n  - { key: ${name}-b, name: ${name} B }\n`;
+    await provision(text);
+    const [b] = await projectsNamed(`${name} B`);
+    await ask(`UPDATE fleet.project SET schema_version = '0000_before' WHERE neon_project_id = '${b?.id ?? ''}'`);
+    await ask(`UPDATE fleet.migration_outcome SET status = 'failed', error_code = 'SQLSTATE 42701'
+                WHERE project_id = (SELECT id FROM fleet.project WHERE neon_project_id = '${b?.id ?? ''}')`);
+    await ask(`INSERT INTO fleet.backup (project_id, database_name, storage_key, size_bytes, sha256, created_at)
+                SELECT id, 'neondb', 'k', 1, 'x', now() FROM fleet.project WHERE neon_project_id = '${b?.id ?? ''}'`);
+    await fleet.neon.suspendAll();
+    const folder = path.join(fleet.folder, `runner-${count}`);
+    const inputs = { command: 'status', 'catalog-url': catalogUrl };
+    const run = await fleet.run('provision', inputs, { folder });
+    expect(run.exitCode).toBe(0);
+    expect(run.summary).toContain('1 whose last migration failed');
+    expect(run.summary).toContain('1 behind 0000_init');
+    expect(run.summary).toContain('1 without a backup of the last two days');
+    expect(run.summary).not.toContain('<b>A</b>');
+
+    const status = JSON.parse(await readFile(run.outputs['status-json'] ?? '', 'utf8')) as {
+      rows: { name: string; computeHours: number; isBehind: boolean; outcome: string; backupAt?: string }[];
+    };
+    const rows = Object.fromEntries(status.rows.map((row) => [row.name, row]));
+    expect(rows[`${name} B`]).toMatchObject({ isBehind: true, outcome: 'failed: SQLSTATE 42701' });
+    expect(rows[`${name} B`]?.backupAt).toBeDefined();
+    expect(rows[`${name} <b>A</b>`]).toMatchObject({ isBehind: false, version: '0000_init' });
+    // The stand-in says that each project used as many hours as its number in the account.
+    for (const { computeHours } of status.rows) expect(computeHours).toBeGreaterThan(0);
+    expect(await readFile(run.outputs['status-html'] ?? '', 'utf8')).toContain(`${name} B`);
+    // Nobody was woken but the catalog.
+    const connections = await Promise.all((await projectsNamed(name)).map(({ id }) => fleet.neon.connections(id)));
+    const again = await fleet.run('provision', inputs, { folder });
+    expect(again.exitCode).toBe(0);
+    expect(await Promise.all((await projectsNamed(name)).map(({ id }) => fleet.neon.connections(id)))).toEqual(
+      connections,
+    );
+
+    const hidden = await fleet.run('provision', { ...inputs, privacy: 'ids' }, { folder });
+    const pages = await Promise.all(
+      ['status-html', 'status-json'].map((file) => readFile(hidden.outputs[file] ?? '', 'utf8')),
+    );
+    for (const shown of [...pages, hidden.summary, hidden.report ?? '', hidden.log])
+      expect(shown).not.toContain(`${name} B`);
+  });
+
+  test('needs to be told whom it is about when there is no catalog', async () => {
+    const run = await fleet.run('provision', { command: 'status' });
+    expect(run.exitCode).toBe(1);
+    expect(run.log).toContain('neither fleet-file nor tenants is set');
+    const all = await fleet.run('provision', { command: 'status', tenants: 'catalog *' });
+    expect(all.outputs['verdict']).toBe('succeeded');
+    expect(all.summary).toContain('Without a catalog nothing is known');
   });
 });

@@ -23,7 +23,13 @@ export interface ProjectSettings {
 }
 
 /** A project with the settings that the list of projects carries: no further call is needed to compare them. */
-export type ProjectState = ProjectRef & ProjectSettings & { readonly recoverableUntil?: string };
+export type ProjectState = ProjectRef &
+  ProjectSettings & {
+    readonly recoverableUntil?: string;
+    /** Data and history together, in bytes. */
+    readonly storageBytes?: number;
+    readonly lastActiveAt?: string;
+  };
 
 /** All projects with their settings, as far as Neon could tell. */
 export interface StateListing {
@@ -159,6 +165,8 @@ const stateSchema = projectSchema.extend({
     .nullish(),
   history_retention_seconds: z.number().nullish(),
   recoverable_until: z.string().nullish(),
+  synthetic_storage_size: z.number().nullish(),
+  compute_last_active_at: z.string().nullish(),
 });
 
 const statePageSchema = z.object({
@@ -450,6 +458,8 @@ function stateOf(project: z.infer<typeof stateSchema>): ProjectState {
     ...(project.history_retention_seconds == null
       ? {}
       : { historyRetentionSeconds: project.history_retention_seconds }),
+    ...(project.synthetic_storage_size == null ? {} : { storageBytes: project.synthetic_storage_size }),
+    ...(project.compute_last_active_at == null ? {} : { lastActiveAt: project.compute_last_active_at }),
     ...(project.recoverable_until == null ? {} : { recoverableUntil: project.recoverable_until }),
   };
 }
