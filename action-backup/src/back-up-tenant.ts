@@ -12,6 +12,7 @@ import {
   type LibpqTrust,
 } from '@neon-fleet/shared/postgres';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
+import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from './commit.js';
 import { dump } from './dump.js';
@@ -20,7 +21,6 @@ import type { Manifest } from './manifest.js';
 import { prune } from './prune.js';
 import type { RetentionPolicy } from './retention.js';
 import { storeDump } from './store-dump.js';
-import { TOOL_VERSION } from './version.js';
 import { sizeWords } from './words.js';
 
 /** What the backup of every tenant of a run shares. */

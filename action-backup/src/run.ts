@@ -1,5 +1,12 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  openNeonFor,
+  printable,
+  publishRun,
+  tellIdleExclusions,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { discoverTenants, workThroughTenants } from '@neon-fleet/shared/fleet';
 import { openClientFinder, prepareLibpqTrust, trustedAuthorities } from '@neon-fleet/shared/postgres';
 
@@ -23,7 +30,9 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
   if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
 
   const authorities = await trustedAuthorities(env);
-  const { tenants, unlisted } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
+  const discovery = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const trust = await prepareLibpqTrust(env);
   const backups: Manifest[] = [];
   try {
@@ -54,8 +63,9 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
       action: 'backup',
       command: 'run',
       startedAt: context.startedAt,
-      outcomes: [...worked, ...unlisted],
+      outcomes: [...worked, ...settled],
       allowSkipped: values.allowSkipped,
+      appendix: told,
     });
   } finally {
     await trust.dispose();

@@ -1,46 +1,35 @@
-import { logTenant, openNeonFor, publishRun, readInputs, type ActionContext } from '@neon-fleet/shared/actions';
-import { migrateDatabase, readMigrations } from '@neon-fleet/shared/drizzle';
-import { discoverTenants, workThroughTenants } from '@neon-fleet/shared/fleet';
-import { findDatabase } from '@neon-fleet/shared/neon';
-import { trustedAuthorities } from '@neon-fleet/shared/postgres';
+import type { ActionContext } from '@neon-fleet/shared/actions';
 
-import { inputs } from './inputs.js';
+import { apply } from './commands/apply.js';
+import { assertAtLeast } from './commands/assert.js';
+import { baseline } from './commands/baseline.js';
+import { check } from './commands/check.js';
+import { plan } from './commands/plan.js';
+import { report } from './commands/report.js';
+import { run } from './commands/run.js';
+import { undo } from './commands/undo.js';
+import { readMigrateInputs } from './inputs.js';
 
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 export async function main(context: ActionContext): Promise<void> {
-  const values = readInputs(inputs, context.readInput);
-  const { signal } = context.stop;
+  const values = readMigrateInputs(context.readInput);
   context.stop.limit(values.timeLimit);
-  const migrations = await readMigrations(values.migrationsFolder);
-  const neon = openNeonFor(values, context);
-  const authorities = await trustedAuthorities(process.env);
-
-  const { tenants, unlisted } = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
-  const worked = await workThroughTenants({
-    tenants,
-    concurrency: values.concurrency,
-    signal,
-    onOutcome: logTenant,
-    work: async (tenant, { note }) => {
-      const { uri } = await findDatabase(neon, tenant);
-      return migrateDatabase(uri, {
-        migrations,
-        table: { schema: values.migrationsSchema, table: values.migrationsTable },
-        lockWaitMs: values.lockWait,
-        lockTimeoutMs: values.lockTimeout,
-        statementTimeoutMs: values.statementTimeout,
-        authorities,
-        signal,
-        note,
-      });
-    },
-  });
-
-  await publishRun({
-    action: 'migrate',
-    command: 'run',
-    startedAt: context.startedAt,
-    outcomes: [...worked, ...unlisted],
-    allowSkipped: values.allowSkipped,
-  });
+  switch (values.command) {
+    case 'run':
+      return values.dryRun === true ? plan(values, context) : run(values, context);
+    case 'plan':
+      return plan(values, context);
+    case 'apply':
+      return apply(values, context);
+    case 'report':
+      return report(values, context);
+    case 'assert':
+      return assertAtLeast(values, context);
+    case 'baseline':
+      return baseline(values, context);
+    case 'check':
+      return check(values, context);
+    case 'undo':
+      return undo(values, context);
+  }
 }

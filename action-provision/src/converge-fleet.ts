@@ -46,7 +46,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
     values.migrationsFolder === undefined
       ? undefined
       : {
-          migrations: await readMigrations(values.migrationsFolder),
+          folder: await readMigrations(values.migrationsFolder),
           table: { schema: values.migrationsSchema, table: values.migrationsTable },
           lockWaitMs: values.lockWait,
           lockTimeoutMs: values.lockTimeout,
@@ -73,7 +73,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
-    work: ({ step }, { note }) =>
+    work: ({ step }, { note, found }) =>
       provisionTenant(neon, step, {
         ready: values.ready ?? (values.fleetFile === undefined ? 'all' : 'recent'),
         authorities,
@@ -83,6 +83,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         note,
         pooled: single,
         beforeCreation,
+        onFound: found,
         register,
         now: () => new Date(),
         onReachable: (project) => reachable.push(project),
@@ -99,7 +100,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
     allowSkipped: values.allowSkipped,
     ...(values.fleetFile === undefined ? {} : { appendix: `\n${renderPlan(plan)}` }),
   });
-  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate?.migrations.at(-1)?.tag));
+  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate?.folder.migrations.at(-1)?.tag));
 }
 
 /** What the catalog is told of a run: tenants that are ready, outcomes, and who made what. */

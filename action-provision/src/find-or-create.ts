@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
+  isUnfinished,
   NeonApiError,
   waitForOperations,
   type Neon,
@@ -29,6 +30,8 @@ export interface Ownership {
 export interface FindOrCreateOptions {
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
+  /** Called with the project's id as soon as it is known. */
+  readonly found?: (projectId: string) => void;
   /** How long to wait between looks for a project whose creation was not answered. */
   readonly lookAgainAfterMs?: readonly number[];
   /** Absent: two projects of one name are an error, whoever made them. */
@@ -49,10 +52,11 @@ export async function findOrCreate(
   wanted: NewProject,
   options: FindOrCreateOptions,
 ): Promise<FoundOrCreated> {
-  const { signal, note } = options;
+  const { signal, note, found } = options;
   const listing = await neon.listProjects(searchTerm(wanted.name));
   const existing = onlyProjectNamed(wanted.name, listing);
   if (existing !== undefined) {
+    found?.(existing.projectId);
     assertUnchangeable(existing, wanted);
     note(`Found project ${existing.projectId}`);
     // An earlier run may have been interrupted while the project was being made.
@@ -63,14 +67,16 @@ export async function findOrCreate(
 
   try {
     const { project, operations } = await neon.createProject(wanted);
+    found?.(project.projectId);
     note(`Created project ${project.projectId}`);
     await waitForOperations(neon, project.projectId, operations, { signal });
     return await keepOldest(neon, project, options);
   } catch (thrown) {
-    if (!(thrown instanceof NeonApiError && mayHaveCreated(thrown) && thrown.operation === 'createProject'))
+    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut && thrown.operation === 'createProject'))
       throw thrown;
     note(`${thrown.message}; looking whether the project was created all the same`);
     const project = await lookForCreated(neon, wanted, options, thrown);
+    found?.(project.projectId);
     note(`It was: project ${project.projectId}`);
     await waitForOperations(neon, project.projectId, await unfinished(neon, project.projectId), { signal });
     if (options.ownership === undefined) return { project, created: true };
@@ -178,11 +184,6 @@ function assertUnchangeable(existing: ProjectRef, wanted: NewProject): void {
   });
 }
 
-/** No answer, or a gateway's answer in its place: the project may have been made. */
-function mayHaveCreated({ status }: NeonApiError): boolean {
-  return status === undefined || status === 408 || status === 500 || status === 502 || status === 504;
-}
-
 const LOOK_AGAIN_AFTER_MS: readonly number[] = [0, 1_000, 1_000, 2_000, 4_000, 8_000];
 
 async function lookForCreated(
@@ -218,5 +219,5 @@ async function lookForCreated(
 async function unfinished(neon: Api, projectId: string) {
   const operations = await neon.listOperations(projectId);
   // What failed in the past is history; only what is still under way is waited for.
-  return operations.filter(({ status }) => status === 'scheduling' || status === 'running');
+  return operations.filter(isUnfinished);
 }

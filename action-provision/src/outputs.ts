@@ -4,7 +4,7 @@ import type { ProvisionedProject } from './provision-tenant.js';
 
 /**
  * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
- * the connection URIs are masked before they are set.
+ * the connection URIs are masked before they are set, and not set at all where that would print them.
  */
 export function setProjectOutputs(
   projects: readonly ProvisionedProject[],
@@ -16,6 +16,11 @@ export function setProjectOutputs(
 
   for (const [name, value] of Object.entries(publicPart(project))) {
     if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+  }
+  // Without a file for outputs they go to the log as commands, as GitHub took them once.
+  if (!process.env['GITHUB_OUTPUT']) {
+    core.warning('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
+    return;
   }
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],

@@ -35,6 +35,8 @@ export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'> {
   /** Whether somebody will want the URI of the pooler as well: one more call. */
   readonly pooled: boolean;
   readonly beforeCreation: (region: string | undefined) => Promise<void>;
+  /** Called with the project's id as soon as it is known. */
+  readonly onFound: (projectId: string) => void;
   readonly onReachable: (project: ProvisionedProject) => void;
   readonly now: () => Date;
   readonly register?: Register | undefined;
@@ -146,7 +148,7 @@ async function createAs(neon: ManagedNeon, desired: DesiredTenant, attempt: stri
         },
       },
       wanted,
-      { signal, note, ownership: ownershipOf(neon, { desired, attempt, authorities, signal }) },
+      { signal, note, found: options.onFound, ownership: ownershipOf(neon, { desired, attempt, authorities, signal }) },
     );
   } catch (thrown) {
     throw explainRefusal(thrown);

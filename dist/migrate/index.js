@@ -2906,7 +2906,7 @@ module.exports = () => cached;
 
 /***/ }),
 
-/***/ 7655:
+/***/ 36:
 /***/ ((module) => {
 
 
@@ -6451,7 +6451,7 @@ if (getProto) {
 
 var getAsyncFunction = __nccwpck_require__(1491);
 var getGeneratorFunction = __nccwpck_require__(7228);
-var getAsyncGeneratorFunction = __nccwpck_require__(7655);
+var getAsyncGeneratorFunction = __nccwpck_require__(36);
 
 var doEval = function doEval(name) {
 	var value;
@@ -17774,7 +17774,7 @@ const assert = __nccwpck_require__(4589)
 const { Readable } = __nccwpck_require__(9927)
 const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
 const { AsyncResource } = __nccwpck_require__(6698)
 
 class RequestHandler extends AsyncResource {
@@ -17995,7 +17995,7 @@ const assert = __nccwpck_require__(4589)
 const { finished, PassThrough } = __nccwpck_require__(7075)
 const { InvalidArgumentError, InvalidReturnValueError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
 const { AsyncResource } = __nccwpck_require__(6698)
 const { addSignal, removeSignal } = __nccwpck_require__(158)
 
@@ -18734,7 +18734,7 @@ module.exports = { Readable: BodyReadable, chunksDecode }
 
 /***/ }),
 
-/***/ 36:
+/***/ 7655:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 const assert = __nccwpck_require__(4589)
@@ -45268,18 +45268,18 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2589);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1564);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1243);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8849);
 
 
-await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)(_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
+await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
 
 /***/ }),
 
-/***/ 1564:
+/***/ 8849:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45288,31 +45288,2696 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 29 modules
-var actions = __nccwpck_require__(2589);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
-var drizzle = __nccwpck_require__(9484);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
-var fleet = __nccwpck_require__(9561);
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var src_neon = __nccwpck_require__(3888);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 23 modules
+var actions = __nccwpck_require__(1243);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 26 modules
+var fleet = __nccwpck_require__(9442);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
+var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/inputs.ts
+
+/** Names that a program's own machinery reads, and that a URL must not be put into. */
+const OF_THE_MACHINERY = 'PATH|HOME|LANG|LANGUAGE|TMPDIR|TZ|CI|NO_COLOR|RUNNER_.*|LC_.*|LD_.*|DYLD_.*|NODE_.*|PG.*|npm_.*';
+const engineInputs = {
+    engine: (0,actions/* choiceInput */.ij)(['drizzle-orm', 'drizzle-kit'], {
+        description: 'What applies the migrations. `drizzle-orm`: in this process, fast. `drizzle-kit`: the repository’s own `drizzle-kit migrate`, a process for each tenant.',
+        default: 'drizzle-orm',
+    }),
+};
+/** Where the repository's drizzle.config is, for `engine: drizzle-kit` and `command: check`. */
+const kitInputs = {
+    'drizzle-config': (0,actions/* textInput */._Z)({
+        description: "For `engine: drizzle-kit` and `check`: path of the drizzle.config, or a glob with one for each tenant in a folder of the tenant's name, such as `configs/*/drizzle.config.ts`. Default: the one that drizzle-kit finds.",
+    }),
+    'drizzle-url-variable': (0,actions/* patternInput */.nW)({
+        description: "For `engine: drizzle-kit`: the variable in which the drizzle.config looks for the URL, besides `DATABASE_URL` and, with a glob, the tenant's own (`ACME_CORP_DATABASE_URL`).",
+        pattern: new RegExp(`^(?!(?:${OF_THE_MACHINERY})$)[A-Za-z_][A-Za-z0-9_]{0,99}$`),
+        accepted: 'the name of an environment variable that means nothing to the system, such as TENANT_DATABASE_URL',
+    }),
+    'drizzle-time-limit': (0,actions/* durationInput */.Ts)({
+        description: 'For `engine: drizzle-kit` and `check`: how long drizzle-kit may take each time it is run.',
+        default: '15m',
+        maxMs: 2 ** 31 - 1,
+    }),
+};
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
+var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
+var processes = __nccwpck_require__(2337);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/clean-output.ts
+
+// eslint-disable-next-line no-control-regex
+const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007]*\u0007|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
+/** Lines of Node's view of a driver's error that quote rows, or that help nobody. */
+const PROPERTY = /^\s*(detail|where|params|parameters|internalQuery|internalPosition|position|length|file|line|routine|errno|syscall|dataType|schema): .*$/;
+const UNDEFINED = /^\s*\w+: undefined,?$/;
+const STACK = /^\s*at .*$/;
+/** A value that did not fit on the line of its property. */
+const CONTINUED = /^\s*(['"`].*['"`])( \+|,)?$/;
+/** The drawing of progress, one picture after the other. */
+const SPINNER = /\[[\u2800-\u28ff]\] ?/g;
+const ABOUT_A_VALUE = /code: '22[0-9A-Z]{3}'/;
+const MOST_LINES = 40;
+const MOST_CHARACTERS = 3_000;
+/**
+ * Makes what drizzle-kit wrote fit to be shown: without terminal sequences, secrets, rows of customers and stacks, and no
+ * longer than a person reads. Of what is too long the end is kept, where the error stands.
+ *
+ * @param secrets texts that must not appear, such as all the forms of the URL.
+ */
+function cleanOutput(output, secrets = []) {
+    let text = output.replace(ESCAPES, '').replace(SPINNER, '');
+    for (const secret of secrets.toSorted((a, b) => b.length - a.length)) {
+        if (secret.length > 0)
+            text = text.replaceAll(secret, '***');
+    }
+    // An error of this class quotes the value that it is about.
+    if (ABOUT_A_VALUE.test(text))
+        text = text.replace(/^(.*\berror\b[^"\n]*)".*"/gim, '$1"…"');
+    return lastOf((0,errors/* scrubSecrets */.Zg)(withoutProperties(text)));
+}
+function withoutProperties(text) {
+    const kept = [];
+    let dropping = false;
+    for (const line of text.split(/\r\n|\r|\n/)) {
+        if (PROPERTY.test(line))
+            dropping = true;
+        else if (dropping && CONTINUED.test(line))
+            continue;
+        else {
+            dropping = false;
+            const previous = kept.at(-1);
+            if (UNDEFINED.test(line) || STACK.test(line) || (line.trim() === '' && (previous ?? '').trim() === ''))
+                continue;
+            if (line !== previous)
+                kept.push(line.trimEnd());
+        }
+    }
+    return kept.join('\n').trim();
+}
+function lastOf(text) {
+    const lines = text.split('\n');
+    const fewer = lines.length > MOST_LINES ? ['…', ...lines.slice(-MOST_LINES)].join('\n') : text;
+    return fewer.length > MOST_CHARACTERS ? `…${fewer.slice(-MOST_CHARACTERS)}` : fewer;
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/run-kit.ts
+
+
+
+/**
+ * Ends the process when its input does: so drizzle-kit does not go on migrating, without a lock, for a parent that was
+ * killed. Threads of it have an input of their own, which is none.
+ */
+const LIFELINE = `data:text/javascript,${encodeURIComponent(`import { isMainThread } from 'node:worker_threads';
+   if (isMainThread) process.stdin.on('end', () => process.exit(1)).on('error', () => process.exit(1)).resume().unref?.();`)}`;
+/**
+ * Runs drizzle-kit to its end: with no terminal and no input, so that it asks nobody, and for a limited time.
+ *
+ * @throws the reason of the signal; ExplainedError when it could not be started.
+ */
+async function runKit(run) {
+    const { kit, args, cwd, env, signal, timeLimitMs, secrets } = run;
+    const exit = await (0,processes/* runProgram */.mB)({
+        file: process.execPath,
+        args: ['--import', LIFELINE, kit.program, ...args],
+        cwd,
+        env,
+        signal,
+        timeLimitMs,
+        holdStdin: true,
+    });
+    return {
+        code: exit.code,
+        timedOut: exit.timedOut,
+        output: cleanOutput(`${exit.stdout}\n${exit.stderr}`, secrets),
+        words: exit.timedOut ? `was ended after ${Math.round(timeLimitMs / 1000)} s` : (0,processes/* exitWords */.Ey)(exit),
+    };
+}
+/** What drizzle-kit says when it would ask a person: 0.31 about its terminal, 1.0 about the hints it lacks. */
+const ASKS = /Interactive prompts require a TTY|missing_hints/;
+/** Whether it needs an answer that nobody can give here, such as whether a column was renamed. */
+function asksSomething({ output }) {
+    return ASKS.test(output);
+}
+/** 0.31 also ends with 0 after some of its errors. */
+const ERROR = /^\s*(\w*Error\b|error:|\[✗\])/m;
+function hasFailed({ code, output }) {
+    return code !== 0 || ERROR.test(output);
+}
+/** An error that says how drizzle-kit ended and what it wrote last. */
+function kitError(doing, exit) {
+    const silent = exit.output === '' || !/error|\bfailed\b|✗/i.test(exit.output);
+    return new errors/* ExplainedError */.hM({
+        message: `${doing}: drizzle-kit ${exit.words}${exit.output === '' ? '' : `\n${exit.output}`}`,
+        code: exit.timedOut ? 'timeout' : `exit ${exit.code ?? 'unknown'}`,
+        ...(silent && !exit.timedOut
+            ? {
+                hint: 'drizzle-kit 0.31 does not say why a migration failed. With engine: drizzle-orm the statement and its error are named.',
+            }
+            : {}),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/describe-config.ts
+
+
+
+
+
+
+
+const descriptionSchema = schemas/* object */.Ikc({
+    dialect: schemas/* string */.YjP().optional(),
+    out: schemas/* string */.YjP().default('drizzle'),
+    migrations: schemas/* object */.Ikc({ schema: schemas/* string */.YjP().optional(), table: schemas/* string */.YjP().optional() }).default({}),
+});
+/**
+ * Reads a drizzle.config as drizzle-kit itself does, whatever language it is written in: drizzle-kit is given a config that
+ * imports it, writes down what it says, and ends.
+ *
+ * @throws ExplainedError when it cannot be read or is not for PostgreSQL.
+ */
+async function describeConfig(run) {
+    return inScratchFolder(run.temporary, async (folder) => {
+        const answer = external_node_path_default().join(folder, 'config.json');
+        const wrapper = await writeWrapper(folder, run, `
+      writeFileSync(${JSON.stringify(answer)}, JSON.stringify({ dialect: own.dialect, out: own.out, migrations: own.migrations }));
+      process.exit(0);
+      export default own;`);
+        const exit = await runKit({ ...run, args: ['check', '--config', wrapper] });
+        const text = await (0,promises_.readFile)(answer, 'utf8').catch(() => undefined);
+        if (text === undefined)
+            throw kitError(`reading ${run.config}`, exit);
+        const { dialect, out, migrations } = descriptionSchema.parse(JSON.parse(text));
+        if (dialect !== undefined && dialect !== 'postgresql') {
+            throw new errors/* ExplainedError */.hM({
+                message: `${run.config} is for ${JSON.stringify(dialect)}, not for postgresql; nothing was done`,
+            });
+        }
+        return {
+            out: external_node_path_default().resolve(run.cwd, out),
+            table: {
+                schema: migrations.schema ?? drizzle/* DRIZZLE_TABLE */.sA.schema,
+                table: migrations.table ?? drizzle/* DRIZZLE_TABLE */.sA.table,
+            },
+        };
+    });
+}
+/**
+ * Writes a config that is the repository's own but for what is said here. `out` is a path from `cwd`: 0.31 puts `./` before
+ * whatever it is given.
+ */
+async function writeWrapper(folder, { cwd, config }, rest) {
+    const file = external_node_path_default().resolve(cwd, config);
+    const load = file.endsWith('.json')
+        ? `const loaded = { default: JSON.parse(readFileSync(${JSON.stringify(file)}, 'utf8')) };`
+        : `import * as loaded from ${JSON.stringify(file)};`;
+    const wrapper = external_node_path_default().join(folder, 'drizzle.config.ts');
+    await (0,promises_.writeFile)(wrapper, `import { readFileSync, writeFileSync } from 'node:fs';
+     ${load}
+     // What is exported as the default, through as many layers as the module system put around it.
+     const module = loaded as any;
+     const own = module.default?.default ?? module.default ?? module;
+     ${rest}`);
+    return wrapper;
+}
+/** The runner's own place for temporary files, which it empties after each job; else the system's. */
+function temporaryPlace(env) {
+    const place = env['RUNNER_TEMP'] ?? '';
+    return place === '' ? (0,external_node_os_.tmpdir)() : place;
+}
+/** A temporary folder for some work, removed whatever happens. */
+async function inScratchFolder(place, work) {
+    const folder = await (0,promises_.mkdtemp)(external_node_path_default().join(place, 'neon-fleet-kit-'));
+    try {
+        return await work(folder);
+    }
+    finally {
+        await (0,promises_.rm)(folder, { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/environment.ts
+
+
+/**
+ * The environment that drizzle-kit gets: what every child process gets, and whom to trust. Nothing that the step was given
+ * is in it, since a repository's `drizzle.config.ts` is code that runs there.
+ */
+function kitEnvironment(env, own = {}) {
+    const trust = (0,postgres/* trustSource */.iq)(env);
+    return (0,processes/* childEnvironment */.Qc)(env, {
+        CI: 'true',
+        NO_COLOR: '1',
+        // By this a runner recognises what it has to end after a job.
+        RUNNER_TRACKING_ID: env['RUNNER_TRACKING_ID'],
+        // drizzle-kit's drivers run in Node, which knows nothing of PGSSLROOTCERT.
+        ...(trust.kind === 'public' ? {} : { NODE_EXTRA_CA_CERTS: trust.path }),
+        ...own,
+    });
+}
+/** What drizzle-kit sees in place of the URL where it must not connect: a config that insists on one is content. */
+const NO_DATABASE = 'postgresql://nobody@127.0.0.1:1/nothing';
+/**
+ * The URL as drizzle-kit's drivers understand it: `sslmode=require` means to them what it does here only when it is spelled
+ * out as `verify-full`, and `channel_binding` they do not know; one of them would send it to the server as a setting.
+ */
+function urlForKit(uri) {
+    const url = new URL(uri);
+    if (['require', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '')) {
+        url.searchParams.set('sslmode', 'verify-full');
+    }
+    url.searchParams.delete('channel_binding');
+    return url.href;
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: ./node_modules/picomatch/index.js
+var picomatch = __nccwpck_require__(4006);
+var picomatch_default = /*#__PURE__*/__nccwpck_require__.n(picomatch);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/find-configs.ts
+
+
+
+
+
+/** The names that drizzle-kit itself looks for. */
+const DEFAULTS = ['drizzle.config.ts', 'drizzle.config.js', 'drizzle.config.json'];
+const NEVER_ENTERED = new Set(['node_modules', '.git']);
+/**
+ * Finds the files that drizzle-config names.
+ *
+ * @param given a path, a glob such as `configs/*` + `/drizzle.config.ts`, or nothing for drizzle-kit's own default.
+ * @param cwd where the paths start.
+ * @throws ExplainedError when a file that is named is not there.
+ */
+async function findConfigs(given, cwd) {
+    if (given === undefined) {
+        const file = DEFAULTS.find((name) => (0,external_node_fs_.existsSync)(external_node_path_default().join(cwd, name)));
+        if (file !== undefined)
+            return { kind: 'one', file };
+        throw new errors/* ExplainedError */.hM({
+            message: `there is no drizzle.config.ts (.js, .json) in ${JSON.stringify(external_node_path_default().resolve(cwd))}; nothing was done`,
+            hint: 'Is the repository checked out? Set the input drizzle-config to the file.',
+        });
+    }
+    // A path that exists is one, whatever characters are in it.
+    if ((0,external_node_fs_.existsSync)(external_node_path_default().resolve(cwd, given)))
+        return { kind: 'one', file: given };
+    const { base, isGlob } = picomatch_default().scan(given);
+    if (!isGlob) {
+        throw new errors/* ExplainedError */.hM({
+            message: `drizzle-config: there is no file ${JSON.stringify(given)}; nothing was done`,
+            hint: 'It is taken from the working directory. Is the repository checked out?',
+        });
+    }
+    const matches = picomatch_default()(external_node_path_default().normalize(given));
+    const files = (await filesBelow(cwd, base)).filter((file) => matches(file));
+    return { kind: 'each', pattern: given, files: files.toSorted() };
+}
+/** All files below a folder, as paths from `cwd`. Links are not followed: they may go round in circles. */
+async function filesBelow(cwd, folder) {
+    const entries = await (0,promises_.readdir)(external_node_path_default().resolve(cwd, folder), { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const name = external_node_path_default().join(folder, entry.name);
+        if (entry.isDirectory())
+            return NEVER_ENTERED.has(entry.name) ? [] : filesBelow(cwd, name);
+        return [name];
+    }));
+    return found.flat();
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/find-kit.ts
+
+
+
+
+const packageSchema = schemas/* object */.Ikc({
+    version: schemas/* string */.YjP(),
+    bin: schemas/* union */.KCZ([schemas/* string */.YjP(), schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP())]),
+});
+/**
+ * Finds drizzle-kit as Node finds a package: in the nearest `node_modules` from a folder upwards, so that the one of a
+ * monorepo's root counts, too.
+ *
+ * @throws ExplainedError with the command that installs it.
+ */
+async function findDrizzleKit(folder) {
+    for (let at = external_node_path_default().resolve(folder);; at = external_node_path_default().dirname(at)) {
+        const home = external_node_path_default().join(at, 'node_modules', 'drizzle-kit');
+        const text = await (0,promises_.readFile)(external_node_path_default().join(home, 'package.json'), 'utf8').catch(() => undefined);
+        if (text !== undefined)
+            return readKit(home, text);
+        if (at === external_node_path_default().dirname(at))
+            break;
+    }
+    throw new errors/* ExplainedError */.hM({
+        message: `drizzle-kit is not installed in ${JSON.stringify(external_node_path_default().resolve(folder))} nor above it; nothing was done`,
+        hint: 'It is the repository’s own that is run. Check the repository out and install its packages before this step (npm ci), and should it not be among them: npm install --save-dev drizzle-kit',
+    });
+}
+function readKit(home, text) {
+    const parsed = packageSchema.safeParse(parseJson(text));
+    const bin = typeof parsed.data?.bin === 'string' ? parsed.data.bin : parsed.data?.bin['drizzle-kit'];
+    if (parsed.data === undefined || bin === undefined) {
+        throw new errors/* ExplainedError */.hM({
+            message: `what is in ${JSON.stringify(home)} is not drizzle-kit: its package.json names no program`,
+            hint: 'Install it anew: npm install --save-dev drizzle-kit',
+        });
+    }
+    return { program: external_node_path_default().resolve(home, bin), version: parsed.data.version };
+}
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/run-drizzle-kit.ts
+
+
+
+
+
+
+
+
+/**
+ * Migrates one database with the repository's own drizzle-kit: under the tenant's lock, which a connection of ours holds
+ * while it works, and only where the database and the folder do not contradict each other. What drizzle-kit says about its
+ * success is not believed: the state is read back.
+ *
+ * @param uri of the direct host. The child finds it in its environment, and nobody finds it anywhere else.
+ */
+async function runDrizzleKit(uri, options) {
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const { signal, authorities, table, lockWaitMs } = options;
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        const state = await (0,drizzle/* lockAndRead */.bw)(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        if (state === undefined)
+            return lockedElsewhere();
+        const before = (0,drizzle/* assess */.no)(options.folder, state);
+        if (before.kind === 'drift')
+            return drifted(before.why, options);
+        if (before.kind === 'up-to-date' && before.upgrade === undefined) {
+            return await concluded(connection, before, { status: 'unchanged' }, options);
+        }
+        return await bringForward(uri, target, connection, before, options);
+    }
+    finally {
+        await connection.close();
+    }
+}
+async function bringForward(uri, target, connection, before, options) {
+    const { signal, note, kit, config, readRestorePoint } = options;
+    const restorePoint = await readRestorePoint?.(connection);
+    const start = { before, restorePoint, applicationName: `neon-fleet drizzle-kit ${(0,external_node_crypto_.randomUUID)().slice(0, 13)}` };
+    // While drizzle-kit works this session does nothing, for as long as that takes.
+    await connection.query('SET idle_session_timeout = 0');
+    const endsWithItsClient = await connection.query(`SET client_connection_check_interval = '2s'`).then(() => true, () => false);
+    note(`Running drizzle-kit ${kit.version} migrate --config ${config}`);
+    let exit;
+    try {
+        exit = await runKit({
+            ...options,
+            args: ['migrate', '--config', config],
+            env: environmentFor(uri, start, options, endsWithItsClient),
+            secrets: [uri, urlForKit(uri)].flatMap(actions/* secretForms */.eo).filter((form) => form.length >= SHORTEST_SECRET),
+        });
+    }
+    catch (thrown) {
+        if (!signal.aborted)
+            throw thrown;
+        return await afterStop(target, start, thrown, options);
+    }
+    if (exit.timedOut)
+        await endSession(target, start, options);
+    return afterExit(target, connection, start, exit, options);
+}
+const SHORTEST_SECRET = 4;
+function environmentFor(uri, { applicationName }, { env, urlVariables, lockTimeoutMs, statementTimeoutMs }, endsWithItsClient) {
+    const url = urlForKit(uri);
+    const settings = [
+        `lock_timeout=${lockTimeoutMs}`,
+        `statement_timeout=${statementTimeoutMs}`,
+        ...(endsWithItsClient ? ['client_connection_check_interval=2000'] : []),
+    ];
+    return kitEnvironment(env, {
+        PGAPPNAME: applicationName,
+        PGOPTIONS: settings.map((setting) => `-c ${setting}`).join(' '),
+        ...Object.fromEntries(urlVariables.map((name) => [name, url])),
+    });
+}
+/** Looks what drizzle-kit did; by a new connection when this one broke meanwhile. */
+async function afterExit(target, connection, start, exit, options) {
+    try {
+        return await concludeFrom(connection, await (0,drizzle/* readSchemaState */.Rb)(connection, options.table), start, exit, options);
+    }
+    catch (thrown) {
+        if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || options.signal.aborted)
+            throw thrown;
+    }
+    const { signal, authorities, table, lockWaitMs } = options;
+    const second = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        const state = await (0,drizzle/* lockAndRead */.bw)(second, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        return state === undefined ? lockedElsewhere() : await concludeFrom(second, state, start, exit, options);
+    }
+    finally {
+        await second.close();
+    }
+}
+async function concludeFrom(connection, state, start, exit, options) {
+    const after = (0,drizzle/* assess */.no)(options.folder, state);
+    const migration = recordOf(start, after);
+    if (after.kind === 'up-to-date') {
+        return concluded(connection, after, { status: 'succeeded', migration }, options);
+    }
+    const [tag] = after.kind === 'pending' ? after.pending.map((pending) => pending.tag) : [];
+    const error = hasFailed(exit) || exit.timedOut
+        ? (0,errors/* explain */.WE)(kitError(`migrating to ${tag ?? 'the newest version'}`, exit))
+        : notAsExpected(after);
+    return failed(error, migration, OF_THE_WAY.test(exit.output));
+}
+/** Failures of the way to the database, in drizzle-kit's words. */
+const OF_THE_WAY = /\b(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|EAI_AGAIN|ENOTFOUND)\b|Connection terminated/;
+function notAsExpected(after) {
+    const found = after.kind === 'drift' ? after.why : 'migrations are still pending';
+    return {
+        message: `drizzle-kit ended well, but the database does not say so: ${found}`,
+        hint: 'Do `out` and `migrations` of the drizzle.config name the folder and the table of this database?',
+    };
+}
+/** The user's own question has the last word. */
+async function concluded(connection, after, so, { postCheck, kit }) {
+    const migration = so.status === 'succeeded' ? so.migration : { from: after.version, to: after.version, applied: [] };
+    const objection = postCheck === undefined ? undefined : await (0,drizzle/* findPostCheckFailure */.ce)(connection, postCheck);
+    if (objection !== undefined)
+        return failed(objection, migration, false);
+    if (so.status === 'unchanged') {
+        return { status: 'unchanged', reason: 'up-to-date', detail: `at ${after.version}`, migration };
+    }
+    const applied = so.migration.applied;
+    const what = applied.length === 0 ? 'completed the table of migrations' : `applied ${applied.join(', ')}`;
+    return { status: 'succeeded', detail: `drizzle-kit ${kit.version} ${what}`, migration };
+}
+/**
+ * The run is stopping, and drizzle-kit is gone; its session may not know yet. What was committed before that is in the
+ * database, and has to be in the report.
+ *
+ * @throws what was thrown, when nothing was changed.
+ */
+async function afterStop(target, start, thrown, options) {
+    const state = await endSession(target, start, options);
+    const migration = state === undefined ? undefined : recordOf(start, (0,drizzle/* assess */.no)(options.folder, state));
+    if (migration === undefined || migration.applied.length === 0)
+        throw thrown;
+    return {
+        status: 'skipped',
+        reason: (0,fleet/* stopReasonOf */.qw)(options.signal),
+        detail: `stopped while being worked on; applied before that, and kept: ${migration.applied.join(', ')}`,
+        error: (0,errors/* explain */.WE)(thrown),
+        migration,
+    };
+}
+/** Short, since a run that was cancelled has five seconds in all. */
+const END_TIMEOUT_MS = 1_500;
+/**
+ * Ends the session that drizzle-kit left on the server, which would otherwise finish its statement first, and reads the
+ * state. By a connection that does not listen to the signal: this is what is left to do when a run is stopped.
+ */
+async function endSession(target, { applicationName }, { authorities, table }) {
+    try {
+        const connection = await (0,postgres/* connect */.Ng)(target, { authorities, connectTimeoutMs: END_TIMEOUT_MS });
+        try {
+            await connection.query(`SELECT pg_catalog.pg_terminate_backend(pid, ${END_TIMEOUT_MS}) FROM pg_catalog.pg_stat_activity WHERE application_name = $1`, [applicationName]);
+            return await (0,drizzle/* readSchemaState */.Rb)(connection, table);
+        }
+        finally {
+            await connection.close();
+        }
+    }
+    catch {
+        return undefined; // the next run finds out
+    }
+}
+function recordOf({ before, restorePoint }, after) {
+    const from = versionOf(before);
+    const to = versionOf(after);
+    const pending = before.kind === 'pending' ? before.pending : [];
+    const left = after.kind === 'pending' ? after.pending : after.kind === 'drift' ? after.pendingWithOutOfOrder : [];
+    const unknown = after.kind === 'drift' && !after.onlyOutOfOrder;
+    const applied = unknown ? [] : pending.filter((migration) => !left.includes(migration)).map(({ tag }) => tag);
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied,
+        ...(restorePoint !== undefined && applied.length > 0 ? { restorePoint } : {}),
+    };
+}
+function versionOf(assessment) {
+    return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+}
+function failed(error, migration, infrastructure) {
+    const kept = migration.applied.length === 0 ? 'nothing was applied' : `applied and kept: ${migration.applied.join(', ')}`;
+    return {
+        status: 'failed',
+        detail: `${error.message}; ${kept}`,
+        error,
+        migration,
+        ...(infrastructure ? { infrastructure } : {}),
+    };
+}
+function drifted(why, { onDrift }) {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+function lockedElsewhere() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/tenant-config.ts
+
+
+/** The name of a tenant's folder in the layout of Neon's guide: `ACME Corp` has `configs/acme-corp`. */
+function safeName(tenant) {
+    return tenant.replace(/\s+/g, '-').toLowerCase();
+}
+/** What a variable of JavaScript may be called, and nothing that would end the name of one in an environment. */
+const VARIABLE = /^[\p{L}_][\p{L}\p{N}_]*$/u;
+/**
+ * The variables in which drizzle-kit finds the URL of a tenant. With a config for each tenant that is also the guide's own
+ * (`ACME_CORP_DATABASE_URL`), unless the tenant's name makes no variable: it is somebody else's text.
+ */
+function urlVariables(tenant, extra, configs) {
+    const ofGuide = `${safeName(tenant).replaceAll('-', '_').toUpperCase()}_DATABASE_URL`;
+    return [
+        ...new Set([
+            'DATABASE_URL',
+            ...(extra === undefined ? [] : [extra]),
+            ...(configs === 'each' && VARIABLE.test(ofGuide) ? [ofGuide] : []),
+        ]),
+    ];
+}
+/**
+ * Finds the config of a tenant among those that a glob names: the one whose folder is called like the tenant.
+ *
+ * @throws ExplainedError when there is none, or more than one.
+ */
+function configFor(tenant, configs, pattern) {
+    const folder = safeName(tenant);
+    const [found, ...others] = configs.filter((file) => external_node_path_default().basename(external_node_path_default().dirname(file)) === folder);
+    if (found === undefined) {
+        throw new errors/* ExplainedError */.hM({
+            message: `no file of drizzle-config (${pattern}) is in a folder called ${JSON.stringify(folder)}`,
+            hint: `A tenant's folder is its name in lower case, with hyphens for spaces. ${configs.length === 0 ? 'The pattern matches no file at all' : `There are: ${listed(configs)}`}.`,
+        });
+    }
+    if (others.length > 0) {
+        throw new errors/* ExplainedError */.hM({
+            message: `more than one file of drizzle-config (${pattern}) is in a folder called ${JSON.stringify(folder)}: ${listed([found, ...others])}`,
+            hint: 'Make the pattern narrower, so that it names one file for each tenant.',
+        });
+    }
+    return found;
+}
+const LISTED = 5;
+function listed(names) {
+    const more = names.length - LISTED;
+    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/kit-engine.ts
+
+
+
+
+
+
+
+/** @throws ExplainedError when drizzle-kit or its config is not there. */
+async function openKitEngine(options) {
+    const { cwd, env, signal, timeLimitMs, drizzleUrlVariable } = options;
+    const kit = await findDrizzleKit(cwd);
+    const configs = await findConfigs(options.drizzleConfig, cwd);
+    const known = new Map();
+    const variablesOf = (tenant) => urlVariables(tenant, drizzleUrlVariable, configs.kind);
+    async function read(config, variables) {
+        const placeholders = Object.fromEntries(variables.map((name) => [name, NO_DATABASE]));
+        const description = await describeConfig({
+            kit,
+            config,
+            cwd,
+            temporary: temporaryPlace(env),
+            env: kitEnvironment(env, placeholders),
+            signal,
+            timeLimitMs,
+        });
+        return { ...description, config, folder: await (0,drizzle/* readMigrations */.Yr)(description.out) };
+    }
+    async function configured(tenant) {
+        const config = configOf(tenant, configs);
+        const reading = known.get(config) ?? read(config, variablesOf(tenant));
+        known.set(config, reading);
+        return reading;
+    }
+    return {
+        configured,
+        async migrate(uri, tenant, own) {
+            const { config, folder, table } = await configured(tenant);
+            return runDrizzleKit(uri, { ...options, kit, config, folder, table, urlVariables: variablesOf(tenant), ...own });
+        },
+    };
+}
+function configOf(tenant, configs) {
+    return configs.kind === 'one' ? configs.file : configFor(tenant, configs.files, configs.pattern);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/index.ts
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/engine.ts
+
+
+
+/** @throws ExplainedError when the folder, `to`, drizzle-kit or its config cannot be used. */
+async function openEngine(values, surroundings) {
+    return values.engine === 'drizzle-kit' ? kitEngine(values, surroundings) : ormEngine(values, surroundings);
+}
+async function ormEngine(values, { authorities, signal }) {
+    const schema = schemaIn(await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder), { schema: values.migrationsSchema, table: values.migrationsTable }, values.to);
+    return {
+        digest: schema.folder.digest,
+        schemaOf: () => Promise.resolve(schema),
+        migrate: (uri, _, options) => (0,drizzle/* migrateDatabase */.bC)(uri, {
+            folder: schema.folder,
+            table: schema.table,
+            to: schema.target,
+            transaction: values.transaction,
+            onDrift: values.onDrift,
+            lockWaitMs: values.lockWait,
+            lockTimeoutMs: values.lockTimeout,
+            statementTimeoutMs: values.statementTimeout,
+            postCheck: values.postCheck,
+            onFailure: values.onFailure,
+            authorities,
+            signal,
+            ...options,
+        }),
+    };
+}
+async function kitEngine(values, surroundings) {
+    const kit = await openKitEngine({
+        ...surroundings,
+        drizzleConfig: values.drizzleConfig,
+        drizzleUrlVariable: values.drizzleUrlVariable,
+        timeLimitMs: values.drizzleTimeLimit,
+        onDrift: values.onDrift === 'fail' ? 'fail' : 'skip',
+        lockWaitMs: values.lockWait,
+        lockTimeoutMs: values.lockTimeout,
+        statementTimeoutMs: values.statementTimeout,
+        postCheck: values.postCheck,
+    });
+    return {
+        // Each tenant may have a config and a folder of its own, which are only read when it is its turn.
+        digest: (0,external_node_crypto_.createHash)('sha256')
+            .update(values.drizzleConfig ?? '')
+            .digest('hex'),
+        async schemaOf({ name }) {
+            const { folder, table } = await kit.configured(name);
+            return schemaIn(folder, table, undefined);
+        },
+        migrate: (uri, { name }, { note, readRestorePoint }) => kit.migrate(uri, name, { note, readRestorePoint }),
+    };
+}
+function schemaIn(folder, table, to) {
+    const newest = folder.migrations.at(-1)?.tag ?? '';
+    return { folder, table, target: to === undefined ? newest : (0,drizzle/* findMigration */.Ey)(folder, to).tag };
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var src_neon = __nccwpck_require__(5702);
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/go-back.ts
+
+
+/**
+ * Puts a branch back to a restore point, which ends its connections. What was written since is not lost: it is kept as a
+ * branch of its own, under a name that follows from the occasion, so that a second attempt cannot do it again.
+ *
+ * @throws ExplainedError when the point is out of reach; NeonApiError.
+ */
+async function goBack(neon, point, options) {
+    const { projectId, occasion, signal, now = () => new Date() } = options;
+    requireReachable(point, now());
+    const branchId = point.kind === 'branch' ? point.branchId : await neon.branchOfHost(projectId, point.host);
+    const keptAs = `replaced-${occasion}`;
+    try {
+        const { operations } = await neon.restoreBranch({
+            projectId,
+            branchId,
+            preserveUnderName: keptAs,
+            ...(point.kind === 'branch'
+                ? { sourceBranchId: point.restoreBranchId }
+                : { sourceBranchId: branchId, sourceLsn: point.lsn }),
+        });
+        await (0,src_neon/* waitForOperations */.ft)(neon, projectId, operations, { signal });
+        return { keptAs, alreadyDone: false };
+    }
+    catch (thrown) {
+        if (!(thrown instanceof src_neon/* BranchExistsError */.vz))
+            throw thrown;
+        // An earlier attempt did it, or another job does it right now.
+        const operations = (await neon.listOperations(projectId)).filter(src_neon/* isUnfinished */.ui);
+        await (0,src_neon/* waitForOperations */.ft)(neon, projectId, operations, { signal });
+        return { keptAs, alreadyDone: true };
+    }
+}
+/** @throws ExplainedError when the project's history does not reach back so far any more. */
+function requireReachable(point, now) {
+    if (point.kind !== 'lsn' || point.usableUntil === undefined || Date.parse(point.usableUntil) > now.getTime())
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `the restore point of ${point.takenAt} is out of reach: the project's history reached back to it until ${point.usableUntil}`,
+        hint: 'Restore a backup from before that time instead.',
+    });
+}
+/** A restore point in words: what is lost by going back to it, and until when that works. */
+function pointWords(point) {
+    if (point.kind === 'branch')
+        return `branch ${point.name}, as of ${point.takenAt}`;
+    const until = point.usableUntil === undefined ? '' : `, reachable until ${point.usableUntil}`;
+    return `${point.lsn}, as of ${point.takenAt}${until}`;
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/take.ts
+
+
+
+/** `lsn`: a position in the log, which costs nothing; `branch`: a copy under a name of its own. */
+const RESTORE_POINTS = ['lsn', 'branch', 'none'];
+/** A branch that nobody needs any more counts against the project's limit, so that it goes by itself. */
+const BRANCH_KEPT_DAYS = 7;
+const DAY_MS = 86_400_000;
+/**
+ * Notes where the database can be put back to, on the connection that is open anyway.
+ *
+ * @throws ExplainedError when there can be none although one is required; PostgresError, NeonApiError.
+ */
+async function takeRestorePoint(neon, tenant, connection, options) {
+    switch (options.kind) {
+        case 'none':
+            return undefined;
+        case 'lsn':
+            return positionInLog(tenant, connection, options);
+        case 'branch':
+            return branchOfNow(neon, tenant, options);
+    }
+}
+async function positionInLog({ projectId, historyRetentionSeconds }, connection, { host, required, note, now = () => new Date() }) {
+    if (historyRetentionSeconds === 0) {
+        const why = `the project ${projectId} keeps no history, so that there is no moment to go back to`;
+        if (!required) {
+            note(`No restore point: ${why}.`);
+            return undefined;
+        }
+        throw new errors/* ExplainedError */.hM({
+            message: `${why}; nothing was changed`,
+            hint: "Raise the project's history retention in Neon, or use restore-point: branch.",
+        });
+    }
+    const { lsn, takenAt } = await (0,drizzle/* readWalPosition */.Ex)(connection, now);
+    return {
+        kind: 'lsn',
+        host,
+        lsn,
+        takenAt,
+        ...(historyRetentionSeconds === undefined
+            ? {}
+            : { usableUntil: new Date(Date.parse(takenAt) + historyRetentionSeconds * 1_000).toISOString() }),
+    };
+}
+async function branchOfNow(neon, { projectId }, { branchId: given, runName, signal, note, now = () => new Date() }) {
+    const takenAt = now();
+    const branchId = given ?? (await neon.defaultBranch(projectId)).id;
+    const name = `before-migration-${runName}`;
+    const expiresAt = new Date(takenAt.getTime() + BRANCH_KEPT_DAYS * DAY_MS).toISOString();
+    try {
+        const { branch, operations } = await neon.createBranch({ projectId, name, parentId: branchId, expiresAt });
+        await (0,src_neon/* waitForOperations */.ft)(neon, projectId, operations, { signal });
+        note(`Restore point: branch ${name} (${branch.id}), kept for ${BRANCH_KEPT_DAYS} days`);
+        return { kind: 'branch', branchId, restoreBranchId: branch.id, name, takenAt: takenAt.toISOString() };
+    }
+    catch (thrown) {
+        if (!(thrown instanceof src_neon/* BranchExistsError */.vz))
+            throw thrown;
+        // An earlier attempt of this run made it, before it changed anything: that is what to go back to.
+        const earlier = (await neon.listBranches(projectId)).find((branch) => branch.name === name);
+        if (earlier === undefined)
+            throw thrown;
+        note(`Restore point: branch ${name} (${earlier.id}) of an earlier attempt`);
+        return {
+            kind: 'branch',
+            branchId,
+            restoreBranchId: earlier.id,
+            name,
+            takenAt: earlier.createdAt ?? takenAt.toISOString(),
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/migrate-tenant.ts
+
+
+
+
+/**
+ * Brings one tenant to the folder's version, with a way back. The URI is fetched only now, just before it is used.
+ *
+ * @param runName names the rollout in the names of branches, the same in each attempt of it.
+ */
+async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure }, runName, { signal, note }) {
+    const { projectId } = tenant;
+    const { uri, branchId } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+    return engine.migrate(uri, tenant, {
+        note,
+        readRestorePoint: (connection) => takeRestorePoint(neon, tenant, connection, {
+            kind: restorePoint,
+            required: onFailure === 'restore',
+            runName,
+            host: (0,postgres/* hostOf */.w4)(uri),
+            branchId,
+            signal,
+            note,
+        }),
+        rollBack: async (point) => {
+            const { keptAs } = await goBack(neon, point, { projectId, occasion: `after-failure-${runName}`, signal });
+            return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
+        },
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/rollout.ts
+
+
+
+
+
+
+/**
+ * Reads the migrations and opens the way to Neon.
+ *
+ * @param share how many jobs call the Neon API at the same time.
+ * @throws ExplainedError before anything is done, when the migrations, `to` or `post-check` cannot be used.
+ */
+async function openRollout(values, context, share = 1) {
+    const neon = (0,actions/* openNeonFor */.g1)(values, context, { share });
+    const authorities = await (0,postgres/* trustedAuthorities */.DR)(process.env);
+    const { signal } = context.stop;
+    const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
+    if (values.postCheck !== undefined)
+        (0,drizzle/* refuseUnusablePostCheck */.yO)(values.postCheck);
+    return { neon, engine, authorities };
+}
+/** Lists the fleet and chooses who takes part. */
+async function discover({ neon }, values) {
+    // GitHub's own runners are on the public internet; others may have a way of their own.
+    const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
+    return (0,fleet/* discoverTenants */.Fj)(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
+}
+/** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
+const BREAKER = { openAfter: 10 };
+/** The work on one tenant of a rollout. */
+function workOf(rollout, values, runName) {
+    return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
+}
+/** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */
+function settingsOf({ engine }, values) {
+    return {
+        migrations: engine.digest,
+        engine: values.engine,
+        to: values.to ?? 'the newest',
+        'migrations-table': `${values.migrationsSchema}.${values.migrationsTable}`,
+        transaction: values.transaction,
+        'on-drift': values.onDrift,
+    };
+}
+/**
+ * A short name of this workflow run for what outlives it, such as branches: the same in every attempt. Outside of a
+ * workflow it is made from the start.
+ */
+function runNameOf(env, startedAt) {
+    const { GITHUB_RUN_ID: id } = env;
+    return id !== undefined && /^\d{1,20}$/.test(id) ? `run-${id}` : `run-${startedAt.getTime()}`;
+}
+
+// EXTERNAL MODULE: ./node_modules/escape-html/index.js
+var escape_html = __nccwpck_require__(2759);
+var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
+;// CONCATENATED MODULE: ./action-migrate/src/way-back.ts
+
+
+/** So many tenants are shown with a command of their own; the report has the restore points of all. */
+const SHOWN = 10;
+/**
+ * The part of the job summary that says how to go back: for the whole rollout, for one tenant, until when, and what would
+ * be lost. Empty where nothing was changed.
+ */
+function wayBack(outcomes) {
+    const changed = outcomes.flatMap((outcome) => {
+        const { migration } = outcome;
+        if (migration?.restorePoint === undefined || migration.applied.length === 0)
+            return [];
+        return outcome.status === 'rolled-back' ? [] : [{ outcome, point: migration.restorePoint }];
+    });
+    const [first] = changed;
+    if (first === undefined)
+        return '';
+    // Those that need it most come first.
+    const shown = changed.toSorted((a, b) => rank(a.outcome) - rank(b.outcome)).slice(0, SHOWN);
+    const left = changed.length - shown.length;
+    return [
+        '',
+        `<details><summary>How to go back: ${changed.length} ${changed.length === 1 ? 'tenant' : 'tenants'}</summary>`,
+        '',
+        `<p>All of them, one by one: run this action with <code>command: undo</code> and <code>undo-report:</code> set to the path of this report. It works ${untilWords(changed)}. What customers have written since ${earliest(changed)} leaves the database with that, and is kept in a branch.</p>`,
+        `<p>One of them, with Neon's command line:</p>`,
+        '<ul>',
+        ...shown.map(({ outcome, point }) => `<li>${item(outcome, point)}</li>`),
+        '</ul>',
+        ...(left > 0 ? [`<p>The restore points of ${left} more are in the report.</p>`] : []),
+        '</details>',
+        '',
+    ].join('\n');
+}
+function rank({ status }) {
+    return status === 'failed' ? 0 : 1;
+}
+function item(outcome, point) {
+    return `<b>${oneLine(outcome.name)}</b> (${oneLine(pointWords(point))}): <code>${oneLine(command(outcome, point))}</code>`;
+}
+/** The id of the branch is not known here: asking for it would cost a call a tenant. Neon's command line knows its name. */
+function command({ projectId }, point) {
+    const source = point.kind === 'branch' ? point.restoreBranchId : `^self@${point.lsn}`;
+    const target = point.kind === 'branch' ? point.branchId : 'BRANCH';
+    return `neonctl branches restore ${target} ${source} --preserve-under-name replaced --project-id ${projectId}`;
+}
+function untilWords(changed) {
+    const limits = changed.flatMap(({ point }) => point.kind === 'lsn' && point.usableUntil !== undefined ? [point.usableUntil] : []);
+    const first = limits.toSorted()[0];
+    return first === undefined ? 'for as long as the projects keep their history' : `until ${first} for all of them`;
+}
+function earliest(changed) {
+    return changed.map(({ point }) => point.takenAt).toSorted()[0] ?? '';
+}
+function oneLine(text) {
+    return escape_html_default()(text.replace(/\s+/g, ' ').trim());
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/apply.ts
+
+
+
+
+/** Works through one shard of a plan. */
+async function apply(values, context) {
+    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
+    const { wave } = (0,fleet/* shardOf */.IS)(plan, values.shard);
+    const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
+    const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
+    (0,fleet/* requireAgreement */.OS)(plan, 'migrate', settingsOf(rollout, values));
+    await (0,actions/* applyShard */.B_)({
+        plan,
+        shard: values.shard,
+        previousRecords: values.reports === undefined ? [] : await (0,fleet/* readRecords */.T3)(values.reports, plan),
+        startedAt: context.startedAt,
+        concurrency: values.concurrency,
+        breaker: BREAKER,
+        signal: context.stop.signal,
+        work: workOf(rollout, values, planNameOf(plan.id)),
+        allowSkipped: values.allowSkipped,
+        appendix: ({ outcomes }) => wayBack(outcomes),
+    });
+}
+/** Names what belongs to a plan, the same in all shards and attempts. */
+function planNameOf(planId) {
+    return `plan-${planId.slice(0, 13)}`;
+}
+
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 16 modules
+var core = __nccwpck_require__(8179);
+;// CONCATENATED MODULE: ./action-migrate/src/look.ts
+
+
+/** Looks at a tenant without changing anything. Wakes its compute. */
+async function lookAt(rollout, tenant, { signal }) {
+    const { neon, engine, authorities } = rollout;
+    const wanted = await engine.schemaOf(tenant);
+    const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+    const { folder, table, target } = wanted;
+    const seen = await (0,drizzle/* inspectDatabase */.IE)(uri, { folder, table, to: target, authorities, signal });
+    return { ...seen, wanted };
+}
+/** What migrating would make of a tenant as it is now; undefined when there is work for it. */
+function foreseenResult(assessment, { onDrift, to }) {
+    const migration = (0,drizzle/* plannedRecord */.w9)(assessment);
+    switch (assessment.kind) {
+        case 'up-to-date': {
+            // A table of 0.x that drizzle 1.0 would complete is work too.
+            if (assessment.upgrade !== undefined)
+                return undefined;
+            const beyond = assessment.beyond ? `, which is beyond ${to}; nothing is taken back` : '';
+            return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}${beyond}`, migration };
+        }
+        case 'pending':
+            return undefined;
+        case 'drift':
+            if (onDrift === 'fail' || (onDrift === 'apply' && assessment.onlyOutOfOrder))
+                return undefined;
+            return { status: 'skipped', reason: 'drift', detail: assessment.why, migration };
+    }
+}
+/** The migrations that would be applied, in order. */
+function pendingIn(assessment) {
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return [];
+        case 'pending':
+            return assessment.pending;
+        case 'drift':
+            return assessment.pendingWithOutOfOrder;
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/assert.ts
+
+
+
+
+
+/** The code of a tenant that is behind. */
+const LAGGING = 'lagging';
+/** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
+async function assertAtLeast(values, context) {
+    const rollout = await openRollout({ ...values, to: values.atLeast }, context);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const { signal } = context.stop;
+    const looked = await (0,fleet/* workThroughTenants */.E_)({
+        tenants,
+        concurrency: values.concurrency,
+        signal,
+        breaker: BREAKER,
+        onOutcome: actions/* logTenant */.ZS,
+        work: async (tenant) => {
+            const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+            const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: wanted.target });
+            if (foreseen !== undefined)
+                return foreseen;
+            const from = assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+            const error = {
+                message: `it is at ${from ?? 'no migration'}, and lacks ${pendingIn(assessment)
+                    .map(({ tag }) => tag)
+                    .join(', ')}`,
+                code: LAGGING,
+            };
+            return { status: 'failed', detail: error.message, error };
+        },
+    });
+    const lagging = looked.filter((outcome) => outcome.status === 'failed' && outcome.error.code === LAGGING);
+    core/* setOutput */.uH('lagging', lagging.length);
+    await (0,actions/* publishRun */.ZM)({
+        action: 'migrate',
+        command: 'assert',
+        startedAt: context.startedAt,
+        outcomes: [...looked, ...settled],
+        allowSkipped: values.allowSkipped,
+        appendix: told,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
+var esm = __nccwpck_require__(3849);
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/catalog-sql.ts
+
+/** As many columns as the reader needs; each part of the query gives them. */
+const COLUMNS = 'kind, parent, name, definition';
+/**
+ * The SQL that describes everything in a database that a migration may have made: one row an object, in PostgreSQL's own
+ * words. Several statements, to be sent as one; the last one gives the rows.
+ *
+ * PostgreSQL writes a name with its schema whenever the search path does not lead to it, so that an empty search path gives
+ * the same words whatever the path of a role or database is, and nothing but `pg_catalog` is looked through for functions
+ * and operators: a tenant's own cannot take part. The setting lasts to the end of the transaction.
+ */
+function catalogSql(scope) {
+    const parts = [SCHEMAS, RELATIONS, COLUMNS_OF, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES, RULES, TYPES, SEQUENCES];
+    return `SELECT pg_catalog.set_config('search_path', '', true);
+    WITH ${commonTables(scope)}
+    SELECT ${COLUMNS} FROM (${[...parts, FUNCTIONS, EXTENSIONS, SERVER].join('\nUNION ALL\n')}) AS described
+    ORDER BY kind COLLATE "C", name COLLATE "C"`;
+}
+function commonTables({ table, ignoredSchemas }) {
+    const ignored = ignoredSchemas.length === 0 ? 'NULL' : ignoredSchemas.map((name) => (0,esm/* escapeLiteral */.NO)(name)).join(', ');
+    const [schema, name] = [(0,esm/* escapeLiteral */.NO)(table.schema), (0,esm/* escapeLiteral */.NO)(table.table)];
+    return `
+    member AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+    ns AS MATERIALIZED (
+      SELECT n.oid, n.nspname, format('%I', n.nspname) AS name FROM pg_namespace n
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (n.nspname IN (${ignored})) IS NOT TRUE
+         AND ${notMember('pg_namespace', 'n.oid')}
+    ),
+    rel AS MATERIALIZED (
+      SELECT c.*, ns.name AS schema, format('%s.%I', ns.name, c.relname) AS name
+        FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+       WHERE ${notMember('pg_class', 'c.oid')}
+         AND NOT (ns.nspname = ${schema} AND c.relname = ${name} AND c.relkind IN ('r', 'p'))
+    ),
+    sequence AS MATERIALIZED (
+      SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name,
+             concat('AS ', format_type(s.seqtypid, NULL), ' START ', s.seqstart, ' INCREMENT ', s.seqincrement,
+                    ' MINVALUE ', s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache,
+                    CASE WHEN s.seqcycle THEN ' CYCLE' END) AS options
+        FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    ),
+    owned AS MATERIALIZED (
+      SELECT d.refobjid AS relation, d.refobjsubid AS attribute, s.*, d.deptype = 'i' AS of_identity
+        FROM pg_depend d JOIN sequence s ON s.oid = d.objid
+       WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+         AND d.deptype IN ('a', 'i')
+    ),
+    migrations_schema AS (SELECT ${schema}::text AS name)`;
+}
+function notMember(catalog, oid) {
+    return `NOT EXISTS (SELECT FROM member WHERE member.classid = '${catalog}'::regclass AND member.objid = ${oid})`;
+}
+const SCHEMAS = `
+  SELECT 'schema' AS kind, NULL::text AS parent, ns.name, ''::text AS definition
+    FROM ns WHERE ns.nspname NOT IN (SELECT name FROM migrations_schema)`;
+const RELATIONS = `
+  SELECT CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+         r.schema, r.name,
+         CASE WHEN r.relkind IN ('v', 'm')
+              THEN concat_ws(' ', 'WITH (' || array_to_string(r.reloptions, ', ') || ')', 'AS', pg_get_viewdef(r.oid))
+              ELSE concat_ws(', ',
+                CASE WHEN r.relpersistence = 'u' THEN 'unlogged' END,
+                'partitioned by ' || pg_get_partkeydef(r.oid),
+                (SELECT string_agg(concat(CASE WHEN r.relispartition THEN 'partition of ' ELSE 'inherits from ' END, p.oid::regclass), ', ' ORDER BY i.inhseqno)
+                   FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = r.oid),
+                pg_get_expr(r.relpartbound, r.oid),
+                (SELECT 'of server ' || quote_ident(s.srvname) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+                  WHERE f.ftrelid = r.oid),
+                CASE WHEN r.relrowsecurity THEN 'row level security enabled' END,
+                CASE WHEN r.relforcerowsecurity THEN 'row level security forced' END)
+         END
+    FROM rel r WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm')`;
+// A serial column's sequence has whatever name the column once had; that it is the column's own is what counts.
+const COLUMNS_OF = `
+  SELECT 'column', r.name, format('%s.%I', r.name, a.attname),
+         concat_ws(' ',
+           format_type(a.atttypid, a.atttypmod),
+           (SELECT 'COLLATE ' || format('%I.%I', n.nspname, c.collname)
+              FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+             WHERE c.oid = a.attcollation AND a.attcollation <> t.typcollation),
+           CASE a.attgenerated
+             WHEN 's' THEN 'GENERATED ALWAYS AS (' || d.expression || ') STORED'
+             WHEN 'v' THEN 'GENERATED ALWAYS AS (' || d.expression || ') VIRTUAL'
+             ELSE CASE a.attidentity
+               WHEN 'a' THEN concat('GENERATED ALWAYS AS IDENTITY (', o.options, ')')
+               WHEN 'd' THEN concat('GENERATED BY DEFAULT AS IDENTITY (', o.options, ')')
+               ELSE CASE WHEN o.is_default THEN concat('DEFAULT nextval(its own sequence ', o.options, ')')
+                         ELSE 'DEFAULT ' || d.expression END
+             END
+           END,
+           CASE WHEN a.attnotnull THEN 'NOT NULL' END)
+    FROM rel r
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN LATERAL (SELECT pg_get_expr(ad.adbin, ad.adrelid) AS expression
+                         FROM pg_attrdef ad WHERE ad.adrelid = a.attrelid AND ad.adnum = a.attnum) d ON true
+    LEFT JOIN LATERAL (SELECT owned.options, d.expression = format('nextval(%L::regclass)', owned.name) AS is_default
+                         FROM owned
+                        WHERE owned.relation = a.attrelid AND owned.attribute = a.attnum
+                          AND (owned.of_identity OR d.expression = format('nextval(%L::regclass)', owned.name))
+                        LIMIT 1) o ON true
+   WHERE r.relkind IN ('r', 'p', 'f')`;
+// From PostgreSQL 18 on NOT NULL is a constraint too; the column says it already. Triggers of constraints are triggers.
+const CONSTRAINTS = `
+  SELECT 'constraint', r.name, format('%s.%I', r.name, c.conname), pg_get_constraintdef(c.oid)
+    FROM pg_constraint c JOIN rel r ON r.oid = c.conrelid WHERE c.contype NOT IN ('n', 't')`;
+const INDEXES = `
+  SELECT 'index', r.name, format('%s.%I', r.schema, ic.relname),
+         concat(pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN ' (invalid: it was never built to the end)' END)
+    FROM pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_class ic ON ic.oid = i.indexrelid
+   WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))`;
+const TRIGGERS = `
+  SELECT 'trigger', r.name, format('%s.%I', r.name, t.tgname),
+         concat(pg_get_triggerdef(t.oid),
+                CASE t.tgenabled WHEN 'D' THEN ' (disabled)' WHEN 'R' THEN ' (on replicas only)' WHEN 'A' THEN ' (always)' END)
+    FROM pg_trigger t JOIN rel r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal`;
+// The owner has another name on every server; what a policy says of it is the same.
+const POLICIES = `
+  SELECT 'policy', r.name, format('%s.%I', r.name, p.polname),
+         concat_ws(' ',
+           CASE WHEN p.polpermissive THEN 'AS PERMISSIVE' ELSE 'AS RESTRICTIVE' END,
+           'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+           'TO ' || (SELECT string_agg(role, ', ' ORDER BY role COLLATE "C")
+                       FROM (SELECT CASE WHEN u.oid = 0 THEN 'PUBLIC'
+                                         WHEN u.oid = r.relowner THEN 'the owner'
+                                         ELSE quote_ident(pg_get_userbyid(u.oid)) END AS role
+                               FROM unnest(p.polroles) AS u (oid)) roles),
+           'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+           'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+    FROM pg_policy p JOIN rel r ON r.oid = p.polrelid`;
+const RULES = `
+  SELECT 'rule', r.name, format('%s.%I', r.name, w.rulename), pg_get_ruledef(w.oid)
+    FROM pg_rewrite w JOIN rel r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'`;
+const TYPES = `
+  SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite type' END,
+         ns.name, format('%s.%I', ns.name, t.typname),
+         CASE t.typtype
+           WHEN 'e' THEN (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+           WHEN 'r' THEN (SELECT 'of ' || format_type(g.rngsubtype, NULL) FROM pg_range g WHERE g.rngtypid = t.oid)
+           WHEN 'c' THEN (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                            FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)
+           ELSE concat_ws(' ',
+             format_type(t.typbasetype, t.typtypmod),
+             (SELECT 'COLLATE ' || format('%I.%I', n.nspname, c.collname)
+                FROM pg_type b, pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+               WHERE b.oid = t.typbasetype AND c.oid = t.typcollation AND b.typcollation <> t.typcollation),
+             'DEFAULT ' || pg_get_expr(t.typdefaultbin, 0),
+             CASE WHEN t.typnotnull THEN 'NOT NULL' END,
+             (SELECT string_agg(format('CONSTRAINT %I %s', c.conname, pg_get_constraintdef(c.oid)), ' ' ORDER BY c.conname COLLATE "C")
+                FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype <> 'n'))
+         END
+    FROM pg_type t JOIN ns ON ns.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+   WHERE (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
+     AND ${notMember('pg_type', 't.oid')}`;
+/** Those that stand for themselves; a column's own are described with it. */
+const SEQUENCES = `
+  SELECT 'sequence', r.schema, r.name, s.options
+    FROM rel r JOIN sequence s ON s.oid = r.oid WHERE r.oid NOT IN (SELECT oid FROM owned)`;
+const FUNCTIONS = `
+  SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
+         ns.name, format('%s.%I(%s)', ns.name, p.proname, pg_get_function_identity_arguments(p.oid)),
+         CASE WHEN p.prokind = 'a'
+              THEN (SELECT concat_ws(' ', 'SFUNC', g.aggtransfn::regproc, 'STYPE', format_type(g.aggtranstype, NULL),
+                                     'FINALFUNC ' || nullif(g.aggfinalfn::oid, 0)::regproc, 'INITCOND ' || quote_literal(g.agginitval))
+                      FROM pg_aggregate g WHERE g.aggfnoid = p.oid)
+              ELSE btrim(replace(pg_get_functiondef(p.oid), E'\\r\\n', E'\\n'), E' \\n') END
+    FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace WHERE ${notMember('pg_proc', 'p.oid')}`;
+const EXTENSIONS = `SELECT 'extension', NULL, quote_ident(e.extname), '' FROM pg_extension e`;
+const SERVER = `SELECT 'server', NULL, 'version', (current_setting('server_version_num')::int / 10000)::text`;
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/catalog.ts
+
+/**
+ * Reads a database's whole schema in one round trip.
+ *
+ * Left out on purpose: owners and privileges, comments, storage parameters and statistics (set by operators, changed by no
+ * query's meaning), what belongs to an extension, and **the order of columns**: a column that was added later stands last, so
+ * that a pushed and a migrated table differ in it, and drizzle names the columns in each of its statements.
+ */
+async function readCatalog(connection, scope) {
+    const rows = await connection.query(catalogSql(scope));
+    const server = rows.find(({ kind }) => kind === 'server');
+    return {
+        serverMajor: Number(server?.['definition']),
+        objects: rows.filter((row) => row !== server).map(objectOf),
+    };
+}
+function objectOf({ kind, parent, name, definition }) {
+    return {
+        kind: String(kind),
+        ...(typeof parent === 'string' ? { parent } : {}),
+        name: String(name),
+        definition: typeof definition === 'string' ? definition : '',
+    };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/compare.ts
+/**
+ * Holds a database's schema against the one that the migrations make; nothing is left over when they are equal.
+ *
+ * Of what is missing or extra as a whole the parts are not listed again. Extensions count only where the migrations make
+ * one: servers come with some of their own.
+ */
+function compareCatalogs(expected, actual) {
+    const wanted = byKey(expected.objects);
+    const there = byKey(actual.objects);
+    const missing = expected.objects.filter((object) => !there.has(keyOf(object)));
+    const extra = actual.objects.filter((object) => !wanted.has(keyOf(object)) && object.kind !== 'extension');
+    const different = expected.objects.flatMap((object) => {
+        const found = there.get(keyOf(object));
+        if (found === undefined || found.definition === object.definition)
+            return [];
+        const { kind, name } = object;
+        return [{ is: 'different', kind, name, expected: object.definition, actual: found.definition }];
+    });
+    return [
+        ...wholes(missing).map(({ kind, name, definition }) => ({ is: 'missing', kind, name, expected: definition })),
+        ...wholes(extra).map(({ kind, name, definition }) => ({ is: 'extra', kind, name, actual: definition })),
+        ...different,
+    ];
+}
+/** Without the parts of what is in the list itself. */
+function wholes(objects) {
+    const names = new Set(objects.filter(({ kind }) => HOLDS_OTHERS.has(kind)).map(({ name }) => name));
+    return objects.filter(({ parent }) => parent === undefined || !names.has(parent));
+}
+const HOLDS_OTHERS = new Set(['schema', 'table', 'foreign table', 'view', 'materialized view']);
+function byKey(objects) {
+    return new Map(objects.map((object) => [keyOf(object), object]));
+}
+function keyOf({ kind, name }) {
+    return `${kind} ${name}`;
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/record.ts
+
+/** Decides from drizzle's record alone, as far as that is possible. */
+function readRecord(folder, state, at) {
+    const assessment = (0,drizzle/* assess */.no)(folder, state, { to: at.tag });
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return { kind: 'recorded', version: assessment.version };
+        case 'drift':
+            return assessment.findings.every(({ kind }) => kind === 'no-drizzle-table')
+                ? { kind: 'unrecorded' }
+                : { kind: 'contradiction', why: assessment.why };
+        case 'pending':
+            return {
+                kind: 'contradiction',
+                why: assessment.from === undefined
+                    ? 'it has no tables, so that there is nothing to adopt; migrate it instead'
+                    : `drizzle's record of it ends at ${assessment.from}; only a database without a record is adopted, migrate this one instead`,
+            };
+    }
+}
+/** The migrations up to a version, itself included. */
+function upTo({ migrations }, at) {
+    return migrations.slice(0, migrations.indexOf(at) + 1);
+}
+/** Makes or completes drizzle's table, as drizzle would. */
+function prepareTableSql(folder, state, table) {
+    const isOlder = state.table === 'present' && state.format !== folder.format;
+    return isOlder ? (0,drizzle/* upgradeTableSql */.fU)(table, []) : (0,drizzle/* createTableSql */.pw)(table, folder.format);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/scratch.ts
+
+
+
+
+/** Says who made it and when, so that what a killed run left behind can be told, and is told from anything else. */
+const NAME = /^neon_fleet_scratch_(\d{10})_[0-9a-f]{16}$/;
+const NAME_IN_SQL = '^neon_fleet_scratch_[0-9]{10}_[0-9a-f]{16}$';
+/** Much longer than a reference takes to build. */
+const LEFTOVER_AFTER_MS = 60 * 60 * 1000;
+/** A run that was cancelled has five seconds in all. */
+const REMOVE_TIMEOUT_MS = 2_000;
+/** A new name for a scratch database. */
+function scratchName(now) {
+    return `neon_fleet_scratch_${String(Math.floor(now.getTime() / 1000)).padStart(10, '0')}_${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Which of a server's databases are scratch databases that nobody can still be working with. */
+function leftovers(names, now) {
+    return names.filter((name) => {
+        const madeAtSeconds = NAME.exec(name)?.[1];
+        return madeAtSeconds !== undefined && now.getTime() - Number(madeAtSeconds) * 1000 > LEFTOVER_AFTER_MS;
+    });
+}
+/**
+ * Makes an empty database beside another one, gives it to the work, and removes it whatever happens: work that fails, a run
+ * that is stopped, an answer to CREATE DATABASE that was lost.
+ *
+ * @throws ExplainedError when the role may not make one; whatever the work throws.
+ */
+async function withScratchDatabase(beside, options, work) {
+    const name = scratchName(new Date());
+    try {
+        await createDatabase(beside, name, options);
+        const connection = await (0,postgres/* connect */.Ng)({ ...beside, database: name }, { ...options, applicationName: 'neon-fleet scratch' });
+        try {
+            return await work(connection);
+        }
+        finally {
+            await connection.close();
+        }
+    }
+    finally {
+        await removeDatabase(beside, name, options);
+    }
+}
+async function createDatabase(beside, name, options) {
+    const connection = await (0,postgres/* connect */.Ng)(beside, { ...options, applicationName: 'neon-fleet scratch' });
+    try {
+        // template0 is as PostgreSQL made it, and never in use.
+        await connection.query(`CREATE DATABASE ${(0,esm/* escapeIdentifier */.F)(name)} TEMPLATE template0`);
+    }
+    catch (thrown) {
+        if (thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === '42501')
+            throw mayNotCreate(beside);
+        throw thrown;
+    }
+    finally {
+        await connection.close();
+    }
+}
+function mayNotCreate(beside) {
+    return new errors/* ExplainedError */.hM({
+        message: `the role may not make a scratch database on ${(0,postgres/* placeOf */.$t)(beside)}`,
+        code: 'SQLSTATE 42501',
+        hint: 'Give the input scratch-url: any PostgreSQL of the same major version where a database may be made, such as a service container.',
+    });
+}
+/** By a connection of its own, which does not listen to the signal: this is what is left to do when a run is stopped. */
+async function removeDatabase(beside, name, { authorities }) {
+    try {
+        const connection = await (0,postgres/* connect */.Ng)(beside, {
+            authorities,
+            connectTimeoutMs: REMOVE_TIMEOUT_MS,
+            applicationName: 'neon-fleet scratch',
+        });
+        await dropQuietly(connection, name, 'WITH (FORCE)').finally(() => connection.close());
+    }
+    catch {
+        // Nothing can be done from here; the next baseline on this server finds it by its name.
+    }
+}
+/** Removes what killed runs left on this server. Those that somebody is connected to stay, and so does what is not ours to remove. */
+async function removeLeftovers(connection, now) {
+    const rows = await connection.query(`SELECT d.datname AS name FROM pg_catalog.pg_database d
+      WHERE d.datname OPERATOR(pg_catalog.~) '${NAME_IN_SQL}'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid OPERATOR(pg_catalog.=) d.oid)`);
+    for (const name of leftovers(rows.map(({ name }) => String(name)), now))
+        await dropQuietly(connection, name);
+}
+async function dropQuietly(connection, name, how = '') {
+    await connection.query(`DROP DATABASE IF EXISTS ${(0,esm/* escapeIdentifier */.F)(name)} ${how}`).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/words.ts
+
+const words_LISTED = 5;
+const RENDERED = 20;
+const LONGEST_DEFINITION = 600;
+/** The differences in one line: how many of each, and the first of them by name. */
+function differenceWords(differences) {
+    const counts = ['missing', 'extra', 'different']
+        .map((is) => ({ is, count: differences.filter((difference) => difference.is === is).length }))
+        .filter(({ count }) => count > 0)
+        .map(({ is, count }) => `${count} ${is}`);
+    const named = differences.slice(0, words_LISTED).map(({ is, kind, name }) => `${is} ${kind} ${name}`);
+    const more = differences.length - named.length;
+    return `${counts.join(', ')} (${named.join('; ')}${more > 0 ? `; and ${more} more` : ''})`;
+}
+/** The differences as text of several lines, both definitions each, like a diff: `-` what the migrations make, `+` what is there. */
+function renderDifferences(differences) {
+    const shown = differences
+        .slice(0, RENDERED)
+        .map((difference) => [
+        `${difference.is} ${difference.kind} ${difference.name}`,
+        ...('expected' in difference ? marked('-', difference.expected) : []),
+        ...('actual' in difference ? marked('+', difference.actual) : []),
+    ].join('\n'));
+    const more = differences.length - shown.length;
+    return (0,errors/* scrubSecrets */.Zg)([...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'));
+}
+function marked(mark, definition) {
+    if (definition === '')
+        return [];
+    // Scrubbed before it is cut: half a secret has no shape to be recognised by.
+    const whole = (0,errors/* scrubSecrets */.Zg)(definition.trim());
+    const text = whole.length > LONGEST_DEFINITION ? `${whole.slice(0, LONGEST_DEFINITION)}…` : whole;
+    return text.split('\n').map((line) => `  ${mark} ${line}`);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/baseline-database.ts
+
+
+
+
+
+
+
+
+/**
+ * Adopts a database whose schema came from elsewhere: where it is what the migrations up to a version make, drizzle's rows
+ * for them are written, so that migrating goes on from there. A database that differs is left alone, and so is all data.
+ *
+ * It holds the tenant's lock; the rows are written in one transaction, in which everything is looked at once more.
+ *
+ * @param uri of the direct host.
+ */
+async function baselineDatabase(uri, options) {
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    try {
+        return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
+    }
+    catch (thrown) {
+        if (!(thrown instanceof CommitLostError))
+            throw thrown;
+        return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
+    }
+}
+/** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
+class CommitLostError extends Error {
+    name = 'CommitLostError';
+}
+async function underLock(target, { scope, dryRun, lockWaitMs, authorities, signal }, work) {
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
+    try {
+        // To look, it is enough that the schema stands still.
+        const mode = dryRun ? 'shared' : 'exclusive';
+        const state = await (0,drizzle/* lockAndRead */.bw)(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
+        return state === undefined ? baseline_database_lockedElsewhere() : await work(connection, state);
+    }
+    finally {
+        await connection.close();
+    }
+}
+async function baseline(connection, state, target, options) {
+    const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
+    await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
+    await removeLeftovers(connection, new Date());
+    const record = readRecord(folder, state, at);
+    if (record.kind === 'recorded')
+        return unchanged(`drizzle's record says ${record.version} already`);
+    if (record.kind === 'contradiction')
+        return drift(record.why);
+    const actual = await readCatalog(connection, scope);
+    const expected = await references.forServer(actual.serverMajor, target);
+    const differences = compareCatalogs(expected, actual);
+    if (differences.length > 0)
+        return notEqual(at, differences);
+    if (dryRun) {
+        const rows = upTo(folder, at).length;
+        return succeeded(`is what the migrations up to ${at.tag} make; ${rows} of drizzle's rows would be written`);
+    }
+    note(`The schema is what the migrations up to ${at.tag} make; writing drizzle's rows`);
+    return adopt(connection, state, target, options);
+}
+async function adopt(connection, state, target, { folder, at, scope, references, signal }) {
+    const { table } = scope;
+    const insertRows = upTo(folder, at).map((migration) => (0,drizzle/* recordSql */.aC)(table, folder.format, migration));
+    signal.throwIfAborted();
+    try {
+        // drizzle itself knows nothing of our lock: that nobody writes a record meanwhile, the lock of its table sees to.
+        const [there] = await connection.query(`BEGIN; ${prepareTableSql(folder, state, table)};
+       LOCK TABLE ${(0,drizzle/* qualifiedName */.OL)(table)} IN SHARE ROW EXCLUSIVE MODE;
+       SELECT pg_catalog.count(*)::int AS rows FROM ${(0,drizzle/* qualifiedName */.OL)(table)}`);
+        if (there?.['rows'] !== 0)
+            return await rollBack(connection, drift('somebody wrote a record into it meanwhile'));
+        await connection.query(insertRows.join('; '));
+        // The last thing before the end: whatever changed in the schema since it was read shows here.
+        const actual = await readCatalog(connection, scope);
+        const differences = compareCatalogs(await references.forServer(actual.serverMajor, target), actual);
+        if (differences.length > 0)
+            return await rollBack(connection, notEqual(at, differences));
+    }
+    catch (thrown) {
+        // The connection may be gone, and the transaction with it.
+        await connection.query('ROLLBACK').catch(() => undefined);
+        throw thrown;
+    }
+    await commit(connection);
+    return succeeded(adoptedWords(folder, at));
+}
+async function rollBack(connection, result) {
+    await connection.query('ROLLBACK');
+    return result;
+}
+async function commit(connection) {
+    try {
+        await connection.query('COMMIT');
+    }
+    catch (thrown) {
+        if (!(0,postgres/* isConnectionLoss */.y7)(thrown))
+            throw thrown;
+        throw new CommitLostError("the connection broke while drizzle's rows were being committed", { cause: thrown });
+    }
+}
+/** What the database says now, under the lock that the lost session has let go of, is the answer that was lost. */
+function lookAfterLostCommit(state, { folder, at }, lost) {
+    const record = readRecord(folder, state, at);
+    if (record.kind === 'recorded') {
+        return succeeded(`${adoptedWords(folder, at)}; the answer to COMMIT was lost, read back instead`);
+    }
+    const error = { ...(0,errors/* explain */.WE)(lost), hint: 'Nothing was written. Run again.' };
+    return { result: { status: 'failed', detail: error.message, error, infrastructure: true }, differences: [] };
+}
+function adoptedWords(folder, at) {
+    const later = folder.migrations.length - upTo(folder, at).length;
+    return `adopted at ${at.tag}${later === 0 ? '' : `; ${later} later ${later === 1 ? 'migration is' : 'migrations are'} pending`}`;
+}
+function succeeded(detail) {
+    return { result: { status: 'succeeded', detail }, differences: [] };
+}
+function unchanged(detail) {
+    return { result: { status: 'unchanged', reason: 'up-to-date', detail }, differences: [] };
+}
+function drift(detail) {
+    return { result: { status: 'skipped', reason: 'drift', detail }, differences: [] };
+}
+function notEqual(at, differences) {
+    const detail = `is not what the migrations up to ${at.tag} make: ${differenceWords(differences)}`;
+    return { result: { status: 'skipped', reason: 'drift', detail }, differences };
+}
+function baseline_database_lockedElsewhere() {
+    const detail = 'another run of neon-fleet (a migration or a backup) holds the lock of this database';
+    return { result: { status: 'skipped', reason: 'locked', detail }, differences: [] };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/inputs.ts
+
+/** What `command: baseline` takes besides what every command does. */
+const baselineInputs = {
+    at: (0,actions/* textInput */._Z)({
+        description: 'For `baseline`: the migration whose version the tenants are said to have, such as `0003_add_invoices`. They are adopted only where that is so.',
+    }),
+    'scratch-url': (0,actions/* textInput */._Z)({
+        description: "For `baseline`: URI of a PostgreSQL of the tenants' major version where databases may be made, to build in it what the migrations make. Default: a scratch database on the first tenant's own server, removed again.",
+        secret: true,
+        accepted: 'a postgresql:// URI',
+    }),
+    'ignore-schemas': (0,actions/* linesInput */.WO)({
+        description: 'For `baseline`: schemas that are none of the migrations’ business, one a line.',
+        default: 'neon\nneon_auth',
+        accepted: 'names of schemas, one a line',
+    }),
+};
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/reference.ts
+
+
+
+
+
+
+/** The migrations themselves fail on an empty database: so they will beside the next tenant. */
+class ReferenceError extends errors/* ExplainedError */.hM {
+    name = 'ReferenceError';
+}
+function openReferences(options) {
+    const scratchTarget = options.scratchUrl === undefined ? undefined : (0,postgres/* parseConnectionUri */.sq)(options.scratchUrl);
+    return keepReferences((beside) => buildReference(scratchTarget ?? beside, options));
+}
+/**
+ * Builds each reference once. What failed because of one tenant's server is tried again beside the next one; what failed
+ * because of the migrations is not.
+ */
+function keepReferences(build) {
+    const building = new Map();
+    async function forServer(serverMajor, beside) {
+        for (;;) {
+            const earlier = building.get(serverMajor);
+            const attempt = earlier ?? build(beside).then((catalog) => ofVersion(catalog, serverMajor));
+            building.set(serverMajor, attempt);
+            try {
+                return await attempt;
+            }
+            catch (thrown) {
+                if (thrown instanceof ReferenceError)
+                    throw thrown;
+                if (building.get(serverMajor) === attempt)
+                    building.delete(serverMajor);
+                // The failure of somebody else's server says nothing about this tenant's.
+                if (earlier === undefined)
+                    throw thrown;
+            }
+        }
+    }
+    return { forServer };
+}
+function ofVersion(catalog, serverMajor) {
+    if (catalog.serverMajor === serverMajor)
+        return catalog;
+    throw new ReferenceError({
+        message: `the scratch database is on PostgreSQL ${catalog.serverMajor}, and the tenant on ${serverMajor}: the same schema reads differently there`,
+        hint: `Let scratch-url be a PostgreSQL ${serverMajor}, or leave it out: then the scratch database is made beside the tenant's own.`,
+    });
+}
+async function buildReference(beside, options) {
+    return withScratchDatabase(beside, options, async (connection) => {
+        await connection.query(`SET statement_timeout = ${options.statementTimeoutMs}`);
+        await applyEach(connection, options);
+        return readCatalog(connection, options.scope);
+    });
+}
+/** In a transaction each: a value that one migration adds to an enum can then be used by the next. */
+async function applyEach(connection, { folder, at, scope }) {
+    await connection.query((0,drizzle/* createTableSql */.pw)(scope.table, folder.format));
+    for (const migration of upTo(folder, at)) {
+        if (!migration.noTransaction)
+            await connection.query('BEGIN');
+        for (const [index, statement] of migration.statements.entries()) {
+            try {
+                await connection.query(statement);
+            }
+            catch (thrown) {
+                throw inStatement((0,drizzle/* fileOf */.W7)(folder.format, migration), index, migration, thrown);
+            }
+        }
+        if (!migration.noTransaction)
+            await connection.query('COMMIT');
+    }
+}
+function inStatement(file, index, { statements }, thrown) {
+    // Without a state it was the connection that failed.
+    if (!(thrown instanceof postgres/* PostgresError */.Yj) || thrown.sqlState === undefined || isServers(thrown.sqlState))
+        return thrown;
+    const explanation = (0,errors/* explain */.WE)(thrown);
+    return new ReferenceError({
+        ...explanation,
+        message: `the migrations cannot be applied to an empty database, so that there is nothing to compare with: ${file}, statement ${index + 1} of ${statements.length}: ${explanation.message}`,
+    });
+}
+/** Failures of the server's state (connections, resources, an operator) rather than of what was asked of it. */
+function isServers(sqlState) {
+    return ['08', '53', '57', '58'].includes(sqlState.slice(0, 2));
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/render.ts
+
+
+/** Leaves the summary of a step (1 MiB) room for everything else. */
+const LONGEST_BYTES = 200 * 1024;
+/** What stands in the way of adopting tenants, as Markdown for the summary: a fold for each, as many as there is room for. */
+function renderBaseline(tenants) {
+    const unequal = tenants.filter(({ differences }) => differences.length > 0);
+    if (unequal.length === 0)
+        return '';
+    const folds = [];
+    let bytes = 0;
+    for (const tenant of unequal) {
+        const fold = foldOf(tenant);
+        bytes += Buffer.byteLength(fold);
+        if (bytes > LONGEST_BYTES)
+            break;
+        folds.push(fold);
+    }
+    const more = unequal.length - folds.length;
+    return [
+        '### Not what the migrations make',
+        'What the migrations make is marked `-`, what is in the database `+`. The order of columns, owners and privileges are not compared.',
+        ...folds,
+        ...(more > 0 ? [`… and ${more} more; see the report.`] : []),
+    ].join('\n\n');
+}
+function foldOf({ name, differences }) {
+    const text = (0,actions/* printable */.g$)(renderDifferences(differences));
+    const longestRun = Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+    // A fence that is longer than any run of backticks in the text cannot be closed by it.
+    const fence = '`'.repeat(Math.max(3, longestRun + 1));
+    return `<details><summary>${escapeHtml((0,actions/* printableLine */.oy)(name))}</summary>\n\n${fence}diff\n${text}\n${fence}\n\n</details>`;
+}
+function escapeHtml(text) {
+    return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/index.ts
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/baseline.ts
+
+
+
+
+
+
+/** Adopts tenants whose schema came from elsewhere; only looks, unless `dry-run` says `false`. */
+async function baseline_baseline(values, context) {
+    if (values.scratchUrl !== undefined)
+        context.mask(values.scratchUrl);
+    const rollout = await openRollout(values, context);
+    const { authorities, neon } = rollout;
+    const folder = await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder);
+    const table = { schema: values.migrationsSchema, table: values.migrationsTable };
+    const { signal } = context.stop;
+    const dryRun = values.dryRun ?? true;
+    const at = (0,drizzle/* findMigration */.Ey)(folder, values.at);
+    const scope = { table, ignoredSchemas: values.ignoreSchemas };
+    const references = openReferences({
+        folder,
+        at,
+        scope,
+        scratchUrl: values.scratchUrl,
+        statementTimeoutMs: values.statementTimeout,
+        authorities,
+        signal,
+    });
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const unequal = [];
+    const worked = await (0,fleet/* workThroughTenants */.E_)({
+        tenants,
+        concurrency: values.concurrency,
+        signal,
+        breaker: BREAKER,
+        onOutcome: actions/* logTenant */.ZS,
+        work: async (tenant, { note }) => {
+            const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+            const { result, differences } = await baselineDatabase(uri, {
+                folder,
+                at,
+                scope,
+                references,
+                dryRun,
+                lockWaitMs: values.lockWait,
+                lockTimeoutMs: values.lockTimeout,
+                statementTimeoutMs: values.statementTimeout,
+                authorities,
+                signal,
+                note,
+            });
+            if (differences.length > 0)
+                unequal.push({ name: tenant.name, differences });
+            return result;
+        },
+    });
+    await (0,actions/* publishRun */.ZM)({
+        action: 'migrate',
+        command: dryRun ? 'baseline (dry run)' : 'baseline',
+        startedAt: context.startedAt,
+        outcomes: [...worked, ...settled],
+        allowSkipped: values.allowSkipped,
+        appendix: told + renderBaseline(unequal),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/check-migrations.ts
+
+
+
+
+
+
+
+
+/**
+ * Checks the repository's migrations without a database and without credentials: `drizzle-kit check`, and whether
+ * `drizzle-kit generate` would write something. Both work on a copy; the repository stays as it is.
+ *
+ * @throws ExplainedError when drizzle-kit or its config cannot be used.
+ */
+async function checkMigrations(options) {
+    const { cwd, drizzleConfig, drizzleUrlVariable, env, signal, timeLimitMs, note } = options;
+    const kit = await findDrizzleKit(cwd);
+    const configs = await findConfigs(drizzleConfig, cwd);
+    const files = configs.kind === 'one' ? [configs.file] : configs.files;
+    if (files.length === 0)
+        throw nothingToCheck(drizzleConfig ?? '');
+    const placeholders = ['DATABASE_URL', ...(drizzleUrlVariable === undefined ? [] : [drizzleUrlVariable])];
+    const checks = [];
+    // One after the other: each is a process that takes a core.
+    for (const config of files) {
+        note(`Checking ${config} with drizzle-kit ${kit.version}`);
+        const own = Object.fromEntries([...placeholders, ...guideVariables(config)].map((name) => [name, NO_DATABASE]));
+        const run = {
+            kit,
+            config,
+            cwd,
+            temporary: temporaryPlace(env),
+            env: kitEnvironment(env, own),
+            signal,
+            timeLimitMs,
+        };
+        checks.push(await checkConfig(run));
+    }
+    return checks;
+}
+/** Green because nothing was looked at would be the worst answer. */
+function nothingToCheck(pattern) {
+    return new errors/* ExplainedError */.hM({
+        message: `drizzle-config: ${JSON.stringify(pattern)} matches no file; nothing was checked`,
+        hint: 'It is taken from the working directory. Is the repository checked out, and the pattern right?',
+    });
+}
+/** The variable of the guide's layout, by the name of the folder. */
+function guideVariables(config) {
+    const name = `${external_node_path_default().basename(external_node_path_default().dirname(config)).replaceAll('-', '_').toUpperCase()}_DATABASE_URL`;
+    return /^[A-Z_][A-Z0-9_]*$/.test(name) ? [name] : [];
+}
+async function checkConfig(run) {
+    const { out } = await describeConfig(run);
+    return inScratchFolder(run.temporary, async (scratch) => {
+        const copy = external_node_path_default().join(scratch, 'migrations');
+        await (0,promises_.cp)(out, copy, { recursive: true }).catch((thrown) => {
+            // Before the first migration there is no folder.
+            if (!isMissing(thrown))
+                throw thrown;
+        });
+        const fromCwd = JSON.stringify(external_node_path_default().relative(run.cwd, copy));
+        const wrapper = await writeWrapper(scratch, run, `export default { ...own, out: ${fromCwd} };`);
+        const before = await filesIn(copy);
+        const checked = await runKit({ ...run, args: ['check', '--config', wrapper] });
+        const generated = await runKit({ ...run, args: ['generate', '--config', wrapper] });
+        const shown = (text) => text.replaceAll(scratch, '').replaceAll(external_node_path_default().relative(run.cwd, copy), out);
+        return {
+            config: run.config,
+            folder: external_node_path_default().relative(run.cwd, out),
+            ...(hasFailed(checked) ? { objection: shown(`drizzle-kit check ${checked.words}\n${checked.output}`) } : {}),
+            schema: await judge(generated, copy, before, shown),
+        };
+    });
+}
+async function judge(exit, folder, before, shown) {
+    const output = shown(`drizzle-kit generate ${exit.words}\n${exit.output}`);
+    if (asksSomething(exit))
+        return { kind: 'ahead-and-unclear', output };
+    if (hasFailed(exit))
+        return { kind: 'unknown', output };
+    const names = [...(await filesIn(folder))].filter((name) => !before.has(name) && name.endsWith('.sql'));
+    if (names.length === 0)
+        return { kind: 'in-step' };
+    const files = names.map(async (name) => ({ name, sql: await (0,promises_.readFile)(external_node_path_default().join(folder, name), 'utf8') }));
+    return { kind: 'ahead', files: await Promise.all(files) };
+}
+async function filesIn(folder) {
+    try {
+        return new Set(await (0,promises_.readdir)(folder, { recursive: true }));
+    }
+    catch (thrown) {
+        if (isMissing(thrown))
+            return new Set();
+        throw thrown;
+    }
+}
+function isMissing(thrown) {
+    return (0,errors/* systemCode */.xU)(thrown) === 'ENOENT';
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/credentials.ts
+
+/** What a repository's code must not be near: with these it could act as the step. */
+const CREDENTIALS = [
+    'NEON_API_KEY',
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_SESSION_TOKEN',
+    'AWS_WEB_IDENTITY_TOKEN_FILE',
+    'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+    // With this a step can get credentials of AWS for itself: it is there whenever the job has `id-token: write`.
+    'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+];
+/** Inputs that are secrets and of no use to `check`. */
+const SECRET_INPUTS = ['neon-api-key', 'scratch-url'];
+/**
+ * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can
+ * read the step's own environment whatever environment it is given itself.
+ */
+function secretInputProblems(read) {
+    return SECRET_INPUTS.filter((input) => read(input).trim() !== '').map((input) => ({
+        input,
+        given: 'a secret',
+        accepted: 'nothing when command is check: it runs the repository’s drizzle.config, which in a pull request is anybody’s code, and needs no credentials',
+    }));
+}
+/**
+ * Refuses to run the repository's code in a step that has credentials in its environment. Their names are told, never their
+ * values.
+ *
+ * @throws ExplainedError
+ */
+function refuseCredentials(env) {
+    const found = CREDENTIALS.filter((name) => (env[name] ?? '') !== '');
+    if (found.length === 0)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `command: check runs the repository’s drizzle.config, which in a pull request is anybody’s code, and the step has credentials in its environment: ${found.join(', ')}; nothing was run`,
+        hint: 'Put it into a job of its own with `permissions: { contents: read }`, and without an `env` or an earlier step that brings credentials.',
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/words.ts
+/** What is wrong, one line each; empty: the migrations are as they should be. */
+function checkProblems(checks) {
+    return checks.flatMap(({ config, folder, objection, schema }) => [
+        ...(objection === undefined ? [] : [`${config}: drizzle-kit check objects to ${folder}`]),
+        ...schemaProblem(config, schema),
+    ]);
+}
+function schemaProblem(config, schema) {
+    switch (schema.kind) {
+        case 'in-step':
+            return [];
+        case 'ahead':
+            return [
+                `${config}: the schema is ahead of the migrations; run npx drizzle-kit generate and commit what it writes`,
+            ];
+        case 'ahead-and-unclear':
+            return [
+                `${config}: the schema is ahead of the migrations, and drizzle-kit asks whether something was renamed; run npx drizzle-kit generate where you can answer, and commit what it writes`,
+            ];
+        case 'unknown':
+            return [
+                `${config}: whether the schema is ahead of the migrations could not be found out; drizzle-kit generate failed`,
+            ];
+    }
+}
+const LONGEST_SHOWN = 20_000;
+/** What was found, as Markdown for the summary of the step. */
+function renderChecks(checks) {
+    const problems = checkProblems(checks);
+    const heading = problems.length === 0 ? '## ✅ Migrations checked' : '## ❌ Migrations checked';
+    return [heading, ...checks.flatMap(renderCheck)].join('\n\n');
+}
+function renderCheck({ config, folder, objection, schema }) {
+    const problems = checkProblems([{ config, folder, ...(objection === undefined ? {} : { objection }), schema }]);
+    return [
+        `### ${words_escapeHtml(config)}`,
+        problems.length === 0
+            ? `drizzle-kit check is content with ${words_escapeHtml(folder)}, and the schema holds nothing that the migrations do not.`
+            : problems.map((problem) => `- ${words_escapeHtml(problem)}`).join('\n'),
+        ...(objection === undefined ? [] : [fenced(objection)]),
+        ...('output' in schema ? [fenced(schema.output)] : []),
+        ...(schema.kind === 'ahead' ? schema.files.map(({ sql }) => fenced(sql, 'sql')) : []),
+    ];
+}
+function fenced(text, language = '') {
+    const shown = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}\n…` : text;
+    const longestRun = Math.max(0, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length));
+    // A fence that is longer than any run of backticks in the text cannot be closed by it.
+    const fence = '`'.repeat(Math.max(3, longestRun + 1));
+    return `${fence}${language}\n${shown.trim()}\n${fence}`;
+}
+function words_escapeHtml(text) {
+    return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/index.ts
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/check.ts
+
+
+
+/** Checks the repository's migrations: without a database, without credentials, on code that may be anybody's. */
+async function check(values, context) {
+    refuseCredentials(process.env);
+    const checks = await checkMigrations({
+        drizzleConfig: values.drizzleConfig,
+        drizzleUrlVariable: values.drizzleUrlVariable,
+        timeLimitMs: values.drizzleTimeLimit,
+        cwd: process.cwd(),
+        env: process.env,
+        signal: context.stop.signal,
+        note: (line) => core/* info */.pq((0,actions/* printable */.g$)(line)),
+    });
+    const problems = checkProblems(checks);
+    const message = problems.length === 0
+        ? `check succeeded: ${checks.length} ${checks.length === 1 ? 'config' : 'configs'}, nothing to object to`
+        : `check failed: ${problems.join('; ')}`;
+    core/* setOutput */.uH('verdict', problems.length === 0 ? 'succeeded' : 'failed');
+    core/* setOutput */.uH('message', (0,actions/* printableLine */.oy)(message));
+    await (0,actions/* writeSummary */.Sy)(`${renderChecks(checks)}\n`);
+    for (const problem of problems)
+        core/* error */.z3((0,actions/* printable */.g$)(problem));
+    if (problems.length === 0)
+        core/* info */.pq((0,actions/* printableLine */.oy)(message));
+    else
+        core/* setFailed */.C1((0,actions/* printableLine */.oy)(message));
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/look-at-all.ts
+
+
+
+
+/** Looks at every tenant, several at a time, and touches none. */
+async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
+    const { signal } = context.stop;
+    const pending = [];
+    const settled = new Set();
+    const outcomes = await (0,fleet/* workThroughTenants */.E_)({
+        tenants,
+        concurrency,
+        signal,
+        breaker: BREAKER,
+        onOutcome: actions/* logTenant */.ZS,
+        work: async (tenant) => {
+            const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+            const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
+            if (foreseen !== undefined) {
+                settled.add(tenant);
+                return foreseen;
+            }
+            const migrations = pendingIn(assessment);
+            pending.push({ tenant, migrations, format: wanted.folder.format });
+            const tags = migrations.map(({ tag }) => tag);
+            const what = assessment.kind === 'drift' ? `contradicts the folder: ${assessment.why}` : `lacks ${tags.join(', ')}`;
+            return { status: 'unchanged', reason: 'up-to-date', detail: `only looked at; it ${what}` };
+        },
+    });
+    signal.throwIfAborted();
+    // The engine gives one outcome for each tenant, in the same order.
+    const isSettled = (index) => {
+        const tenant = tenants[index];
+        return tenant !== undefined && settled.has(tenant);
+    };
+    return {
+        withWork: tenants.filter((tenant) => !settled.has(tenant)),
+        settled: outcomes.filter((_, index) => isSettled(index)),
+        pending,
+        unseen: outcomes.filter(({ status }, index) => !isSettled(index) && status !== 'unchanged'),
+    };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/pending-sql.ts
+
+
+const NAMES_SHOWN = 20;
+const LONGEST_SQL = 60_000;
+/**
+ * The part of a plan's summary that shows what would run: tenants that lack the same migrations together, the largest
+ * group first, then the SQL of each migration once.
+ */
+function renderPending({ pending, unseen }) {
+    const groups = new Map();
+    for (const { tenant, migrations } of pending) {
+        const tags = migrations.map(({ tag }) => tag);
+        const group = groups.get(tags.join('\n')) ?? { tags, names: [] };
+        groups.set(tags.join('\n'), group);
+        group.names.push(tenant.name);
+    }
+    return [
+        '',
+        ...(groups.size === 0 ? [] : [groupsTable([...groups.values()])]),
+        ...(unseen.length === 0
+            ? []
+            : [
+                `<p>⚠️ ${unseen.length} could not be looked at: ${unseen
+                    .slice(0, NAMES_SHOWN)
+                    .map(({ name, detail }) => `<b>${pending_sql_oneLine(name)}</b> (${pending_sql_oneLine(detail)})`)
+                    .join(', ')}. Carrying the plan out decides about them.</p>`,
+            ]),
+        ...sql(pending),
+        '',
+    ].join('\n');
+}
+function groupsTable(groups) {
+    const rows = groups
+        .toSorted((a, b) => b.names.length - a.names.length)
+        .map(({ tags, names }) => {
+        const shown = names.slice(0, NAMES_SHOWN).map(pending_sql_oneLine).join(', ');
+        const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
+        return `<tr><td>${tags.map((tag) => `<code>${pending_sql_oneLine(tag)}</code>`).join('<br>')}</td><td>${names.length}: ${shown}${more}</td></tr>`;
+    });
+    return `<table>\n<tr><th align="left">Would be applied</th><th align="left">To</th></tr>\n${rows.join('\n')}\n</table>\n`;
+}
+/** Each migration once: tenants of one folder lack the same ones, and tenants of several may lack others of the same name. */
+function sql(pending) {
+    const texts = new Map();
+    for (const { migrations, format } of pending) {
+        for (const migration of migrations) {
+            const key = `${(0,drizzle/* fileOf */.W7)(format, migration)}\n${migration.hash}`;
+            if (!texts.has(key))
+                texts.set(key, (0,drizzle/* renderPendingSql */.E7)([migration], { format }));
+        }
+    }
+    if (texts.size === 0)
+        return [];
+    const text = [...texts.entries()]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, migration]) => migration)
+        .join('\n\n');
+    const shown = text.length > LONGEST_SQL ? `${text.slice(0, LONGEST_SQL)}\n…` : text;
+    // Inside of <pre> an empty line would end the HTML block.
+    const lines = escape_html_default()(shown).replace(/\n(?=\n)/g, '\n&#8203;');
+    const title = `The SQL that would run: ${texts.size} ${texts.size === 1 ? 'migration' : 'migrations'}`;
+    return [`<details><summary>${title}</summary>\n<pre>${lines}</pre>\n</details>\n`];
+}
+function pending_sql_oneLine(text) {
+    return escape_html_default()(text.replace(/\s+/g, ' ').trim());
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/plan.ts
+
+
+
+
+
+
+/** One to fetch the URI; what the pages of the list take is not worth counting. */
+const CALLS_A_TENANT = 1;
+/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
+async function plan(values, context) {
+    const rollout = await openRollout(values, context);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const isLive = values.state === 'live' || values.dryRun === true;
+    const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
+    const decided = (0,fleet/* makePlan */.Cs)({
+        id: (0,external_node_crypto_.randomUUID)(),
+        action: 'migrate',
+        createdAt: context.startedAt,
+        settings: settingsOf(rollout, values),
+        maxFailures: values.maxFailures,
+        waves: values.waves,
+        maxShards: values.maxShards,
+        tenantsPerShard: values.tenantsPerShard,
+        tenants: seen?.withWork ?? tenants,
+        settled: [...settled, ...(seen?.settled ?? [])],
+    });
+    requireFewWaves(decided, values.maxWaves);
+    await (0,actions/* publishPlan */.JL)(decided, {
+        cost: costOf(decided, values.neonApiRate),
+        appendix: told + (seen === undefined ? '' : renderPending(seen)),
+    });
+}
+function requireFewWaves({ waves }, maxWaves) {
+    if (maxWaves === undefined || waves.length <= maxWaves)
+        return;
+    throw new actions/* InputError */.dz([
+        {
+            input: 'waves',
+            given: `${waves.length} waves that somebody is in`,
+            accepted: `at most ${maxWaves}, as max-waves says`,
+        },
+    ]);
+}
+function costOf({ waves, shards }, ratePerMinute) {
+    const tenants = waves.reduce((sum, wave) => sum + wave.tenants, 0);
+    const apiCalls = tenants * CALLS_A_TENANT;
+    return { computesToWake: tenants, apiCalls, apiMinutes: apiCalls / ratePerMinute, jobs: shards.length };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/report.ts
+
+
+
+/** Puts together what the shards of a plan reported; after a wave it decides whether the next one may start. */
+async function report(values, context) {
+    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
+    await (0,actions/* publishMerged */.EB)({
+        plan,
+        records: await (0,fleet/* readRecords */.T3)(values.reports, plan),
+        allowSkipped: values.allowSkipped,
+        runCancelled: values.runCancelled,
+        throughWave: values.throughWave,
+        soakMs: values.soak,
+        signal: context.stop.signal,
+        appendix: ({ outcomes }) => wayBack(outcomes),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/run.ts
+
+
+
+
+
+/** Rolls the migrations out to every selected tenant in one job, wave after wave. */
+async function run(values, context) {
+    const rollout = await openRollout(values, context);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves);
+    const worked = await (0,fleet/* rollOut */.Of)({
+        waves,
+        soakMs: values.soak ?? 0,
+        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, tenants.length),
+        concurrency: values.concurrency,
+        breaker: BREAKER,
+        signal: context.stop.signal,
+        work: workOf(rollout, values, runNameOf(process.env, context.startedAt)),
+        onOutcome: actions/* logTenant */.ZS,
+        onHalt: ({ why }) => core/* warning */.$e((0,actions/* printableLine */.oy)(`No other tenant is started: ${why}`)),
+        onWave: ({ wave, name, tenants: members }) => {
+            if (waves.length === 1)
+                return;
+            core/* info */.pq((0,actions/* printableLine */.oy)(`Wave ${wave} of ${waves.length} (${name}): ${members.length} tenants`));
+        },
+        onDecision: ({ go, why }) => {
+            if (!go)
+                core/* warning */.$e((0,actions/* printableLine */.oy)(`No other wave is started: ${why}`));
+        },
+    });
+    const outcomes = [...worked, ...settled];
+    await (0,actions/* publishRun */.ZM)({
+        action: 'migrate',
+        command: 'run',
+        startedAt: context.startedAt,
+        outcomes,
+        allowSkipped: values.allowSkipped,
+        appendix: told + wayBack(outcomes),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/undo.ts
+
+
+
+
+/** Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. */
+function undoableTenants(outcomes, tenantOf) {
+    return outcomes.flatMap((outcome) => {
+        const { migration } = outcome;
+        if (migration === undefined || migration.applied.length === 0 || outcome.status === 'rolled-back')
+            return [];
+        return [{ ...tenantOf(outcome), migration }];
+    });
+}
+/**
+ * Puts one tenant back to where it was before a rollout. Looks first: a tenant that is there already is left alone, and so
+ * is one that something else has been applied to since, which going back would take away as well.
+ */
+async function undoTenant(rollout, tenant, options, { signal, note }) {
+    const { migration, projectId } = tenant;
+    const { restorePoint } = migration;
+    if (restorePoint === undefined)
+        return withoutWayBack(migration);
+    const { neon, engine, authorities } = rollout;
+    const wanted = await engine.schemaOf(tenant);
+    const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+    const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
+    const before = await look();
+    if (before === 'locked')
+        return locked();
+    if (before.version === migration.from)
+        return alreadyThere(migration);
+    if (before.version !== migration.to)
+        return movedOn(migration, before.version);
+    if (options.dryRun)
+        return wouldGoBack(migration, restorePoint);
+    note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
+    const lostFrom = restorePoint.takenAt;
+    const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion: `undo-${options.runName}`, signal });
+    // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
+    const after = await look();
+    if (after !== 'locked' && after.version !== migration.from)
+        return notBack(migration, after.version, keptAs);
+    const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
+    return { status: 'succeeded', detail };
+}
+/** Which version the database is at, read while no run of neon-fleet works on it. */
+async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
+    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
+        signal,
+        authorities,
+        applicationName: 'neon-fleet undo',
+    });
+    try {
+        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
+            return 'locked';
+        const assessment = (0,drizzle/* assess */.no)(folder, await (0,drizzle/* readSchemaState */.Rb)(connection, table));
+        return { version: assessment.kind === 'up-to-date' ? assessment.version : assessment.from };
+    }
+    finally {
+        await connection.close();
+    }
+}
+function withoutWayBack({ applied }) {
+    const error = {
+        message: `no restore point was noted when ${applied.join(', ')} was applied`,
+        hint: 'Restore a backup from before the rollout, or write a migration that takes the change back.',
+    };
+    return { status: 'failed', detail: error.message, error };
+}
+function locked() {
+    return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
+}
+function alreadyThere({ from }) {
+    return { status: 'unchanged', reason: 'up-to-date', detail: `at ${from ?? 'no migration'} already` };
+}
+function movedOn({ to }, version) {
+    const error = {
+        message: `it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`,
+        hint: 'Undo the newer rollout first, or restore this tenant by hand.',
+    };
+    return { status: 'failed', detail: error.message, error };
+}
+function wouldGoBack({ from }, point) {
+    const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function notBack({ from }, version, keptAs) {
+    const error = {
+        message: `it was put back, but is at ${version ?? 'no migration'} and not at ${from ?? 'no migration'}`,
+        hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
+    };
+    return { status: 'failed', detail: error.message, error };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/undo.ts
+
+
+
+
+
+
+
+/** Goes back to before a rollout, tenant by tenant, with the budget and the waves of a rollout. */
+async function undo(values, context) {
+    const report = await readRollout(values.undoReport);
+    const changed = undoableTenants(report.outcomes, (outcome) => tenantIn(outcome, values));
+    const { selected, unmatched } = (0,fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
+    if (selected.length === 0 || unmatched.length > 0)
+        throw nothingToUndo(values.undoReport, unmatched);
+    const rollout = await openRollout(values, context);
+    const options = {
+        lockWaitMs: values.lockWait,
+        runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
+        dryRun: values.dryRun === true,
+    };
+    const outcomes = await (0,fleet/* rollOut */.Of)({
+        waves: (0,fleet/* assignWaves */.AQ)(selected, values.waves),
+        soakMs: values.soak ?? 0,
+        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, selected.length),
+        concurrency: values.concurrency,
+        breaker: BREAKER,
+        signal: context.stop.signal,
+        work: (tenant, work) => undoTenant(rollout, tenant, options, work),
+        onOutcome: actions/* logTenant */.ZS,
+        onHalt: ({ why }) => core/* warning */.$e((0,actions/* printableLine */.oy)(`Nobody else is put back: ${why}`)),
+    });
+    await (0,actions/* publishRun */.ZM)({
+        action: 'migrate',
+        command: values.dryRun === true ? 'undo (dry run)' : 'undo',
+        startedAt: context.startedAt,
+        outcomes,
+        allowSkipped: values.allowSkipped,
+    });
+}
+/** Where a tenant of the report is: the same inputs as of the rollout say so. */
+function tenantIn({ projectId, name, database }, { branch, database: given, role }) {
+    return {
+        key: name,
+        projectId,
+        name,
+        ...(branch === undefined ? {} : { branch }),
+        database,
+        role: role ?? fleet/* NEON_DEFAULTS */.SM.role,
+        assumed: { database: given === undefined, role: role === undefined },
+        labels: {},
+    };
+}
+/** @throws ExplainedError when the file is not the report of a rollout. */
+async function readRollout(file) {
+    let text;
+    try {
+        text = await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (thrown) {
+        throw new errors/* ExplainedError */.hM({
+            message: `undo-report: there is no report to read at ${JSON.stringify(file)}; nothing was done`,
+            hint: 'The output report of run, apply and report says where one is; another job gets it as an artifact.',
+        }, { cause: thrown });
+    }
+    const report = fleet/* fleetReportSchema */.kA.safeParse(parsed(text));
+    if (report.success && report.data.action === 'migrate')
+        return report.data;
+    throw new errors/* ExplainedError */.hM({
+        message: `undo-report: ${JSON.stringify(file)} is not the report of a rollout; nothing was done`,
+        hint: 'Give the JSON file that migrate wrote, as it is.',
+    });
+}
+function parsed(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+function nothingToUndo(file, unmatched) {
+    if (unmatched.length > 0) {
+        return new errors/* ExplainedError */.hM({
+            message: `tenants: nobody that this rollout changed matches ${unmatched.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
+            hint: 'A tenant that the rollout left as it was has nothing to be undone.',
+        });
+    }
+    return new errors/* ExplainedError */.hM({
+        message: `undo-report: by ${JSON.stringify(file)} the rollout changed nobody, so that there is nothing to undo`,
+        hint: 'Is it the report of the right run?',
+    });
+}
+
 ;// CONCATENATED MODULE: ./action-migrate/src/inputs.ts
 
+
+
+
+
+const COMMANDS = ['run', 'plan', 'apply', 'report', 'assert', 'baseline', 'check', 'undo'];
+const TAG = {
+    pattern: /^[^\s/\\]{1,255}$/,
+    accepted: 'the name of a migration without .sql, such as 0003_add_tasks, or a beginning of it that only one has',
+};
 const inputs = {
+    command: (0,actions/* choiceInput */.ij)(COMMANDS, {
+        description: '`run` does all of it in one job. `plan`, `apply` and `report` spread it over many. `assert` tells whether every tenant is at least at `at-least`. `baseline` adopts tenants whose schema came from elsewhere. `check` looks at the migrations themselves, without credentials. `undo` goes back to before a rollout.',
+        default: 'run',
+    }),
     ...actions/* neonInputs */.IH,
-    ...actions/* selectionInputs */.Iz,
+    'neon-api-key': (0,actions/* neededBySome */.f$)(actions/* neonInputs */.IH['neon-api-key'], 'Not for `report` and `check`.'),
+    tenants: (0,actions/* neededBySome */.f$)(actions/* selectionInputs */.Iz.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
     'migrations-folder': (0,actions/* textInput */._Z)({
         description: 'Folder that `drizzle-kit generate` writes.',
         default: './drizzle',
     }),
+    to: (0,actions/* patternInput */.nW)({ description: 'Migration to stop at. Default: the newest. Nothing is ever taken back.', ...TAG }),
+    'at-least': (0,actions/* patternInput */.nW)({ description: 'For `assert`: the migration that every tenant must have.', ...TAG }),
+    'dry-run': (0,actions/* booleanInput */.tE)({
+        description: 'Look at every tenant, show what would be done with its SQL, and change nothing. Default: `false`; for `baseline` it is `true`.',
+    }),
     ...actions/* locationInputs */.Hq,
+    'on-drift': (0,actions/* choiceInput */.ij)(['skip', 'fail', 'apply'], {
+        description: 'When database and folder contradict each other: `skip` leaves that tenant out, `fail` stops the rollout, `apply` applies migrations that are merely out of order.',
+        default: 'skip',
+    }),
+    transaction: (0,actions/* choiceInput */.ij)(['per-migration', 'all'], {
+        description: 'A transaction for each migration, or one for all that are pending, as drizzle does it. A file that begins with `-- neon-fleet: no-transaction` runs outside of one.',
+        default: 'per-migration',
+    }),
     ...actions/* migrationInputs */.WN,
+    'post-check': (0,actions/* textInput */._Z)({
+        description: 'A query that is asked after migrating, and must give one row with the one value true.',
+        accepted: 'one query',
+    }),
+    'restore-point': (0,actions/* choiceInput */.ij)(RESTORE_POINTS, {
+        description: '`lsn` notes the position in the log, which costs nothing and is good for as long as the project keeps its history; `branch` makes a branch of each tenant that there is work for, kept for 7 days.',
+        default: 'lsn',
+    }),
+    'on-failure': (0,actions/* choiceInput */.ij)(['keep', 'restore'], {
+        description: 'What to do when a failed migration left something behind: `restore` puts the database back to its restore point. Customers’ writes since then leave it with that, and are kept in a branch.',
+        default: 'keep',
+    }),
+    ...engineInputs,
+    ...kitInputs,
+    ...baselineInputs,
+    ...actions/* rolloutInputs */.Ff,
+    ...actions/* shardingInputs */.im,
+    'max-waves': (0,actions/* integerInput */.$A)({
+        description: 'For `plan`: how many waves the workflow has jobs for. More are an error before anything is done.',
+        min: 1,
+        max: 256,
+    }),
+    state: (0,actions/* choiceInput */.ij)(['none', 'live'], {
+        description: 'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
+        default: 'none',
+    }),
+    ...actions/* planFileInputs */.ff,
+    'run-cancelled': (0,actions/* booleanInput */.tE)({
+        description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
+        default: 'false',
+    }),
+    'undo-report': (0,actions/* textInput */._Z)({
+        description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
+        accepted: 'the path of a report',
+    }),
     ...(0,actions/* concurrencyInput */.ei)('16'),
     ...actions/* runInputs */.HM,
 };
-const outputs = { ...actions/* commonOutputs */.e5 };
+const outputs = {
+    ...actions/* commonOutputs */.e5,
+    ...actions/* planOutputs */.iS,
+    ...actions/* gateOutputs */.QP,
+    lagging: {
+        description: 'For `assert`: how many tenants are not yet at `at-least`.',
+        example: '3',
+    },
+};
+/**
+ * Reads all inputs: which of them are needed depends on the command.
+ *
+ * @throws InputError with every problem at once.
+ */
+function readMigrateInputs(read) {
+    const values = (0,actions/* readCommandInputs */.FT)(inputs, read, {
+        run: ['neon-api-key', 'tenants'],
+        plan: ['neon-api-key', 'tenants'],
+        apply: ['neon-api-key', 'plan', 'shard'],
+        report: ['plan', 'reports'],
+        assert: ['neon-api-key', 'tenants', 'at-least'],
+        baseline: ['neon-api-key', 'tenants', 'at'],
+        check: [],
+        undo: ['neon-api-key', 'undo-report'],
+    }, (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(read) : [])]);
+    // What each command needs is there: that is what the table above says, and what was checked.
+    return values;
+}
+function contradictions(values) {
+    const { restorePoint, onFailure, engine, onDrift, to } = values;
+    const problems = [];
+    const add = (input, given, accepted) => problems.push({ input, given, accepted });
+    if (onFailure === 'restore' && restorePoint === 'none') {
+        add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
+    }
+    if (engine === 'drizzle-kit') {
+        // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
+        if (to !== undefined)
+            add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');
+        if (onDrift === 'apply')
+            add('on-drift', 'apply together with engine: drizzle-kit', 'skip or fail');
+        if (onFailure === 'restore')
+            add('on-failure', 'restore together with engine: drizzle-kit', 'keep');
+    }
+    return problems;
+}
 
 ;// CONCATENATED MODULE: ./action-migrate/src/main.ts
 
@@ -45321,78 +47986,655 @@ const outputs = { ...actions/* commonOutputs */.e5 };
 
 
 
+
+
+
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 async function main(context) {
-    const values = (0,actions/* readInputs */.Ko)(inputs, context.readInput);
-    const { signal } = context.stop;
+    const values = readMigrateInputs(context.readInput);
     context.stop.limit(values.timeLimit);
-    const migrations = await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder);
-    const neon = (0,actions/* openNeonFor */.g1)(values, context);
-    const authorities = await (0,postgres/* trustedAuthorities */.DR)(process.env);
-    const { tenants, unlisted } = (0,fleet/* discoverTenants */.Fj)(await neon.listProjects(), values.tenants, values, new Date());
-    const worked = await (0,fleet/* workThroughTenants */.E_)({
-        tenants,
-        concurrency: values.concurrency,
-        signal,
-        onOutcome: actions/* logTenant */.ZS,
-        work: async (tenant, { note }) => {
-            const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-            return (0,drizzle/* migrateDatabase */.bC)(uri, {
-                migrations,
-                table: { schema: values.migrationsSchema, table: values.migrationsTable },
-                lockWaitMs: values.lockWait,
-                lockTimeoutMs: values.lockTimeout,
-                statementTimeoutMs: values.statementTimeout,
-                authorities,
-                signal,
-                note,
-            });
-        },
-    });
-    await (0,actions/* publishRun */.ZM)({
-        action: 'migrate',
-        command: 'run',
-        startedAt: context.startedAt,
-        outcomes: [...worked, ...unlisted],
-        allowSkipped: values.allowSkipped,
-    });
+    switch (values.command) {
+        case 'run':
+            return values.dryRun === true ? plan(values, context) : run(values, context);
+        case 'plan':
+            return plan(values, context);
+        case 'apply':
+            return apply(values, context);
+        case 'report':
+            return report(values, context);
+        case 'assert':
+            return assertAtLeast(values, context);
+        case 'baseline':
+            return baseline_baseline(values, context);
+        case 'check':
+            return check(values, context);
+        case 'undo':
+            return undo(values, context);
+    }
 }
 
 
 /***/ }),
 
-/***/ 2589:
+/***/ 1243:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  dz: () => (/* reexport */ InputError),
+  B_: () => (/* reexport */ applyShard),
+  tE: () => (/* reexport */ booleanInput),
+  ij: () => (/* reexport */ choiceInput),
   e5: () => (/* reexport */ commonOutputs),
   ei: () => (/* reexport */ concurrencyInput),
+  Ts: () => (/* reexport */ durationInput),
+  QP: () => (/* reexport */ gateOutputs),
+  $A: () => (/* reexport */ integerInput),
+  WO: () => (/* reexport */ linesInput),
   Hq: () => (/* reexport */ locationInputs),
   ZS: () => (/* reexport */ logTenant),
   WN: () => (/* reexport */ migrationInputs),
+  f$: () => (/* reexport */ neededBySome),
   IH: () => (/* reexport */ neonInputs),
   g1: () => (/* reexport */ openNeonFor),
+  nW: () => (/* reexport */ patternInput),
+  ff: () => (/* reexport */ planFileInputs),
+  iS: () => (/* reexport */ planOutputs),
+  g$: () => (/* reexport */ printable),
+  oy: () => (/* reexport */ printableLine),
+  EB: () => (/* reexport */ publishMerged),
+  JL: () => (/* reexport */ publishPlan),
   ZM: () => (/* reexport */ publishRun),
-  Ko: () => (/* reexport */ readInputs),
+  FT: () => (/* reexport */ readCommandInputs),
+  Ff: () => (/* reexport */ rolloutInputs),
   Cs: () => (/* reexport */ runAction),
   HM: () => (/* reexport */ runInputs),
+  eo: () => (/* reexport */ secretForms),
   Iz: () => (/* reexport */ selectionInputs),
-  _Z: () => (/* reexport */ textInput)
+  im: () => (/* reexport */ shardingInputs),
+  xc: () => (/* reexport */ tellIdleExclusions),
+  _Z: () => (/* reexport */ textInput),
+  Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: InputError, booleanInput, choiceInput, choicesInput, durationInput, durationWords, integerInput, linesInput, listenForStop, patternInput, printable, printableLine, renderSummary, secretForms, showGiven, urlInput
+// UNUSED EXPORTS: choicesInput, durationWords, listenForStop, parsedInput, readInputs, renderPlanSummary, renderSummary, showGiven, urlInput
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
-var fleet = __nccwpck_require__(9561);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 16 modules
+var core = __nccwpck_require__(8179);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 26 modules
+var fleet = __nccwpck_require__(9442);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
+;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
+
+/**
+ * All the forms in which a secret could be printed: as it is, trimmed, and percent-decoded and -encoded. For a connection
+ * URI also the password alone.
+ */
+function secretForms(secret) {
+    const passwords = passwordOf(secret);
+    const wholes = [secret, secret.trim()];
+    // Of a URI the password is what matters, however it is written; masking the rest in every form costs the runner time.
+    const parts = passwords.length === 0 ? wholes : passwords;
+    const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encoded(part)])];
+    // An empty mask would turn the whole log into asterisks.
+    return [...new Set(forms)].filter((form) => form.trim() !== '');
+}
+/** Between user and host, up to the last @ before the path or up to the first of all; or as a parameter. */
+const PASSWORD_AS_WRITTEN = [
+    /^[^:]+:\/\/[^:/?#]*:([^/?#]*)@/,
+    /^[^:]+:\/\/[^:@/]*:([^@]*)@/,
+    /[?&]password=([^&#]*)/,
+];
+function passwordOf(secret) {
+    const uri = secret.trim();
+    if (!/^postgres(ql)?:\/\//i.test(uri))
+        return [];
+    const raw = PASSWORD_AS_WRITTEN.map((form) => form.exec(uri)?.[1] ?? '');
+    try {
+        return [(0,postgres/* parseConnectionUri */.sq)(uri).password, ...raw];
+    }
+    catch {
+        // Not usable as a URI, and masked all the same.
+        return raw;
+    }
+}
+function encoded(text) {
+    try {
+        return encodeURIComponent(text);
+    }
+    catch {
+        return text; // half a character has no encoding
+    }
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
+}
+const SHORTEST_REDACTED = 6;
+const known = new Set();
+/** The known secrets by their first characters: a fleet has tens of thousands of them. */
+const byBeginning = new Map();
+/** Keeps a secret in mind for `redact`. Returns whether it is new. */
+function rememberSecret(form) {
+    if (known.has(form))
+        return false;
+    known.add(form);
+    if (form.length >= SHORTEST_REDACTED) {
+        const beginning = form.slice(0, SHORTEST_REDACTED);
+        const alike = byBeginning.get(beginning);
+        if (alike === undefined)
+            byBeginning.set(beginning, [form]);
+        else
+            alike.push(form);
+    }
+    return true;
+}
+/**
+ * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
+ * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
+ */
+function redact(text) {
+    let redacted = '';
+    let from = 0;
+    for (let at = 0; at + SHORTEST_REDACTED <= text.length;) {
+        const length = lengthOfSecretAt(text, at);
+        if (length === 0) {
+            at += 1;
+            continue;
+        }
+        redacted += `${text.slice(from, at)}***`;
+        at += length;
+        from = at;
+    }
+    return redacted + text.slice(from);
+}
+/** Of several that begin alike the longest counts: what is left of it would still tell. */
+function lengthOfSecretAt(text, at) {
+    let longest = 0;
+    for (const form of byBeginning.get(text.slice(at, at + SHORTEST_REDACTED)) ?? []) {
+        if (form.length > longest && text.startsWith(form, at))
+            longest = form.length;
+    }
+    return longest;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/printable.ts
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
+/**
+ * Makes text from outside (names of tenants, messages of servers) safe for the log of a runner: every line of a step's
+ * output that looks like a workflow command is obeyed, so that a tenant called `::set-env …` would be.
+ */
+function printable(text) {
+    return text
+        .split(/\r\n|\r|\n/)
+        .map((line) => line
+        .replace(CONTROL, ' ')
+        .replace(/^(\s*):(?=:)/, '$1:\u200b')
+        .replaceAll('##[', '#\u200b#['))
+        .join('\n');
+}
+/** The same for a place that holds one line. */
+function printableLine(text) {
+    return printable(text.replace(/\s+/g, ' ').trim());
+}
+
+// EXTERNAL MODULE: ./node_modules/escape-html/index.js
+var escape_html = __nccwpck_require__(2759);
+var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
+;// CONCATENATED MODULE: ./packages/shared/src/actions/words.ts
+/** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
+function durationWords(durationMs) {
+    // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
+    const milliseconds = Math.round(durationMs);
+    if (milliseconds < 1_000)
+        return `${milliseconds} ms`;
+    const tenths = Math.round(durationMs / 100);
+    if (tenths < 600)
+        return `${(tenths / 10).toFixed(1)} s`;
+    const seconds = Math.round(durationMs / 1_000);
+    if (seconds < 3_600)
+        return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+}
+/** An outcome in two or three words: `skipped: drift`. */
+function statusWords(outcome) {
+    switch (outcome.status) {
+        case 'skipped':
+        case 'unchanged':
+            return `${outcome.status}: ${outcome.reason}`;
+        case 'succeeded':
+        case 'failed':
+        case 'rolled-back':
+            return outcome.status;
+    }
+}
+const STATUS_SIGNS = {
+    succeeded: '✅',
+    unchanged: '☑️',
+    failed: '❌',
+    'rolled-back': '↩️',
+    skipped: '⏭️',
+};
+const VERDICT_SIGNS = {
+    succeeded: '✅',
+    failed: '❌',
+    incomplete: '⚠️',
+};
+/**
+ * What happened to a tenant, in the order in which it is read: what was done, what went wrong, what to do. Nothing is
+ * said twice: the detail of a failure is often the error itself.
+ */
+function storyOf(outcome) {
+    const error = 'error' in outcome ? outcome.error : undefined;
+    if (error === undefined)
+        return [outcome.detail];
+    const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
+    const hint = error.hint === undefined ? [] : [error.hint];
+    if (outcome.detail.endsWith(error.message))
+        return [outcome.detail + code, ...hint];
+    const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
+    return [...detail, error.message + code, ...hint];
+}
+/** What a report is about: the action, and the command where it is not the usual one. */
+function titleOf({ action, command, plan }) {
+    if (plan?.shard !== undefined)
+        return `${action}: shard ${plan.shard}`;
+    return command === 'run' ? action : `${action}: ${command}`;
+}
+const NAMES_IN_A_MESSAGE = 5;
+/** A run in one line: verdict, numbers, the names of what failed, where to look. */
+function messageOf(report) {
+    const { counts, outcomes } = report;
+    const parts = [
+        ...(counts.failed > 0 ? [`${counts.failed} of ${counts.total} tenants failed (${names(outcomes, 'failed')})`] : []),
+        ...(counts.skipped > 0 ? [`${counts.skipped} skipped (${names(outcomes, 'skipped')})`] : []),
+        ...(counts.succeeded > 0 ? [`${counts.succeeded} done`] : []),
+        ...(counts.unchanged > 0 ? [`${counts.unchanged} unchanged`] : []),
+    ];
+    const what = parts.length === 0 ? 'no tenant was selected' : parts.join(', ');
+    const url = report.runUrl === undefined ? '' : `; ${report.runUrl}`;
+    const who = report.plan?.shard === undefined ? report.action : titleOf(report);
+    return `${who} ${report.verdict}: ${what}${url}`;
+}
+function names(outcomes, group) {
+    const members = outcomes.filter(({ status }) => (status === 'rolled-back' ? 'failed' : status) === group);
+    const shown = members.slice(0, NAMES_IN_A_MESSAGE).map(({ name }) => name.replace(/\s+/g, ' '));
+    const more = members.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/summary-rows.ts
+
+
+const FULL = { name: 1_500, id: 1_500, story: 1_500 };
+/** From everything to just enough to say who; with the last one 5,000 failures fit into a summary. */
+const DETAILS = [
+    FULL,
+    { name: 300, id: 100, story: 400 },
+    { name: 150, id: 64, story: 120 },
+    { name: 60, id: 40, story: 40 },
+    { name: 40, id: 32, story: 0 },
+    { name: 20, id: 24, story: 0 },
+    { name: 8, id: 24, story: 0 },
+];
+const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
+/**
+ * Renders as many rows as fit, from the first on. Failures come first in a report, and all of them are named before any
+ * of them is told at length: when they do not fit as they are, all are shortened alike, and what room that leaves goes to
+ * the first ones.
+ */
+function fittingRows(outcomes, budgetBytes) {
+    const after = outcomes.findIndex((outcome) => !isFailure(outcome));
+    const failures = after === -1 ? outcomes : outcomes.slice(0, after);
+    const rows = fittingFailures(failures, budgetBytes);
+    if (rows.length < failures.length)
+        return rows;
+    let usedBytes = rows.reduce((sum, row) => sum + sizeOf(row), 0);
+    for (const outcome of outcomes.slice(failures.length)) {
+        const row = renderRow(outcome, FULL);
+        usedBytes += sizeOf(row);
+        if (usedBytes > budgetBytes)
+            break;
+        rows.push(row);
+    }
+    return rows;
+}
+function fittingFailures(failures, budgetBytes) {
+    let shortest = [];
+    for (const detail of DETAILS) {
+        shortest = prefixWithin(failures, detail, budgetBytes);
+        if (shortest.length === failures.length)
+            break;
+    }
+    let spareBytes = budgetBytes - shortest.reduce((sum, row) => sum + sizeOf(row), 0);
+    return shortest.map((short, index) => {
+        const outcome = failures[index];
+        if (outcome === undefined || spareBytes <= 0)
+            return short;
+        const longer = DETAILS.map((detail) => renderRow(outcome, detail)).find((row) => sizeOf(row) - sizeOf(short) <= spareBytes);
+        if (longer === undefined || sizeOf(longer) <= sizeOf(short))
+            return short;
+        spareBytes -= sizeOf(longer) - sizeOf(short);
+        return longer;
+    });
+}
+function prefixWithin(outcomes, detail, budgetBytes) {
+    const rows = [];
+    let usedBytes = 0;
+    for (const outcome of outcomes) {
+        const row = renderRow(outcome, detail);
+        usedBytes += sizeOf(row);
+        if (usedBytes > budgetBytes)
+            break;
+        rows.push(row);
+    }
+    return rows;
+}
+function isFailure({ status }) {
+    return status === 'failed' || status === 'rolled-back';
+}
+function renderRow(outcome, detail) {
+    const where = `<code>${cell(outcome.projectId, detail.id)}</code> ${cell(outcome.database, detail.name)}`;
+    const story = detail.story === 0 ? [] : storyOf(outcome).map((line) => cell(line, detail.story));
+    // Three columns, not more: a phone shows no more beside each other.
+    return [
+        `<tr><td><b>${cell(outcome.name, detail.name)}</b><br><sub>${where}</sub></td>`,
+        `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome), FULL.name)}<br><sub>${durationWords(outcome.durationMs)}</sub></td>`,
+        `<td>${story.join('<br>')}</td></tr>`,
+    ].join('');
+}
+/** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
+function cell(text, longest = FULL.name) {
+    // Most of a message of megabytes is cut away before its spaces are looked at.
+    const line = shortened(text, 20 * longest + 100)
+        .replace(/\s+/g, ' ')
+        .trim();
+    return escape_html_default()(line.length > longest ? `${shortened(line, longest)}…` : line);
+}
+function shortened(text, longest) {
+    return text.length > longest ? text.slice(0, longest).replace(HALF_A_CHARACTER, '') : text;
+}
+function sizeOf(row) {
+    return byteLength(row) + 1; // with its line break
+}
+function byteLength(text) {
+    return Buffer.byteLength(text, 'utf8');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
+
+
+
+/** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
+const SUMMARY_BYTES = 900 * 1024;
+const OPEN_ROWS = 50;
+const OPEN_SKIPS = 100;
+/**
+ * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
+ *
+ * Written as HTML with everything escaped, since Markdown has no way to hold a hostile name in a table cell.
+ */
+function renderSummary(report, options = {}) {
+    const { maxBytes = SUMMARY_BYTES, openRows = OPEN_ROWS, note } = options;
+    const head = `${heading(report)}\n\n${totals(report)}\n${note === undefined ? '' : `\n${note}\n`}`;
+    if (report.outcomes.length === 0)
+        return `${head}\n`;
+    return `${head}\n${renderOutcomes(report.outcomes, { maxBytes: maxBytes - byteLength(head), openRows })}`;
+}
+const LONGEST_FAILURE = 50_000;
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+function renderFailure(action, verdict, text) {
+    return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escape_html_default()(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
+}
+/** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
+function renderOutcomes(outcomes, { maxBytes, openRows = OPEN_ROWS }) {
+    const failures = outcomes.filter(isFailure).length;
+    const skips = outcomes.filter(({ status }) => status === 'skipped').length;
+    const rows = fittingRows(outcomes, maxBytes - 1_024); // room for the frame around the rows
+    const openSkips = skips > OPEN_SKIPS ? OPEN_SKIPS : skips;
+    const attention = failures + openSkips;
+    const open = openSkips < skips ? attention : Math.max(attention, Math.min(openRows, outcomes.length));
+    const left = outcomes.length - rows.length;
+    return [
+        table(rows.slice(0, open)),
+        ...fold(rows.slice(open, Math.max(open, failures + skips)), 'more that were skipped'),
+        ...fold(rows.slice(Math.max(open, failures + skips)), 'more that need no attention'),
+        ...(left === 0 ? [] : [`<p>${left} more did not fit here; all of them are in the report.</p>\n`]),
+    ].join('\n');
+}
+function heading(report) {
+    const { verdict, counts } = report;
+    return `## ${VERDICT_SIGNS[verdict]} ${titleOf(report)} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
+}
+function totals({ counts, durationMs }) {
+    const parts = [
+        `${STATUS_SIGNS.succeeded} ${counts.succeeded} done`,
+        `${STATUS_SIGNS.unchanged} ${counts.unchanged} unchanged`,
+        `${STATUS_SIGNS.failed} ${counts.failed} failed`,
+        `${STATUS_SIGNS.skipped} ${counts.skipped} skipped`,
+    ];
+    return `${parts.join(' · ')} · ${durationWords(durationMs)}`;
+}
+function fold(rows, what) {
+    if (rows.length === 0)
+        return [];
+    return [`<details><summary>${rows.length} ${what}</summary>\n`, table(rows), '</details>\n'];
+}
+function table(rows) {
+    const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
+    return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/announce.ts
+
+
+
+
+
+
+
+
+
+/** The folder that all files of a step are in. */
+function outputFolder(env) {
+    return external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
+}
+function runUrl(env) {
+    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+    return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
+}
+/** Only a failure repeats words from outside; what went well is told in our own. */
+function withoutSecrets(outcome) {
+    if (!('error' in outcome))
+        return outcome;
+    const { error } = outcome;
+    return {
+        ...outcome,
+        detail: redact(outcome.detail),
+        error: {
+            ...error,
+            message: redact(error.message),
+            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
+        },
+    };
+}
+/** Tells the steps after this one what came of it. */
+function setReportOutputs(report, file, message) {
+    core/* setOutput */.uH('verdict', report.verdict);
+    core/* setOutput */.uH('succeeded', report.counts.succeeded);
+    core/* setOutput */.uH('unchanged', report.counts.unchanged);
+    core/* setOutput */.uH('failed', report.counts.failed);
+    core/* setOutput */.uH('skipped', report.counts.skipped);
+    core/* setOutput */.uH('report', file);
+    core/* setOutput */.uH('message', message);
+}
+/** Ends a step whose verdict is its exit code: outputs, job summary, annotations, and one line in the log. */
+async function announce(report, file, appendix = '') {
+    const message = messageOf(report);
+    setReportOutputs(report, file, message);
+    await writeReportSummary(report, appendix);
+    annotate(report);
+    if (report.verdict === 'succeeded')
+        core/* info */.pq(printableLine(message));
+    else
+        core/* setFailed */.C1(printableLine(message));
+}
+/** More than this below the table would leave too little room for the tenants. */
+const LONGEST_APPENDIX = 400 * 1024;
+async function writeReportSummary(report, appendix, options = {}) {
+    const below = appendixWithin(appendix, LONGEST_APPENDIX);
+    await writeSummary(renderSummary(report, { ...options, maxBytes: SUMMARY_BYTES - byteLength(below) }) + below);
+}
+/** HTML cannot be cut anywhere: what is too long is left out whole, and said to be. */
+function appendixWithin(appendix, maxBytes) {
+    return byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
+}
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
+async function writeSummary(text) {
+    // Outside a runner there is no summary file.
+    if (!process.env['GITHUB_STEP_SUMMARY'])
+        return;
+    try {
+        await core/* summary */.z.addRaw(text, true).write();
+    }
+    catch (thrown) {
+        core/* summary */.z.emptyBuffer();
+        core/* warning */.$e(printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+    }
+}
+/** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
+const ANNOTATIONS_OF_A_KIND = 9;
+function annotate({ action, outcomes }) {
+    const failures = outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back');
+    const skips = outcomes.filter(({ status }) => status === 'skipped');
+    for (const [members, write] of [
+        [failures, core/* error */.z3],
+        [skips, core/* warning */.$e],
+    ]) {
+        for (const outcome of members.slice(0, ANNOTATIONS_OF_A_KIND)) {
+            write(`${outcome.name} (${outcome.projectId}): ${storyOf(outcome).join('\n')}`, {
+                title: `${action}: ${outcome.name} ${statusWords(outcome)}`,
+            });
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/log-tenant.ts
+
+
+
+/** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
+function logTenant({ outcome, progress, notes }) {
+    const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
+    core/* startGroup */.Oh(printableLine(title));
+    for (const line of [...notes, ...storyOf(outcome)])
+        core/* info */.pq(printable(line));
+    core/* endGroup */.N4();
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/apply-shard.ts
+
+
+
+
+
+
+
+/**
+ * Works through one shard of a plan. Each outcome is on disk as soon as it is known, in a folder of the shard's own, so
+ * that a job that is killed leaves behind what it did; the exit code is 1 unless the verdict is `succeeded`.
+ *
+ * @throws ExplainedError when the plan has no such shard.
+ */
+async function applyShard(run, env = process.env) {
+    const { plan, previousRecords = [] } = run;
+    const shard = (0,fleet/* shardOf */.IS)(plan, run.shard);
+    const attempt = attemptOf(env);
+    const folder = external_node_path_default().join(outputFolder(env), `shard-${shard.shard}`);
+    const carried = (0,fleet/* carriedOver */.l9)(shard, previousRecords);
+    const done = new Set(carried.map(fleet/* identityOf */.cu));
+    if (carried.length > 0) {
+        core/* info */.pq(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
+    }
+    const header = {
+        planId: plan.id,
+        action: plan.action,
+        shard: shard.shard,
+        attempt,
+        startedAt: run.startedAt.toISOString(),
+    };
+    const recorder = await (0,fleet/* openRecorder */.LS)(folder, header, carried);
+    const keep = keeper(recorder);
+    const worked = await (0,fleet/* workThroughTenants */.E_)({
+        tenants: shard.tenants.filter((tenant) => !done.has((0,fleet/* identityOf */.cu)(tenant))),
+        work: run.work,
+        concurrency: run.concurrency,
+        signal: run.signal,
+        budget: { maxFailures: shard.maxFailures },
+        ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
+        ...(run.retries === undefined ? {} : { retries: run.retries }),
+        ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
+        onHalt: ({ why }) => core/* warning */.$e(printableLine(`no other tenant is started: ${why}`)),
+        onOutcome: ({ outcome, progress, notes }) => {
+            keep(withoutSecrets(outcome));
+            const total = shard.tenants.length;
+            logTenant({ outcome, progress: { done: carried.length + progress.done, total }, notes });
+        },
+    });
+    recorder.close();
+    const report = (0,fleet/* makeReport */.dO)({
+        action: plan.action,
+        command: 'apply',
+        startedAt: run.startedAt,
+        endedAt: new Date(),
+        outcomes: [...carried, ...worked.map(withoutSecrets)],
+        allowSkipped: new Set(run.allowSkipped),
+        runUrl: runUrl(env),
+        plan: { id: plan.id, shard: shard.shard, attempt },
+    });
+    await announce(report, await (0,fleet/* writeShardReport */.Mk)(folder, shard.shard, report), run.appendix?.(report));
+    return report;
+}
+/** Keeps outcomes; tells once, and goes on, when that is not possible: the report at the end has them as well. */
+function keeper(recorder) {
+    let told = false;
+    return (outcome) => {
+        try {
+            recorder.add(outcome);
+        }
+        catch (thrown) {
+            if (!told)
+                core/* warning */.$e(`the running record cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`);
+            told = true;
+        }
+    };
+}
+/** Which attempt of the workflow run this is; outside of a runner the first. */
+function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }) {
+    return attempt !== undefined && /^[1-9]\d{0,5}$/.test(attempt) ? Number(attempt) : 1;
+}
+
 // EXTERNAL MODULE: ./node_modules/ms/index.js
 var ms = __nccwpck_require__(744);
 var ms_default = /*#__PURE__*/__nccwpck_require__.n(ms);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
+var core_core = __nccwpck_require__(8532);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/inputs.ts
 
 
@@ -45425,6 +48667,19 @@ function linesInput(options) {
         .refine((lines) => lines.every((line) => line.length <= (options.maxLength ?? Infinity)));
     return inputs_define(options, options.accepted ?? 'one or more lines', schema);
 }
+/** Text with a form of its own, read by a function that throws for anything else. */
+function parsedInput(parse, options) {
+    const schema = schemas/* string */.YjP().transform((text, context) => {
+        try {
+            return parse(text);
+        }
+        catch {
+            context.addIssue({ code: 'custom' });
+            return core_core/* NEVER */.tm;
+        }
+    });
+    return inputs_define(options, options.accepted, schema);
+}
 /** A whole number within bounds. */
 function integerInput(options) {
     const { min, max } = options;
@@ -45436,7 +48691,7 @@ function integerInput(options) {
 }
 /** One of a few words. */
 function choiceInput(choices, options) {
-    return inputs_define(options, choices.length === 1 ? choices[0] : `one of ${choices.join(', ')}`, z.enum(choices));
+    return inputs_define(options, choices.length === 1 ? choices[0] : `one of ${choices.join(', ')}`, schemas/* enum */.k5n(choices));
 }
 /** Several of a few words, separated by commas, spaces or line breaks. */
 function choicesInput(choices, options) {
@@ -45447,7 +48702,7 @@ function choicesInput(choices, options) {
 }
 /** Yes or no, in the spelling of YAML 1.2's core schema. */
 function booleanInput(options) {
-    const schema = z.enum(['true', 'True', 'TRUE', 'false', 'False', 'FALSE']).transform((word) => /^t/i.test(word));
+    const schema = schemas/* enum */.k5n(['true', 'True', 'TRUE', 'false', 'False', 'FALSE']).transform((word) => /^t/i.test(word));
     return inputs_define(options, 'true or false', schema);
 }
 /** A length of time with its unit, given in milliseconds. */
@@ -45533,6 +48788,43 @@ function camelCase(name) {
     return name.replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/actions/command-inputs.ts
+
+/** An input that only some commands need; `which` says so to a person, such as 'Needed for `run`.' */
+function neededBySome(definition, which) {
+    return { ...definition, description: `${definition.description} ${which}`, required: false };
+}
+/**
+ * Reads all inputs of an action with several commands.
+ *
+ * @param command what `command` was parsed to; undefined when it is wrong, and then nothing is needed.
+ * @param check finds what is wrong about inputs taken together, as in {@link readInputs}.
+ * @throws InputError with every problem at once, the missing inputs of the command among them.
+ */
+function readCommandInputs(definitions, read, needs, check = () => []) {
+    const command = read('command').trim() || (definitions['command']?.default ?? '');
+    const needed = Object.hasOwn(needs, command) ? needs[command] : [];
+    const missing = needed
+        .filter((name) => read(name).trim() === '' && definitions[name]?.default === undefined)
+        .map((name) => ({
+        input: name,
+        given: 'nothing',
+        accepted: `${definitions[name]?.accepted ?? 'a value'} (needed for ${command})`,
+    }));
+    try {
+        const values = readInputs(definitions, read, check);
+        if (missing.length > 0)
+            throw new InputError(missing);
+        return values;
+    }
+    catch (thrown) {
+        if (!(thrown instanceof InputError) || thrown.problems === missing)
+            throw thrown;
+        const known = new Set(missing.map(({ input }) => input));
+        throw new InputError([...missing, ...thrown.problems.filter(({ input }) => !known.has(input))]);
+    }
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/common-inputs.ts
 
 
@@ -45550,6 +48842,12 @@ const neonInputs = {
         accepted: 'the id of an organisation, such as org-misty-river-12345678',
     }),
     'neon-api-url': urlInput({ description: 'Where the Neon API is, when it is not at its usual address.' }),
+    'neon-api-rate': integerInput({
+        description: "The most requests to the Neon API in any minute. Neon's limit is 700 for the whole account, and your applications need some of it.",
+        min: 1,
+        max: 100_000,
+        default: '420',
+    }),
 };
 /** Where a tenant's data is inside its project. */
 const locationInputs = {
@@ -45587,76 +48885,79 @@ function concurrencyInput(defaultConcurrency) {
     };
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
+;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-inputs.ts
+
+
+const MOST_TENANTS_PER_SHARD = 100_000;
+const LONGEST_SOAK_MS = 5 * 3_600_000; // a job of GitHub's own runners ends after six hours
+/** In which steps a fleet is rolled out, and what ends it. */
+const rolloutInputs = {
+    waves: parsedInput(fleet/* parseWaves */.aX, {
+        description: 'Steps of the rollout, each counting all tenants so far: `1, 1%, 10%, 100%`. In front there may be names or globs, those on one line being one wave. The first of several waves is the canary: a failure in it ends the rollout.',
+        accepted: fleet/* WAVES_FORM */.g7,
+        default: '100%',
+    }),
+    soak: durationInput({
+        description: 'How long to wait after a wave before the next one starts, so that what a change breaks can show.',
+        maxMs: LONGEST_SOAK_MS,
+    }),
+    'max-failures': parsedInput(fleet/* parseMaxFailures */.$T, {
+        description: 'Failures allowed over the whole fleet, as a number or a percentage (at least one then, unless it is `0%`). With more no other tenant is started. Failures of Neon itself do not count.',
+        accepted: fleet/* MAX_FAILURES_FORM */.G6,
+        default: '1%',
+    }),
+};
+/** How a fleet is divided among the jobs of a matrix. */
+const shardingInputs = {
+    'max-shards': integerInput({
+        description: 'How many jobs the fleet is divided among at most. A matrix of GitHub has at most 256.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+        default: '256',
+    }),
+    'tenants-per-shard': integerInput({
+        description: 'How many tenants one job works through, unless `max-shards` jobs of this size are too few.',
+        min: 1,
+        max: MOST_TENANTS_PER_SHARD,
+        default: '500',
+    }),
+    'max-parallel': integerInput({
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+        default: '256',
+    }),
+};
+/** What the commands `apply` and `report` are given by the jobs before them. */
+const planFileInputs = {
+    plan: textInput({ description: 'Path of the plan that the command `plan` wrote (`apply`, `report`).' }),
+    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: fleet/* MOST_SHARDS */.Y }),
+    reports: textInput({
+        description: "Folder with the shards' records, also of earlier attempts: what `apply` goes on from and `report` puts together.",
+    }),
+    'through-wave': integerInput({
+        description: 'Makes `report` a gate after this wave: the output `go` says whether the next may start, and the step is green.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+    }),
+};
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
+
+
 
 /**
- * All the forms in which a secret could be printed: as it is, trimmed, and percent-decoded and -encoded. For a connection
- * URI also the password alone.
+ * Tells in the log of exclusions that took nobody out.
+ *
+ * @returns the same for the job summary, below the table; empty when there is none
  */
-function secretForms(secret) {
-    const passwords = passwordOf(secret);
-    const wholes = [secret, secret.trim()];
-    // Of a URI the password is what matters, however it is written; masking the rest in every form costs the runner time.
-    const parts = passwords.length === 0 ? wholes : passwords;
-    const forms = [...wholes, ...parts.flatMap((part) => [part, decoded(part), encoded(part)])];
-    // An empty mask would turn the whole log into asterisks.
-    return [...new Set(forms)].filter((form) => form.trim() !== '');
-}
-/** Between user and host, up to the last @ before the path or up to the first of all; or as a parameter. */
-const PASSWORD_AS_WRITTEN = [
-    /^[^:]+:\/\/[^:/?#]*:([^/?#]*)@/,
-    /^[^:]+:\/\/[^:@/]*:([^@]*)@/,
-    /[?&]password=([^&#]*)/,
-];
-function passwordOf(secret) {
-    const uri = secret.trim();
-    if (!/^postgres(ql)?:\/\//i.test(uri))
-        return [];
-    const raw = PASSWORD_AS_WRITTEN.map((form) => form.exec(uri)?.[1] ?? '');
-    try {
-        return [(0,postgres/* parseConnectionUri */.sq)(uri).password, ...raw];
-    }
-    catch {
-        // Not usable as a URI, and masked all the same.
-        return raw;
-    }
-}
-function encoded(text) {
-    try {
-        return encodeURIComponent(text);
-    }
-    catch {
-        return text; // half a character has no encoding
-    }
-}
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return text;
-    }
-}
-const SHORTEST_REDACTED = 6;
-const known = new Set();
-/** Keeps a secret in mind for `redact`. Returns whether it is new. */
-function rememberSecret(form) {
-    const isNew = !known.has(form);
-    known.add(form);
-    return isNew;
-}
-/**
- * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
- * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
- */
-function redact(text) {
-    let redacted = text;
-    for (const form of known)
-        if (form.length >= SHORTEST_REDACTED)
-            redacted = redacted.replaceAll(form, '***');
-    return redacted;
+function tellIdleExclusions({ idleExclusions }) {
+    if (idleExclusions.length === 0)
+        return '';
+    const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
+    const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
+    core/* warning */.$e(printableLine(message));
+    return `\n<p>⚠️ ${cell(message)}</p>\n`;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
@@ -45676,9 +48977,27 @@ const commonOutputs = {
         example: 'migrate failed: 1 of 100 tenants failed (ACME Corp)',
     },
 };
+/** What the command `plan` tells the jobs after it. */
+const planOutputs = {
+    plan: {
+        description: 'Path of the plan, for the jobs that carry it out. Holds nothing secret.',
+        example: '/home/runner/work/_temp/neon-fleet/plan.json',
+    },
+    matrix: { description: 'Matrix of all shards.', example: '{"shard":[1,2,3]}' },
+    shards: { description: 'Number of shards; `0` when there is nothing to do.', example: '3' },
+    tenants: { description: 'Number of tenants that there is work for.', example: '1200' },
+    waves: {
+        description: 'The waves in their order, as JSON, each with a matrix of its own.',
+        example: '[{"wave":1,"name":"1","tenants":1,"shards":1,"matrix":{"shard":[1]}}]',
+    },
+};
+/** What the command `report` tells as a gate between two waves. */
+const gateOutputs = {
+    go: { description: 'Whether the next wave may start.', example: 'true' },
+};
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
-var drizzle = __nccwpck_require__(9484);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
+var drizzle = __nccwpck_require__(7981);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -45713,3161 +49032,77 @@ const migrationInputs = {
     }),
 };
 
+;// CONCATENATED MODULE: ./packages/shared/src/actions/plan-summary.ts
+
+
+
+
+
+const plan_summary_LONGEST_APPENDIX = 500 * 1024;
+const MOST_WAVES_SHOWN = 100;
+/** The job summary of a plan: who is settled, the waves, what it will cost, and then what was settled, one by one. */
+function renderPlanSummary(plan, cost, appendix = '') {
+    const below = appendixWithin(appendix, plan_summary_LONGEST_APPENDIX);
+    const head = [
+        `## 🗺️ ${plan.action}: plan, ${count(tenantsOf(plan), 'tenant')} in ${count(plan.shards.length, 'shard')}\n`,
+        costLine(plan, cost),
+        wavesTable(plan),
+    ].join('\n');
+    const maxBytes = SUMMARY_BYTES - byteLength(head) - byteLength(below);
+    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes((0,fleet/* inOrderOfAttention */.ju)(plan.settled), { maxBytes })}`;
+    return head + settled + below;
+}
+/** How many tenants there is work for. */
+function tenantsOf(plan) {
+    return plan.waves.reduce((sum, { tenants }) => sum + tenants, 0);
+}
+function costLine(plan, { computesToWake, apiCalls, apiMinutes, jobs }) {
+    const parts = [
+        `wakes at most ${count(computesToWake, 'compute')}`,
+        `about ${count(apiCalls, 'call')} of the Neon API, ${durationWords(apiMinutes * 60_000)} at the rate allowed`,
+        count(jobs, 'job'),
+        `stops after more than ${count(plan.maxFailures, 'failure')}`,
+    ];
+    return `${parts.join(' · ')}\n`;
+}
+function wavesTable({ settled, waves }) {
+    const head = '<tr><th align="left">Wave</th><th align="left">Tenants</th><th align="left">Shards</th></tr>';
+    const settledRow = settled.length === 0
+        ? []
+        : [`<tr><td>settled already: ${settledWords(settled)}</td><td>${number(settled.length)}</td><td></td></tr>`];
+    const rows = waves
+        .slice(0, MOST_WAVES_SHOWN)
+        .map(({ wave, name, tenants, shards }) => `<tr><td>${wave}: ${cell(name, 200)}</td><td>${number(tenants)}</td><td>${span(shards)}</td></tr>`);
+    const more = waves.length - rows.length;
+    const moreRow = more > 0 ? [`<tr><td>and ${more} more</td><td></td><td></td></tr>`] : [];
+    return `<table>\n${[head, ...settledRow, ...rows, ...moreRow].join('\n')}\n</table>\n`;
+}
+function settledWords(settled) {
+    const counts = (0,fleet/* countOutcomes */.XF)(settled);
+    return ['failed', 'skipped', 'succeeded', 'unchanged']
+        .filter((status) => counts[status] > 0)
+        .map((status) => `${STATUS_SIGNS[status]} ${number(counts[status])} ${status}`)
+        .join(', ');
+}
+/** Shards of a wave follow one another: `3 to 12`. */
+function span(shards) {
+    const [first, last] = [shards[0] ?? 0, shards.at(-1) ?? 0];
+    return first === last ? `${first}` : `${first} to ${last}`;
+}
+function count(value, what) {
+    return `${number(value)} ${what}${value === 1 ? '' : 's'}`;
+}
+function number(value) {
+    return value.toLocaleString('en-US');
+}
+
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-/**
- * Sanitizes an input into a string so it can be passed into issueCommand safely
- * @param input input to sanitize into a string
- */
-function utils_toCommandValue(input) {
-    if (input === null || input === undefined) {
-        return '';
-    }
-    else if (typeof input === 'string' || input instanceof String) {
-        return input;
-    }
-    return JSON.stringify(input);
-}
-/**
- *
- * @param annotationProperties
- * @returns The command properties to send with the actual annotation command
- * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
- */
-function utils_toCommandProperties(annotationProperties) {
-    if (!Object.keys(annotationProperties).length) {
-        return {};
-    }
-    return {
-        title: annotationProperties.title,
-        file: annotationProperties.file,
-        line: annotationProperties.startLine,
-        endLine: annotationProperties.endLine,
-        col: annotationProperties.startColumn,
-        endColumn: annotationProperties.endColumn
-    };
-}
-//# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
-
-
-/**
- * Issues a command to the GitHub Actions runner
- *
- * @param command - The command name to issue
- * @param properties - Additional properties for the command (key-value pairs)
- * @param message - The message to include with the command
- * @remarks
- * This function outputs a specially formatted string to stdout that the Actions
- * runner interprets as a command. These commands can control workflow behavior,
- * set outputs, create annotations, mask values, and more.
- *
- * Command Format:
- *   ::name key=value,key=value::message
- *
- * @example
- * ```typescript
- * // Issue a warning annotation
- * issueCommand('warning', {}, 'This is a warning message');
- * // Output: ::warning::This is a warning message
- *
- * // Set an environment variable
- * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
- * // Output: ::set-env name=MY_VAR::some value
- *
- * // Add a secret mask
- * issueCommand('add-mask', {}, 'secretValue123');
- * // Output: ::add-mask::secretValue123
- * ```
- *
- * @internal
- * This is an internal utility function that powers the public API functions
- * such as setSecret, warning, error, and exportVariable.
- */
-function command_issueCommand(command, properties, message) {
-    const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_.EOL);
-}
-function command_issue(name, message = '') {
-    command_issueCommand(name, {}, message);
-}
-const CMD_STRING = '::';
-class Command {
-    constructor(command, properties, message) {
-        if (!command) {
-            command = 'missing.command';
-        }
-        this.command = command;
-        this.properties = properties;
-        this.message = message;
-    }
-    toString() {
-        let cmdStr = CMD_STRING + this.command;
-        if (this.properties && Object.keys(this.properties).length > 0) {
-            cmdStr += ' ';
-            let first = true;
-            for (const key in this.properties) {
-                if (this.properties.hasOwnProperty(key)) {
-                    const val = this.properties[key];
-                    if (val) {
-                        if (first) {
-                            first = false;
-                        }
-                        else {
-                            cmdStr += ',';
-                        }
-                        cmdStr += `${key}=${escapeProperty(val)}`;
-                    }
-                }
-            }
-        }
-        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
-        return cmdStr;
-    }
-}
-function escapeData(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A');
-}
-function escapeProperty(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A')
-        .replace(/:/g, '%3A')
-        .replace(/,/g, '%2C');
-}
-//# sourceMappingURL=command.js.map
-// EXTERNAL MODULE: external "crypto"
-var external_crypto_ = __nccwpck_require__(6982);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
-// For internal use, subject to change.
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-
-
-
-
-function file_command_issueFileCommand(command, message) {
-    const filePath = process.env[`GITHUB_${command}`];
-    if (!filePath) {
-        throw new Error(`Unable to find environment variable for file command ${command}`);
-    }
-    if (!external_fs_.existsSync(filePath)) {
-        throw new Error(`Missing file at path: ${filePath}`);
-    }
-    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_.EOL}`, {
-        encoding: 'utf8'
-    });
-}
-function file_command_prepareKeyValueMessage(key, value) {
-    const delimiter = `ghadelimiter_${external_crypto_.randomUUID()}`;
-    const convertedValue = utils_toCommandValue(value);
-    // These should realistically never happen, but just in case someone finds a
-    // way to exploit uuid generation let's not allow keys or values that contain
-    // the delimiter.
-    if (key.includes(delimiter)) {
-        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
-    }
-    if (convertedValue.includes(delimiter)) {
-        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
-    }
-    return `${key}<<${delimiter}${external_os_.EOL}${convertedValue}${external_os_.EOL}${delimiter}`;
-}
-//# sourceMappingURL=file-command.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: external "http"
-var external_http_ = __nccwpck_require__(8611);
-// EXTERNAL MODULE: external "https"
-var external_https_ = __nccwpck_require__(5692);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
-function getProxyUrl(reqUrl) {
-    const usingSsl = reqUrl.protocol === 'https:';
-    if (checkBypass(reqUrl)) {
-        return undefined;
-    }
-    const proxyVar = (() => {
-        if (usingSsl) {
-            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
-        }
-        else {
-            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
-        }
-    })();
-    if (proxyVar) {
-        try {
-            return new DecodedURL(proxyVar);
-        }
-        catch (_a) {
-            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
-                return new DecodedURL(`http://${proxyVar}`);
-        }
-    }
-    else {
-        return undefined;
-    }
-}
-function checkBypass(reqUrl) {
-    if (!reqUrl.hostname) {
-        return false;
-    }
-    const reqHost = reqUrl.hostname;
-    if (isLoopbackAddress(reqHost)) {
-        return true;
-    }
-    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
-    if (!noProxy) {
-        return false;
-    }
-    // Determine the request port
-    let reqPort;
-    if (reqUrl.port) {
-        reqPort = Number(reqUrl.port);
-    }
-    else if (reqUrl.protocol === 'http:') {
-        reqPort = 80;
-    }
-    else if (reqUrl.protocol === 'https:') {
-        reqPort = 443;
-    }
-    // Format the request hostname and hostname with port
-    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
-    if (typeof reqPort === 'number') {
-        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
-    }
-    // Compare request host against noproxy
-    for (const upperNoProxyItem of noProxy
-        .split(',')
-        .map(x => x.trim().toUpperCase())
-        .filter(x => x)) {
-        if (upperNoProxyItem === '*' ||
-            upperReqHosts.some(x => x === upperNoProxyItem ||
-                x.endsWith(`.${upperNoProxyItem}`) ||
-                (upperNoProxyItem.startsWith('.') &&
-                    x.endsWith(`${upperNoProxyItem}`)))) {
-            return true;
-        }
-    }
-    return false;
-}
-function isLoopbackAddress(host) {
-    const hostLower = host.toLowerCase();
-    return (hostLower === 'localhost' ||
-        hostLower.startsWith('127.') ||
-        hostLower.startsWith('[::1]') ||
-        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
-}
-class DecodedURL extends URL {
-    constructor(url, base) {
-        super(url, base);
-        this._decodedUsername = decodeURIComponent(super.username);
-        this._decodedPassword = decodeURIComponent(super.password);
-    }
-    get username() {
-        return this._decodedUsername;
-    }
-    get password() {
-        return this._decodedPassword;
-    }
-}
-//# sourceMappingURL=proxy.js.map
-// EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var node_modules_tunnel = __nccwpck_require__(770);
-// EXTERNAL MODULE: ./node_modules/undici/index.js
-var undici = __nccwpck_require__(6752);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
-/* eslint-disable @typescript-eslint/no-explicit-any */
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-var HttpCodes;
-(function (HttpCodes) {
-    HttpCodes[HttpCodes["OK"] = 200] = "OK";
-    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
-    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
-    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
-    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
-    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
-    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
-    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
-    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
-    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
-    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
-    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
-    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
-    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
-    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
-    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
-    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
-    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
-    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
-    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
-    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
-    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
-    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
-    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
-    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
-    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
-    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
-})(HttpCodes || (HttpCodes = {}));
-var Headers;
-(function (Headers) {
-    Headers["Accept"] = "accept";
-    Headers["ContentType"] = "content-type";
-})(Headers || (Headers = {}));
-var MediaTypes;
-(function (MediaTypes) {
-    MediaTypes["ApplicationJson"] = "application/json";
-})(MediaTypes || (MediaTypes = {}));
-/**
- * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
- * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
- */
-function lib_getProxyUrl(serverUrl) {
-    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
-    return proxyUrl ? proxyUrl.href : '';
-}
-const HttpRedirectCodes = [
-    HttpCodes.MovedPermanently,
-    HttpCodes.ResourceMoved,
-    HttpCodes.SeeOther,
-    HttpCodes.TemporaryRedirect,
-    HttpCodes.PermanentRedirect
-];
-const HttpResponseRetryCodes = [
-    HttpCodes.BadGateway,
-    HttpCodes.ServiceUnavailable,
-    HttpCodes.GatewayTimeout
-];
-const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
-const ExponentialBackoffCeiling = 10;
-const ExponentialBackoffTimeSlice = 5;
-class HttpClientError extends Error {
-    constructor(message, statusCode) {
-        super(message);
-        this.name = 'HttpClientError';
-        this.statusCode = statusCode;
-        Object.setPrototypeOf(this, HttpClientError.prototype);
-    }
-}
-class HttpClientResponse {
-    constructor(message) {
-        this.message = message;
-    }
-    readBody() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                let output = Buffer.alloc(0);
-                this.message.on('data', (chunk) => {
-                    output = Buffer.concat([output, chunk]);
-                });
-                this.message.on('end', () => {
-                    resolve(output.toString());
-                });
-            }));
-        });
-    }
-    readBodyBuffer() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                const chunks = [];
-                this.message.on('data', (chunk) => {
-                    chunks.push(chunk);
-                });
-                this.message.on('end', () => {
-                    resolve(Buffer.concat(chunks));
-                });
-            }));
-        });
-    }
-}
-function isHttps(requestUrl) {
-    const parsedUrl = new URL(requestUrl);
-    return parsedUrl.protocol === 'https:';
-}
-class lib_HttpClient {
-    constructor(userAgent, handlers, requestOptions) {
-        this._ignoreSslError = false;
-        this._allowRedirects = true;
-        this._allowRedirectDowngrade = false;
-        this._maxRedirects = 50;
-        this._allowRetries = false;
-        this._maxRetries = 1;
-        this._keepAlive = false;
-        this._disposed = false;
-        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
-        this.handlers = handlers || [];
-        this.requestOptions = requestOptions;
-        if (requestOptions) {
-            if (requestOptions.ignoreSslError != null) {
-                this._ignoreSslError = requestOptions.ignoreSslError;
-            }
-            this._socketTimeout = requestOptions.socketTimeout;
-            if (requestOptions.allowRedirects != null) {
-                this._allowRedirects = requestOptions.allowRedirects;
-            }
-            if (requestOptions.allowRedirectDowngrade != null) {
-                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
-            }
-            if (requestOptions.maxRedirects != null) {
-                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
-            }
-            if (requestOptions.keepAlive != null) {
-                this._keepAlive = requestOptions.keepAlive;
-            }
-            if (requestOptions.allowRetries != null) {
-                this._allowRetries = requestOptions.allowRetries;
-            }
-            if (requestOptions.maxRetries != null) {
-                this._maxRetries = requestOptions.maxRetries;
-            }
-        }
-    }
-    options(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    get(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('GET', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    del(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    post(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('POST', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    patch(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    put(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PUT', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    head(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    sendStream(verb, requestUrl, stream, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request(verb, requestUrl, stream, additionalHeaders);
-        });
-    }
-    /**
-     * Gets a typed object from an endpoint
-     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
-     */
-    getJson(requestUrl_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            const res = yield this.get(requestUrl, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    postJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.post(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    putJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.put(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    patchJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.patch(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    /**
-     * Makes a raw http request.
-     * All other methods such as get, post, patch, and request ultimately call this.
-     * Prefer get, del, post and patch
-     */
-    request(verb, requestUrl, data, headers) {
-        return __awaiter(this, void 0, void 0, function* () {
-            if (this._disposed) {
-                throw new Error('Client has already been disposed.');
-            }
-            const parsedUrl = new URL(requestUrl);
-            let info = this._prepareRequest(verb, parsedUrl, headers);
-            // Only perform retries on reads since writes may not be idempotent.
-            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
-                ? this._maxRetries + 1
-                : 1;
-            let numTries = 0;
-            let response;
-            do {
-                response = yield this.requestRaw(info, data);
-                // Check if it's an authentication challenge
-                if (response &&
-                    response.message &&
-                    response.message.statusCode === HttpCodes.Unauthorized) {
-                    let authenticationHandler;
-                    for (const handler of this.handlers) {
-                        if (handler.canHandleAuthentication(response)) {
-                            authenticationHandler = handler;
-                            break;
-                        }
-                    }
-                    if (authenticationHandler) {
-                        return authenticationHandler.handleAuthentication(this, info, data);
-                    }
-                    else {
-                        // We have received an unauthorized response but have no handlers to handle it.
-                        // Let the response return to the caller.
-                        return response;
-                    }
-                }
-                let redirectsRemaining = this._maxRedirects;
-                while (response.message.statusCode &&
-                    HttpRedirectCodes.includes(response.message.statusCode) &&
-                    this._allowRedirects &&
-                    redirectsRemaining > 0) {
-                    const redirectUrl = response.message.headers['location'];
-                    if (!redirectUrl) {
-                        // if there's no location to redirect to, we won't
-                        break;
-                    }
-                    const parsedRedirectUrl = new URL(redirectUrl);
-                    if (parsedUrl.protocol === 'https:' &&
-                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
-                        !this._allowRedirectDowngrade) {
-                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
-                    }
-                    // we need to finish reading the response before reassigning response
-                    // which will leak the open socket.
-                    yield response.readBody();
-                    // strip authorization header if redirected to a different hostname
-                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
-                        for (const header in headers) {
-                            // header names are case insensitive
-                            if (header.toLowerCase() === 'authorization') {
-                                delete headers[header];
-                            }
-                        }
-                    }
-                    // let's make the request with the new redirectUrl
-                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
-                    response = yield this.requestRaw(info, data);
-                    redirectsRemaining--;
-                }
-                if (!response.message.statusCode ||
-                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
-                    // If not a retry code, return immediately instead of retrying
-                    return response;
-                }
-                numTries += 1;
-                if (numTries < maxTries) {
-                    yield response.readBody();
-                    yield this._performExponentialBackoff(numTries);
-                }
-            } while (numTries < maxTries);
-            return response;
-        });
-    }
-    /**
-     * Needs to be called if keepAlive is set to true in request options.
-     */
-    dispose() {
-        if (this._agent) {
-            this._agent.destroy();
-        }
-        this._disposed = true;
-    }
-    /**
-     * Raw request.
-     * @param info
-     * @param data
-     */
-    requestRaw(info, data) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => {
-                function callbackForResult(err, res) {
-                    if (err) {
-                        reject(err);
-                    }
-                    else if (!res) {
-                        // If `err` is not passed, then `res` must be passed.
-                        reject(new Error('Unknown error'));
-                    }
-                    else {
-                        resolve(res);
-                    }
-                }
-                this.requestRawWithCallback(info, data, callbackForResult);
-            });
-        });
-    }
-    /**
-     * Raw request with callback.
-     * @param info
-     * @param data
-     * @param onResult
-     */
-    requestRawWithCallback(info, data, onResult) {
-        if (typeof data === 'string') {
-            if (!info.options.headers) {
-                info.options.headers = {};
-            }
-            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
-        }
-        let callbackCalled = false;
-        function handleResult(err, res) {
-            if (!callbackCalled) {
-                callbackCalled = true;
-                onResult(err, res);
-            }
-        }
-        const req = info.httpModule.request(info.options, (msg) => {
-            const res = new HttpClientResponse(msg);
-            handleResult(undefined, res);
-        });
-        let socket;
-        req.on('socket', sock => {
-            socket = sock;
-        });
-        // If we ever get disconnected, we want the socket to timeout eventually
-        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
-            if (socket) {
-                socket.end();
-            }
-            handleResult(new Error(`Request timeout: ${info.options.path}`));
-        });
-        req.on('error', function (err) {
-            // err has statusCode property
-            // res should have headers
-            handleResult(err);
-        });
-        if (data && typeof data === 'string') {
-            req.write(data, 'utf8');
-        }
-        if (data && typeof data !== 'string') {
-            data.on('close', function () {
-                req.end();
-            });
-            data.pipe(req);
-        }
-        else {
-            req.end();
-        }
-    }
-    /**
-     * Gets an http agent. This function is useful when you need an http agent that handles
-     * routing through a proxy server - depending upon the url and proxy environment variables.
-     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
-     */
-    getAgent(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        return this._getAgent(parsedUrl);
-    }
-    getAgentDispatcher(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (!useProxy) {
-            return;
-        }
-        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
-    }
-    _prepareRequest(method, requestUrl, headers) {
-        const info = {};
-        info.parsedUrl = requestUrl;
-        const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? https : http;
-        const defaultPort = usingSsl ? 443 : 80;
-        info.options = {};
-        info.options.host = info.parsedUrl.hostname;
-        info.options.port = info.parsedUrl.port
-            ? parseInt(info.parsedUrl.port)
-            : defaultPort;
-        info.options.path =
-            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
-        info.options.method = method;
-        info.options.headers = this._mergeHeaders(headers);
-        if (this.userAgent != null) {
-            info.options.headers['user-agent'] = this.userAgent;
-        }
-        info.options.agent = this._getAgent(info.parsedUrl);
-        // gives handlers an opportunity to participate
-        if (this.handlers) {
-            for (const handler of this.handlers) {
-                handler.prepareRequest(info.options);
-            }
-        }
-        return info;
-    }
-    _mergeHeaders(headers) {
-        if (this.requestOptions && this.requestOptions.headers) {
-            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
-        }
-        return lowercaseKeys(headers || {});
-    }
-    /**
-     * Gets an existing header value or returns a default.
-     * Handles converting number header values to strings since HTTP headers must be strings.
-     * Note: This returns string | string[] since some headers can have multiple values.
-     * For headers that must always be a single string (like Content-Type), use the
-     * specialized _getExistingOrDefaultContentTypeHeader method instead.
-     */
-    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
-            if (headerValue) {
-                clientHeader =
-                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
-            }
-        }
-        const additionalValue = additionalHeaders[header];
-        if (additionalValue !== undefined) {
-            return typeof additionalValue === 'number'
-                ? additionalValue.toString()
-                : additionalValue;
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    /**
-     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
-     * Always returns a single string (not an array) since Content-Type should be a single value.
-     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
-     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
-     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
-     */
-    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
-            if (headerValue) {
-                if (typeof headerValue === 'number') {
-                    clientHeader = String(headerValue);
-                }
-                else if (Array.isArray(headerValue)) {
-                    clientHeader = headerValue.join(', ');
-                }
-                else {
-                    clientHeader = headerValue;
-                }
-            }
-        }
-        const additionalValue = additionalHeaders[Headers.ContentType];
-        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
-        if (additionalValue !== undefined) {
-            if (typeof additionalValue === 'number') {
-                return String(additionalValue);
-            }
-            else if (Array.isArray(additionalValue)) {
-                return additionalValue.join(', ');
-            }
-            else {
-                return additionalValue;
-            }
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    _getAgent(parsedUrl) {
-        let agent;
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (this._keepAlive && useProxy) {
-            agent = this._proxyAgent;
-        }
-        if (!useProxy) {
-            agent = this._agent;
-        }
-        // if agent is already assigned use that agent.
-        if (agent) {
-            return agent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        let maxSockets = 100;
-        if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
-        }
-        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
-        if (proxyUrl && proxyUrl.hostname) {
-            const agentOptions = {
-                maxSockets,
-                keepAlive: this._keepAlive,
-                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
-                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
-                })), { host: proxyUrl.hostname, port: proxyUrl.port })
-            };
-            let tunnelAgent;
-            const overHttps = proxyUrl.protocol === 'https:';
-            if (usingSsl) {
-                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
-            }
-            else {
-                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
-            }
-            agent = tunnelAgent(agentOptions);
-            this._proxyAgent = agent;
-        }
-        // if tunneling agent isn't assigned create a new agent
-        if (!agent) {
-            const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
-            this._agent = agent;
-        }
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            agent.options = Object.assign(agent.options || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return agent;
-    }
-    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
-        let proxyAgent;
-        if (this._keepAlive) {
-            proxyAgent = this._proxyAgentDispatcher;
-        }
-        // if agent is already assigned use that agent.
-        if (proxyAgent) {
-            return proxyAgent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
-            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
-        })));
-        this._proxyAgentDispatcher = proxyAgent;
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return proxyAgent;
-    }
-    _getUserAgentWithOrchestrationId(userAgent) {
-        const baseUserAgent = userAgent || 'actions/http-client';
-        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
-        if (orchId) {
-            // Sanitize the orchestration ID to ensure it contains only valid characters
-            // Valid characters: 0-9, a-z, _, -, .
-            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
-            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
-        }
-        return baseUserAgent;
-    }
-    _performExponentialBackoff(retryNumber) {
-        return __awaiter(this, void 0, void 0, function* () {
-            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
-            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
-            return new Promise(resolve => setTimeout(() => resolve(), ms));
-        });
-    }
-    _processResponse(res, options) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
-                const statusCode = res.message.statusCode || 0;
-                const response = {
-                    statusCode,
-                    result: null,
-                    headers: {}
-                };
-                // not found leads to null obj returned
-                if (statusCode === HttpCodes.NotFound) {
-                    resolve(response);
-                }
-                // get the result from the body
-                function dateTimeDeserializer(key, value) {
-                    if (typeof value === 'string') {
-                        const a = new Date(value);
-                        if (!isNaN(a.valueOf())) {
-                            return a;
-                        }
-                    }
-                    return value;
-                }
-                let obj;
-                let contents;
-                try {
-                    contents = yield res.readBody();
-                    if (contents && contents.length > 0) {
-                        if (options && options.deserializeDates) {
-                            obj = JSON.parse(contents, dateTimeDeserializer);
-                        }
-                        else {
-                            obj = JSON.parse(contents);
-                        }
-                        response.result = obj;
-                    }
-                    response.headers = res.message.headers;
-                }
-                catch (err) {
-                    // Invalid resource (contents not json);  leaving result obj null
-                }
-                // note that 3xx redirects are handled by the http layer.
-                if (statusCode > 299) {
-                    let msg;
-                    // if exception/error in body, attempt to get better error
-                    if (obj && obj.message) {
-                        msg = obj.message;
-                    }
-                    else if (contents && contents.length > 0) {
-                        // it may be the case that the exception is in the body message as string
-                        msg = contents;
-                    }
-                    else {
-                        msg = `Failed request: (${statusCode})`;
-                    }
-                    const err = new HttpClientError(msg, statusCode);
-                    err.result = response.result;
-                    reject(err);
-                }
-                else {
-                    resolve(response);
-                }
-            }));
-        });
-    }
-}
-const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
-//# sourceMappingURL=index.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
-var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-class BasicCredentialHandler {
-    constructor(username, password) {
-        this.username = username;
-        this.password = password;
-    }
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class auth_BearerCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Bearer ${this.token}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class PersonalAccessTokenCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-//# sourceMappingURL=auth.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
-var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-class oidc_utils_OidcClient {
-    static createHttpClient(allowRetry = true, maxRetry = 10) {
-        const requestOptions = {
-            allowRetries: allowRetry,
-            maxRetries: maxRetry
-        };
-        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
-    }
-    static getRequestToken() {
-        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
-        if (!token) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
-        }
-        return token;
-    }
-    static getIDTokenUrl() {
-        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
-        if (!runtimeUrl) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
-        }
-        return runtimeUrl;
-    }
-    static getCall(id_token_url) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            var _a;
-            const httpclient = oidc_utils_OidcClient.createHttpClient();
-            const res = yield httpclient
-                .getJson(id_token_url)
-                .catch(error => {
-                throw new Error(`Failed to get ID Token. \n 
-        Error Code : ${error.statusCode}\n 
-        Error Message: ${error.message}`);
-            });
-            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
-            if (!id_token) {
-                throw new Error('Response json body do not have ID Token field');
-            }
-            return id_token;
-        });
-    }
-    static getIDToken(audience) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            try {
-                // New ID Token is requested from action service
-                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
-                if (audience) {
-                    const encodedAudience = encodeURIComponent(audience);
-                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
-                }
-                debug(`ID token url is ${id_token_url}`);
-                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
-                setSecret(id_token);
-                return id_token;
-            }
-            catch (error) {
-                throw new Error(`Error message: ${error.message}`);
-            }
-        });
-    }
-}
-//# sourceMappingURL=oidc-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
-var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { access, appendFile, writeFile } = external_fs_.promises;
-const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
-const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
-class Summary {
-    constructor() {
-        this._buffer = '';
-    }
-    /**
-     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
-     * Also checks r/w permissions.
-     *
-     * @returns step summary file path
-     */
-    filePath() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            if (this._filePath) {
-                return this._filePath;
-            }
-            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
-            if (!pathFromEnv) {
-                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
-            }
-            try {
-                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
-            }
-            catch (_a) {
-                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
-            }
-            this._filePath = pathFromEnv;
-            return this._filePath;
-        });
-    }
-    /**
-     * Wraps content in an HTML tag, adding any HTML attributes
-     *
-     * @param {string} tag HTML tag to wrap
-     * @param {string | null} content content within the tag
-     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
-     *
-     * @returns {string} content wrapped in HTML element
-     */
-    wrap(tag, content, attrs = {}) {
-        const htmlAttrs = Object.entries(attrs)
-            .map(([key, value]) => ` ${key}="${value}"`)
-            .join('');
-        if (!content) {
-            return `<${tag}${htmlAttrs}>`;
-        }
-        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
-    }
-    /**
-     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
-     *
-     * @param {SummaryWriteOptions} [options] (optional) options for write operation
-     *
-     * @returns {Promise<Summary>} summary instance
-     */
-    write(options) {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
-            const filePath = yield this.filePath();
-            const writeFunc = overwrite ? writeFile : appendFile;
-            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
-            return this.emptyBuffer();
-        });
-    }
-    /**
-     * Clears the summary buffer and wipes the summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    clear() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            return this.emptyBuffer().write({ overwrite: true });
-        });
-    }
-    /**
-     * Returns the current summary buffer as a string
-     *
-     * @returns {string} string of summary buffer
-     */
-    stringify() {
-        return this._buffer;
-    }
-    /**
-     * If the summary buffer is empty
-     *
-     * @returns {boolen} true if the buffer is empty
-     */
-    isEmptyBuffer() {
-        return this._buffer.length === 0;
-    }
-    /**
-     * Resets the summary buffer without writing to summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    emptyBuffer() {
-        this._buffer = '';
-        return this;
-    }
-    /**
-     * Adds raw text to the summary buffer
-     *
-     * @param {string} text content to add
-     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addRaw(text, addEOL = false) {
-        this._buffer += text;
-        return addEOL ? this.addEOL() : this;
-    }
-    /**
-     * Adds the operating system-specific end-of-line marker to the buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addEOL() {
-        return this.addRaw(external_os_.EOL);
-    }
-    /**
-     * Adds an HTML codeblock to the summary buffer
-     *
-     * @param {string} code content to render within fenced code block
-     * @param {string} lang (optional) language to syntax highlight code
-     *
-     * @returns {Summary} summary instance
-     */
-    addCodeBlock(code, lang) {
-        const attrs = Object.assign({}, (lang && { lang }));
-        const element = this.wrap('pre', this.wrap('code', code), attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML list to the summary buffer
-     *
-     * @param {string[]} items list of items to render
-     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addList(items, ordered = false) {
-        const tag = ordered ? 'ol' : 'ul';
-        const listItems = items.map(item => this.wrap('li', item)).join('');
-        const element = this.wrap(tag, listItems);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML table to the summary buffer
-     *
-     * @param {SummaryTableCell[]} rows table rows
-     *
-     * @returns {Summary} summary instance
-     */
-    addTable(rows) {
-        const tableBody = rows
-            .map(row => {
-            const cells = row
-                .map(cell => {
-                if (typeof cell === 'string') {
-                    return this.wrap('td', cell);
-                }
-                const { header, data, colspan, rowspan } = cell;
-                const tag = header ? 'th' : 'td';
-                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
-                return this.wrap(tag, data, attrs);
-            })
-                .join('');
-            return this.wrap('tr', cells);
-        })
-            .join('');
-        const element = this.wrap('table', tableBody);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds a collapsable HTML details element to the summary buffer
-     *
-     * @param {string} label text for the closed state
-     * @param {string} content collapsable content
-     *
-     * @returns {Summary} summary instance
-     */
-    addDetails(label, content) {
-        const element = this.wrap('details', this.wrap('summary', label) + content);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML image tag to the summary buffer
-     *
-     * @param {string} src path to the image you to embed
-     * @param {string} alt text description of the image
-     * @param {SummaryImageOptions} options (optional) addition image attributes
-     *
-     * @returns {Summary} summary instance
-     */
-    addImage(src, alt, options) {
-        const { width, height } = options || {};
-        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
-        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML section heading element
-     *
-     * @param {string} text heading text
-     * @param {number | string} [level=1] (optional) the heading level, default: 1
-     *
-     * @returns {Summary} summary instance
-     */
-    addHeading(text, level) {
-        const tag = `h${level}`;
-        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
-            ? tag
-            : 'h1';
-        const element = this.wrap(allowedTag, text);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML thematic break (<hr>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addSeparator() {
-        const element = this.wrap('hr', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML line break (<br>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addBreak() {
-        const element = this.wrap('br', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML blockquote to the summary buffer
-     *
-     * @param {string} text quote text
-     * @param {string} cite (optional) citation url
-     *
-     * @returns {Summary} summary instance
-     */
-    addQuote(text, cite) {
-        const attrs = Object.assign({}, (cite && { cite }));
-        const element = this.wrap('blockquote', text, attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML anchor tag to the summary buffer
-     *
-     * @param {string} text link text/content
-     * @param {string} href hyperlink
-     *
-     * @returns {Summary} summary instance
-     */
-    addLink(text, href) {
-        const element = this.wrap('a', text, { href });
-        return this.addRaw(element).addEOL();
-    }
-}
-const _summary = new Summary();
-/**
- * @deprecated use `core.summary`
- */
-const markdownSummary = (/* unused pure expression or super */ null && (_summary));
-const summary = _summary;
-//# sourceMappingURL=summary.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
-
-/**
- * toPosixPath converts the given path to the posix form. On Windows, \\ will be
- * replaced with /.
- *
- * @param pth. Path to transform.
- * @return string Posix path.
- */
-function toPosixPath(pth) {
-    return pth.replace(/[\\]/g, '/');
-}
-/**
- * toWin32Path converts the given path to the win32 form. On Linux, / will be
- * replaced with \\.
- *
- * @param pth. Path to transform.
- * @return string Win32 path.
- */
-function toWin32Path(pth) {
-    return pth.replace(/[/]/g, '\\');
-}
-/**
- * toPlatformPath converts the given path to a platform-specific path. It does
- * this by replacing instances of / and \ with the platform-specific path
- * separator.
- *
- * @param pth The path to platformize.
- * @return string The platform-specific path.
- */
-function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, path.sep);
-}
-//# sourceMappingURL=path-utils.js.map
-// EXTERNAL MODULE: external "string_decoder"
-var external_string_decoder_ = __nccwpck_require__(3193);
-// EXTERNAL MODULE: external "events"
-var external_events_ = __nccwpck_require__(4434);
-;// CONCATENATED MODULE: external "child_process"
-const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
-var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
-// export const {open} = 'fs'
-const IS_WINDOWS = process.platform === 'win32';
-/**
- * Custom implementation of readlink to ensure Windows junctions
- * maintain trailing backslash for backward compatibility with Node.js < 24
- *
- * In Node.js 20, Windows junctions (directory symlinks) always returned paths
- * with trailing backslashes. Node.js 24 removed this behavior, which breaks
- * code that relied on this format for path operations.
- *
- * This implementation restores the Node 20 behavior by adding a trailing
- * backslash to all junction results on Windows.
- */
-function readlink(fsPath) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        const result = yield fs.promises.readlink(fsPath);
-        // On Windows, restore Node 20 behavior: add trailing backslash to all results
-        // since junctions on Windows are always directory links
-        if (IS_WINDOWS && !result.endsWith('\\')) {
-            return `${result}\\`;
-        }
-        return result;
-    });
-}
-// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
-const UV_FS_O_EXLOCK = 0x10000000;
-const READONLY = external_fs_.constants.O_RDONLY;
-function exists(fsPath) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        try {
-            yield stat(fsPath);
-        }
-        catch (err) {
-            if (err.code === 'ENOENT') {
-                return false;
-            }
-            throw err;
-        }
-        return true;
-    });
-}
-function isDirectory(fsPath_1) {
-    return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
-        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
-        return stats.isDirectory();
-    });
-}
-/**
- * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
- * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
- */
-function isRooted(p) {
-    p = normalizeSeparators(p);
-    if (!p) {
-        throw new Error('isRooted() parameter "p" cannot be empty');
-    }
-    if (IS_WINDOWS) {
-        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
-        ); // e.g. C: or C:\hello
-    }
-    return p.startsWith('/');
-}
-/**
- * Best effort attempt to determine whether a file exists and is executable.
- * @param filePath    file path to check
- * @param extensions  additional file extensions to try
- * @return if file exists and is executable, returns the file path. otherwise empty string.
- */
-function tryGetExecutablePath(filePath, extensions) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        let stats = undefined;
-        try {
-            // test file exists
-            stats = yield stat(filePath);
-        }
-        catch (err) {
-            if (err.code !== 'ENOENT') {
-                // eslint-disable-next-line no-console
-                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-            }
-        }
-        if (stats && stats.isFile()) {
-            if (IS_WINDOWS) {
-                // on Windows, test for valid extension
-                const upperExt = external_path_.extname(filePath).toUpperCase();
-                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
-                    return filePath;
-                }
-            }
-            else {
-                if (isUnixExecutable(stats)) {
-                    return filePath;
-                }
-            }
-        }
-        // try each extension
-        const originalFilePath = filePath;
-        for (const extension of extensions) {
-            filePath = originalFilePath + extension;
-            stats = undefined;
-            try {
-                stats = yield stat(filePath);
-            }
-            catch (err) {
-                if (err.code !== 'ENOENT') {
-                    // eslint-disable-next-line no-console
-                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-                }
-            }
-            if (stats && stats.isFile()) {
-                if (IS_WINDOWS) {
-                    // preserve the case of the actual file (since an extension was appended)
-                    try {
-                        const directory = external_path_.dirname(filePath);
-                        const upperName = external_path_.basename(filePath).toUpperCase();
-                        for (const actualName of yield readdir(directory)) {
-                            if (upperName === actualName.toUpperCase()) {
-                                filePath = external_path_.join(directory, actualName);
-                                break;
-                            }
-                        }
-                    }
-                    catch (err) {
-                        // eslint-disable-next-line no-console
-                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
-                    }
-                    return filePath;
-                }
-                else {
-                    if (isUnixExecutable(stats)) {
-                        return filePath;
-                    }
-                }
-            }
-        }
-        return '';
-    });
-}
-function normalizeSeparators(p) {
-    p = p || '';
-    if (IS_WINDOWS) {
-        // convert slashes on Windows
-        p = p.replace(/\//g, '\\');
-        // remove redundant slashes
-        return p.replace(/\\\\+/g, '\\');
-    }
-    // remove redundant slashes
-    return p.replace(/\/\/+/g, '/');
-}
-// on Mac/Linux, test the execute bit
-//     R   W  X  R  W X R W X
-//   256 128 64 32 16 8 4 2 1
-function isUnixExecutable(stats) {
-    return ((stats.mode & 1) > 0 ||
-        ((stats.mode & 8) > 0 &&
-            process.getgid !== undefined &&
-            stats.gid === process.getgid()) ||
-        ((stats.mode & 64) > 0 &&
-            process.getuid !== undefined &&
-            stats.uid === process.getuid()));
-}
-// Get the path of cmd.exe in windows
-function getCmdPath() {
-    var _a;
-    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
-}
-//# sourceMappingURL=io-util.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
-var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-/**
- * Copies a file or folder.
- * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See CopyOptions.
- */
-function cp(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
-        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
-        // Dest is an existing file, but not forcing
-        if (destStat && destStat.isFile() && !force) {
-            return;
-        }
-        // If dest is an existing directory, should copy inside.
-        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
-            ? path.join(dest, path.basename(source))
-            : dest;
-        if (!(yield ioUtil.exists(source))) {
-            throw new Error(`no such file or directory: ${source}`);
-        }
-        const sourceStat = yield ioUtil.stat(source);
-        if (sourceStat.isDirectory()) {
-            if (!recursive) {
-                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
-            }
-            else {
-                yield cpDirRecursive(source, newDest, 0, force);
-            }
-        }
-        else {
-            if (path.relative(source, newDest) === '') {
-                // a file cannot be copied to itself
-                throw new Error(`'${newDest}' and '${source}' are the same file`);
-            }
-            yield io_copyFile(source, newDest, force);
-        }
-    });
-}
-/**
- * Moves a path.
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See MoveOptions.
- */
-function mv(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        if (yield ioUtil.exists(dest)) {
-            let destExists = true;
-            if (yield ioUtil.isDirectory(dest)) {
-                // If dest is directory copy src into dest
-                dest = path.join(dest, path.basename(source));
-                destExists = yield ioUtil.exists(dest);
-            }
-            if (destExists) {
-                if (options.force == null || options.force) {
-                    yield rmRF(dest);
-                }
-                else {
-                    throw new Error('Destination already exists');
-                }
-            }
-        }
-        yield mkdirP(path.dirname(dest));
-        yield ioUtil.rename(source, dest);
-    });
-}
-/**
- * Remove a path recursively with force
- *
- * @param inputPath path to remove
- */
-function rmRF(inputPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (ioUtil.IS_WINDOWS) {
-            // Check for invalid characters
-            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
-            if (/[*"<>|]/.test(inputPath)) {
-                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
-            }
-        }
-        try {
-            // note if path does not exist, error is silent
-            yield ioUtil.rm(inputPath, {
-                force: true,
-                maxRetries: 3,
-                recursive: true,
-                retryDelay: 300
-            });
-        }
-        catch (err) {
-            throw new Error(`File was unable to be removed ${err}`);
-        }
-    });
-}
-/**
- * Make a directory.  Creates the full path with folders in between
- * Will throw if it fails
- *
- * @param   fsPath        path to create
- * @returns Promise<void>
- */
-function mkdirP(fsPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        ok(fsPath, 'a path argument must be provided');
-        yield ioUtil.mkdir(fsPath, { recursive: true });
-    });
-}
-/**
- * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
- * If you check and the tool does not exist, it will throw.
- *
- * @param     tool              name of the tool
- * @param     check             whether to check if tool exists
- * @returns   Promise<string>   path to tool
- */
-function which(tool, check) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // recursive when check=true
-        if (check) {
-            const result = yield which(tool, false);
-            if (!result) {
-                if (IS_WINDOWS) {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
-                }
-                else {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
-                }
-            }
-            return result;
-        }
-        const matches = yield findInPath(tool);
-        if (matches && matches.length > 0) {
-            return matches[0];
-        }
-        return '';
-    });
-}
-/**
- * Returns a list of all occurrences of the given tool on the system path.
- *
- * @returns   Promise<string[]>  the paths of the tool
- */
-function findInPath(tool) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // build the list of extensions to try
-        const extensions = [];
-        if (IS_WINDOWS && process.env['PATHEXT']) {
-            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
-                if (extension) {
-                    extensions.push(extension);
-                }
-            }
-        }
-        // if it's rooted, return it if exists. otherwise return empty.
-        if (isRooted(tool)) {
-            const filePath = yield tryGetExecutablePath(tool, extensions);
-            if (filePath) {
-                return [filePath];
-            }
-            return [];
-        }
-        // if any path separators, return empty
-        if (tool.includes(external_path_.sep)) {
-            return [];
-        }
-        // build the list of directories
-        //
-        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
-        // it feels like we should not do this. Checking the current directory seems like more of a use
-        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
-        // across platforms.
-        const directories = [];
-        if (process.env.PATH) {
-            for (const p of process.env.PATH.split(external_path_.delimiter)) {
-                if (p) {
-                    directories.push(p);
-                }
-            }
-        }
-        // find all matches
-        const matches = [];
-        for (const directory of directories) {
-            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
-            if (filePath) {
-                matches.push(filePath);
-            }
-        }
-        return matches;
-    });
-}
-function readCopyOptions(options) {
-    const force = options.force == null ? true : options.force;
-    const recursive = Boolean(options.recursive);
-    const copySourceDirectory = options.copySourceDirectory == null
-        ? true
-        : Boolean(options.copySourceDirectory);
-    return { force, recursive, copySourceDirectory };
-}
-function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        // Ensure there is not a run away recursive copy
-        if (currentDepth >= 255)
-            return;
-        currentDepth++;
-        yield mkdirP(destDir);
-        const files = yield ioUtil.readdir(sourceDir);
-        for (const fileName of files) {
-            const srcFile = `${sourceDir}/${fileName}`;
-            const destFile = `${destDir}/${fileName}`;
-            const srcFileStat = yield ioUtil.lstat(srcFile);
-            if (srcFileStat.isDirectory()) {
-                // Recurse
-                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
-            }
-            else {
-                yield io_copyFile(srcFile, destFile, force);
-            }
-        }
-        // Change the mode for the newly created directory
-        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
-    });
-}
-// Buffered file copy
-function io_copyFile(srcFile, destFile, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
-            // unlink/re-link it
-            try {
-                yield ioUtil.lstat(destFile);
-                yield ioUtil.unlink(destFile);
-            }
-            catch (e) {
-                // Try to override file permission
-                if (e.code === 'EPERM') {
-                    yield ioUtil.chmod(destFile, '0666');
-                    yield ioUtil.unlink(destFile);
-                }
-                // other errors = it doesn't exist, no work to do
-            }
-            // Copy over symlink
-            const symlinkFull = yield ioUtil.readlink(srcFile);
-            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
-        }
-        else if (!(yield ioUtil.exists(destFile)) || force) {
-            yield ioUtil.copyFile(srcFile, destFile);
-        }
-    });
-}
-//# sourceMappingURL=io.js.map
-;// CONCATENATED MODULE: external "timers"
-const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
-var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-/* eslint-disable @typescript-eslint/unbound-method */
-const toolrunner_IS_WINDOWS = process.platform === 'win32';
-/*
- * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
- */
-class ToolRunner extends external_events_.EventEmitter {
-    constructor(toolPath, args, options) {
-        super();
-        if (!toolPath) {
-            throw new Error("Parameter 'toolPath' cannot be null or empty.");
-        }
-        this.toolPath = toolPath;
-        this.args = args || [];
-        this.options = options || {};
-    }
-    _debug(message) {
-        if (this.options.listeners && this.options.listeners.debug) {
-            this.options.listeners.debug(message);
-        }
-    }
-    _getCommandString(options, noPrefix) {
-        const toolPath = this._getSpawnFileName();
-        const args = this._getSpawnArgs(options);
-        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
-        if (toolrunner_IS_WINDOWS) {
-            // Windows + cmd file
-            if (this._isCmdFile()) {
-                cmd += toolPath;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows + verbatim
-            else if (options.windowsVerbatimArguments) {
-                cmd += `"${toolPath}"`;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows (regular)
-            else {
-                cmd += this._windowsQuoteCmdArg(toolPath);
-                for (const a of args) {
-                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
-                }
-            }
-        }
-        else {
-            // OSX/Linux - this can likely be improved with some form of quoting.
-            // creating processes on Unix is fundamentally different than Windows.
-            // on Unix, execvp() takes an arg array.
-            cmd += toolPath;
-            for (const a of args) {
-                cmd += ` ${a}`;
-            }
-        }
-        return cmd;
-    }
-    _processLineBuffer(data, strBuffer, onLine) {
-        try {
-            let s = strBuffer + data.toString();
-            let n = s.indexOf(external_os_.EOL);
-            while (n > -1) {
-                const line = s.substring(0, n);
-                onLine(line);
-                // the rest of the string ...
-                s = s.substring(n + external_os_.EOL.length);
-                n = s.indexOf(external_os_.EOL);
-            }
-            return s;
-        }
-        catch (err) {
-            // streaming lines to console is best effort.  Don't fail a build.
-            this._debug(`error processing line. Failed with error ${err}`);
-            return '';
-        }
-    }
-    _getSpawnFileName() {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                return process.env['COMSPEC'] || 'cmd.exe';
-            }
-        }
-        return this.toolPath;
-    }
-    _getSpawnArgs(options) {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
-                for (const a of this.args) {
-                    argline += ' ';
-                    argline += options.windowsVerbatimArguments
-                        ? a
-                        : this._windowsQuoteCmdArg(a);
-                }
-                argline += '"';
-                return [argline];
-            }
-        }
-        return this.args;
-    }
-    _endsWith(str, end) {
-        return str.endsWith(end);
-    }
-    _isCmdFile() {
-        const upperToolPath = this.toolPath.toUpperCase();
-        return (this._endsWith(upperToolPath, '.CMD') ||
-            this._endsWith(upperToolPath, '.BAT'));
-    }
-    _windowsQuoteCmdArg(arg) {
-        // for .exe, apply the normal quoting rules that libuv applies
-        if (!this._isCmdFile()) {
-            return this._uvQuoteCmdArg(arg);
-        }
-        // otherwise apply quoting rules specific to the cmd.exe command line parser.
-        // the libuv rules are generic and are not designed specifically for cmd.exe
-        // command line parser.
-        //
-        // for a detailed description of the cmd.exe command line parser, refer to
-        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
-        // need quotes for empty arg
-        if (!arg) {
-            return '""';
-        }
-        // determine whether the arg needs to be quoted
-        const cmdSpecialChars = [
-            ' ',
-            '\t',
-            '&',
-            '(',
-            ')',
-            '[',
-            ']',
-            '{',
-            '}',
-            '^',
-            '=',
-            ';',
-            '!',
-            "'",
-            '+',
-            ',',
-            '`',
-            '~',
-            '|',
-            '<',
-            '>',
-            '"'
-        ];
-        let needsQuotes = false;
-        for (const char of arg) {
-            if (cmdSpecialChars.some(x => x === char)) {
-                needsQuotes = true;
-                break;
-            }
-        }
-        // short-circuit if quotes not needed
-        if (!needsQuotes) {
-            return arg;
-        }
-        // the following quoting rules are very similar to the rules that by libuv applies.
-        //
-        // 1) wrap the string in quotes
-        //
-        // 2) double-up quotes - i.e. " => ""
-        //
-        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
-        //    doesn't work well with a cmd.exe command line.
-        //
-        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
-        //    for example, the command line:
-        //          foo.exe "myarg:""my val"""
-        //    is parsed by a .NET console app into an arg array:
-        //          [ "myarg:\"my val\"" ]
-        //    which is the same end result when applying libuv quoting rules. although the actual
-        //    command line from libuv quoting rules would look like:
-        //          foo.exe "myarg:\"my val\""
-        //
-        // 3) double-up slashes that precede a quote,
-        //    e.g.  hello \world    => "hello \world"
-        //          hello\"world    => "hello\\""world"
-        //          hello\\"world   => "hello\\\\""world"
-        //          hello world\    => "hello world\\"
-        //
-        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
-        //    the reasons for including this as a .cmd quoting rule are:
-        //
-        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
-        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
-        //
-        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
-        //       haven't heard any complaints about that aspect.
-        //
-        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
-        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
-        // by using %%.
-        //
-        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
-        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
-        //
-        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
-        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
-        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
-        // to an external program.
-        //
-        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
-        // % can be escaped within a .cmd file.
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\'; // double the slash
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '"'; // double the quote
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _uvQuoteCmdArg(arg) {
-        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
-        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
-        // is used.
-        //
-        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
-        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
-        // pasting copyright notice from Node within this function:
-        //
-        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
-        //
-        //      Permission is hereby granted, free of charge, to any person obtaining a copy
-        //      of this software and associated documentation files (the "Software"), to
-        //      deal in the Software without restriction, including without limitation the
-        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
-        //      sell copies of the Software, and to permit persons to whom the Software is
-        //      furnished to do so, subject to the following conditions:
-        //
-        //      The above copyright notice and this permission notice shall be included in
-        //      all copies or substantial portions of the Software.
-        //
-        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
-        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
-        //      IN THE SOFTWARE.
-        if (!arg) {
-            // Need double quotation for empty argument
-            return '""';
-        }
-        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
-            // No quotation needed
-            return arg;
-        }
-        if (!arg.includes('"') && !arg.includes('\\')) {
-            // No embedded double quotes or backslashes, so I can just wrap
-            // quote marks around the whole thing.
-            return `"${arg}"`;
-        }
-        // Expected input/output:
-        //   input : hello"world
-        //   output: "hello\"world"
-        //   input : hello""world
-        //   output: "hello\"\"world"
-        //   input : hello\world
-        //   output: hello\world
-        //   input : hello\\world
-        //   output: hello\\world
-        //   input : hello\"world
-        //   output: "hello\\\"world"
-        //   input : hello\\"world
-        //   output: "hello\\\\\"world"
-        //   input : hello world\
-        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
-        //                             but it appears the comment is wrong, it should be "hello world\\"
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\';
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '\\';
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _cloneExecOptions(options) {
-        options = options || {};
-        const result = {
-            cwd: options.cwd || process.cwd(),
-            env: options.env || process.env,
-            silent: options.silent || false,
-            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
-            failOnStdErr: options.failOnStdErr || false,
-            ignoreReturnCode: options.ignoreReturnCode || false,
-            delay: options.delay || 10000
-        };
-        result.outStream = options.outStream || process.stdout;
-        result.errStream = options.errStream || process.stderr;
-        return result;
-    }
-    _getSpawnOptions(options, toolPath) {
-        options = options || {};
-        const result = {};
-        result.cwd = options.cwd;
-        result.env = options.env;
-        result['windowsVerbatimArguments'] =
-            options.windowsVerbatimArguments || this._isCmdFile();
-        if (options.windowsVerbatimArguments) {
-            result.argv0 = `"${toolPath}"`;
-        }
-        return result;
-    }
-    /**
-     * Exec a tool.
-     * Output will be streamed to the live console.
-     * Returns promise with return code
-     *
-     * @param     tool     path to tool to exec
-     * @param     options  optional exec options.  See ExecOptions
-     * @returns   number
-     */
-    exec() {
-        return toolrunner_awaiter(this, void 0, void 0, function* () {
-            // root the tool path if it is unrooted and contains relative pathing
-            if (!isRooted(this.toolPath) &&
-                (this.toolPath.includes('/') ||
-                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
-                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
-                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
-            }
-            // if the tool is only a file name, then resolve it from the PATH
-            // otherwise verify it exists (add extension on Windows if necessary)
-            this.toolPath = yield which(this.toolPath, true);
-            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
-                this._debug(`exec tool: ${this.toolPath}`);
-                this._debug('arguments:');
-                for (const arg of this.args) {
-                    this._debug(`   ${arg}`);
-                }
-                const optionsNonNull = this._cloneExecOptions(this.options);
-                if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_.EOL);
-                }
-                const state = new ExecState(optionsNonNull, this.toolPath);
-                state.on('debug', (message) => {
-                    this._debug(message);
-                });
-                if (this.options.cwd && !(yield exists(this.options.cwd))) {
-                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
-                }
-                const fileName = this._getSpawnFileName();
-                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
-                let stdbuffer = '';
-                if (cp.stdout) {
-                    cp.stdout.on('data', (data) => {
-                        if (this.options.listeners && this.options.listeners.stdout) {
-                            this.options.listeners.stdout(data);
-                        }
-                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                            optionsNonNull.outStream.write(data);
-                        }
-                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.stdline) {
-                                this.options.listeners.stdline(line);
-                            }
-                        });
-                    });
-                }
-                let errbuffer = '';
-                if (cp.stderr) {
-                    cp.stderr.on('data', (data) => {
-                        state.processStderr = true;
-                        if (this.options.listeners && this.options.listeners.stderr) {
-                            this.options.listeners.stderr(data);
-                        }
-                        if (!optionsNonNull.silent &&
-                            optionsNonNull.errStream &&
-                            optionsNonNull.outStream) {
-                            const s = optionsNonNull.failOnStdErr
-                                ? optionsNonNull.errStream
-                                : optionsNonNull.outStream;
-                            s.write(data);
-                        }
-                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.errline) {
-                                this.options.listeners.errline(line);
-                            }
-                        });
-                    });
-                }
-                cp.on('error', (err) => {
-                    state.processError = err.message;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    state.CheckComplete();
-                });
-                cp.on('exit', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                cp.on('close', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                state.on('done', (error, exitCode) => {
-                    if (stdbuffer.length > 0) {
-                        this.emit('stdline', stdbuffer);
-                    }
-                    if (errbuffer.length > 0) {
-                        this.emit('errline', errbuffer);
-                    }
-                    cp.removeAllListeners();
-                    if (error) {
-                        reject(error);
-                    }
-                    else {
-                        resolve(exitCode);
-                    }
-                });
-                if (this.options.input) {
-                    if (!cp.stdin) {
-                        throw new Error('child process missing stdin');
-                    }
-                    cp.stdin.end(this.options.input);
-                }
-            }));
-        });
-    }
-}
-/**
- * Convert an arg string to an array of args. Handles escaping
- *
- * @param    argString   string of arguments
- * @returns  string[]    array of arguments
- */
-function argStringToArray(argString) {
-    const args = [];
-    let inQuotes = false;
-    let escaped = false;
-    let arg = '';
-    function append(c) {
-        // we only escape double quotes.
-        if (escaped && c !== '"') {
-            arg += '\\';
-        }
-        arg += c;
-        escaped = false;
-    }
-    for (let i = 0; i < argString.length; i++) {
-        const c = argString.charAt(i);
-        if (c === '"') {
-            if (!escaped) {
-                inQuotes = !inQuotes;
-            }
-            else {
-                append(c);
-            }
-            continue;
-        }
-        if (c === '\\' && escaped) {
-            append(c);
-            continue;
-        }
-        if (c === '\\' && inQuotes) {
-            escaped = true;
-            continue;
-        }
-        if (c === ' ' && !inQuotes) {
-            if (arg.length > 0) {
-                args.push(arg);
-                arg = '';
-            }
-            continue;
-        }
-        append(c);
-    }
-    if (arg.length > 0) {
-        args.push(arg.trim());
-    }
-    return args;
-}
-class ExecState extends external_events_.EventEmitter {
-    constructor(options, toolPath) {
-        super();
-        this.processClosed = false; // tracks whether the process has exited and stdio is closed
-        this.processError = '';
-        this.processExitCode = 0;
-        this.processExited = false; // tracks whether the process has exited
-        this.processStderr = false; // tracks whether stderr was written to
-        this.delay = 10000; // 10 seconds
-        this.done = false;
-        this.timeout = null;
-        if (!toolPath) {
-            throw new Error('toolPath must not be empty');
-        }
-        this.options = options;
-        this.toolPath = toolPath;
-        if (options.delay) {
-            this.delay = options.delay;
-        }
-    }
-    CheckComplete() {
-        if (this.done) {
-            return;
-        }
-        if (this.processClosed) {
-            this._setResult();
-        }
-        else if (this.processExited) {
-            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
-        }
-    }
-    _debug(message) {
-        this.emit('debug', message);
-    }
-    _setResult() {
-        // determine whether there is an error
-        let error;
-        if (this.processExited) {
-            if (this.processError) {
-                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
-            }
-            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
-                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
-            }
-            else if (this.processStderr && this.options.failOnStdErr) {
-                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
-            }
-        }
-        // clear the timeout
-        if (this.timeout) {
-            clearTimeout(this.timeout);
-            this.timeout = null;
-        }
-        this.done = true;
-        this.emit('done', error, this.processExitCode);
-    }
-    static HandleTimeout(state) {
-        if (state.done) {
-            return;
-        }
-        if (!state.processClosed && state.processExited) {
-            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
-            state._debug(message);
-        }
-        state._setResult();
-    }
-}
-//# sourceMappingURL=toolrunner.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
-var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-/**
- * Exec a command.
- * Output will be streamed to the live console.
- * Returns promise with return code
- *
- * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
- * @param     args               optional arguments for tool. Escaping is handled by the lib.
- * @param     options            optional exec options.  See ExecOptions
- * @returns   Promise<number>    exit code
- */
-function exec_exec(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        const commandArgs = tr.argStringToArray(commandLine);
-        if (commandArgs.length === 0) {
-            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
-        }
-        // Path to tool to execute should be first arg
-        const toolPath = commandArgs[0];
-        args = commandArgs.slice(1).concat(args || []);
-        const runner = new tr.ToolRunner(toolPath, args, options);
-        return runner.exec();
-    });
-}
-/**
- * Exec a command and get the output.
- * Output will be streamed to the live console.
- * Returns promise with the exit code and collected stdout and stderr
- *
- * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
- * @param     args                  optional arguments for tool. Escaping is handled by the lib.
- * @param     options               optional exec options.  See ExecOptions
- * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
- */
-function getExecOutput(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        var _a, _b;
-        let stdout = '';
-        let stderr = '';
-        //Using string decoder covers the case where a mult-byte character is split
-        const stdoutDecoder = new StringDecoder('utf8');
-        const stderrDecoder = new StringDecoder('utf8');
-        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
-        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
-        const stdErrListener = (data) => {
-            stderr += stderrDecoder.write(data);
-            if (originalStdErrListener) {
-                originalStdErrListener(data);
-            }
-        };
-        const stdOutListener = (data) => {
-            stdout += stdoutDecoder.write(data);
-            if (originalStdoutListener) {
-                originalStdoutListener(data);
-            }
-        };
-        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
-        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
-        //flush any remaining characters
-        stdout += stdoutDecoder.end();
-        stderr += stderrDecoder.end();
-        return {
-            exitCode,
-            stdout,
-            stderr
-        };
-    });
-}
-//# sourceMappingURL=exec.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
-var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
-        silent: true
-    });
-    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
-        silent: true
-    });
-    return {
-        name: name.trim(),
-        version: version.trim()
-    };
-});
-const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    var _a, _b, _c, _d;
-    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
-        silent: true
-    });
-    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
-    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
-    return {
-        name,
-        version
-    };
-});
-const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
-        silent: true
-    });
-    const [name, version] = stdout.trim().split('\n');
-    return {
-        name,
-        version
-    };
-});
-const platform = external_os_.platform();
-const arch = external_os_.arch();
-const isWindows = platform === 'win32';
-const isMacOS = platform === 'darwin';
-const isLinux = platform === 'linux';
-function getDetails() {
-    return platform_awaiter(this, void 0, void 0, function* () {
-        return Object.assign(Object.assign({}, (yield (isWindows
-            ? getWindowsInfo()
-            : isMacOS
-                ? getMacOsInfo()
-                : getLinuxInfo()))), { platform,
-            arch,
-            isWindows,
-            isMacOS,
-            isLinux });
-    });
-}
-//# sourceMappingURL=platform.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
-var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-/**
- * The code to exit an action
- */
-var ExitCode;
-(function (ExitCode) {
-    /**
-     * A code indicating that the action was successful
-     */
-    ExitCode[ExitCode["Success"] = 0] = "Success";
-    /**
-     * A code indicating that the action was a failure
-     */
-    ExitCode[ExitCode["Failure"] = 1] = "Failure";
-})(ExitCode || (ExitCode = {}));
-//-----------------------------------------------------------------------
-// Variables
-//-----------------------------------------------------------------------
-/**
- * Sets env variable for this action and future actions in the job
- * @param name the name of the variable to set
- * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function exportVariable(name, val) {
-    const convertedVal = toCommandValue(val);
-    process.env[name] = convertedVal;
-    const filePath = process.env['GITHUB_ENV'] || '';
-    if (filePath) {
-        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
-    }
-    issueCommand('set-env', { name }, convertedVal);
-}
-/**
- * Registers a secret which will get masked from logs
- *
- * @param secret - Value of the secret to be masked
- * @remarks
- * This function instructs the Actions runner to mask the specified value in any
- * logs produced during the workflow run. Once registered, the secret value will
- * be replaced with asterisks (***) whenever it appears in console output, logs,
- * or error messages.
- *
- * This is useful for protecting sensitive information such as:
- * - API keys
- * - Access tokens
- * - Authentication credentials
- * - URL parameters containing signatures (SAS tokens)
- *
- * Note that masking only affects future logs; any previous appearances of the
- * secret in logs before calling this function will remain unmasked.
- *
- * @example
- * ```typescript
- * // Register an API token as a secret
- * const apiToken = "abc123xyz456";
- * setSecret(apiToken);
- *
- * // Now any logs containing this value will show *** instead
- * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
- * ```
- */
-function core_setSecret(secret) {
-    command_issueCommand('add-mask', {}, secret);
-}
-/**
- * Prepends inputPath to the PATH (for this action and future actions)
- * @param inputPath
- */
-function addPath(inputPath) {
-    const filePath = process.env['GITHUB_PATH'] || '';
-    if (filePath) {
-        issueFileCommand('PATH', inputPath);
-    }
-    else {
-        issueCommand('add-path', {}, inputPath);
-    }
-    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
-}
-/**
- * Gets the value of an input.
- * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
- * Returns an empty string if the value is not defined.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string
- */
-function getInput(name, options) {
-    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
-    if (options && options.required && !val) {
-        throw new Error(`Input required and not supplied: ${name}`);
-    }
-    if (options && options.trimWhitespace === false) {
-        return val;
-    }
-    return val.trim();
-}
-/**
- * Gets the values of an multiline input.  Each value is also trimmed.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string[]
- *
- */
-function getMultilineInput(name, options) {
-    const inputs = getInput(name, options)
-        .split('\n')
-        .filter(x => x !== '');
-    if (options && options.trimWhitespace === false) {
-        return inputs;
-    }
-    return inputs.map(input => input.trim());
-}
-/**
- * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
- * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
- * The return value is also in boolean type.
- * ref: https://yaml.org/spec/1.2/spec.html#id2804923
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   boolean
- */
-function getBooleanInput(name, options) {
-    const trueValue = ['true', 'True', 'TRUE'];
-    const falseValue = ['false', 'False', 'FALSE'];
-    const val = getInput(name, options);
-    if (trueValue.includes(val))
-        return true;
-    if (falseValue.includes(val))
-        return false;
-    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
-        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
-}
-/**
- * Sets the value of an output.
- *
- * @param     name     name of the output to set
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function setOutput(name, value) {
-    const filePath = process.env['GITHUB_OUTPUT'] || '';
-    if (filePath) {
-        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
-    }
-    process.stdout.write(external_os_.EOL);
-    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
-}
-/**
- * Enables or disables the echoing of commands into stdout for the rest of the step.
- * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
- *
- */
-function setCommandEcho(enabled) {
-    issue('echo', enabled ? 'on' : 'off');
-}
-//-----------------------------------------------------------------------
-// Results
-//-----------------------------------------------------------------------
-/**
- * Sets the action status to failed.
- * When the action exits it will be with an exit code of 1
- * @param message add error issue message
- */
-function setFailed(message) {
-    process.exitCode = ExitCode.Failure;
-    error(message);
-}
-//-----------------------------------------------------------------------
-// Logging Commands
-//-----------------------------------------------------------------------
-/**
- * Gets whether Actions Step Debug is on or not
- */
-function isDebug() {
-    return process.env['RUNNER_DEBUG'] === '1';
-}
-/**
- * Writes debug message to user log
- * @param message debug message
- */
-function core_debug(message) {
-    command_issueCommand('debug', {}, message);
-}
-/**
- * Adds an error issue
- * @param message error issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function error(message, properties = {}) {
-    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a warning issue
- * @param message warning issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function warning(message, properties = {}) {
-    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a notice issue
- * @param message notice issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function notice(message, properties = {}) {
-    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Writes info to log with console.log.
- * @param message info message
- */
-function info(message) {
-    process.stdout.write(message + external_os_.EOL);
-}
-/**
- * Begin an output group.
- *
- * Output until the next `groupEnd` will be foldable in this group
- *
- * @param name The name of the output group
- */
-function startGroup(name) {
-    command_issue('group', name);
-}
-/**
- * End an output group.
- */
-function endGroup() {
-    command_issue('endgroup');
-}
-/**
- * Wrap an asynchronous function call in a group.
- *
- * Returns the same type as the function itself.
- *
- * @param name The name of the group
- * @param fn The function to wrap in the group
- */
-function group(name, fn) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        startGroup(name);
-        let result;
-        try {
-            result = yield fn();
-        }
-        finally {
-            endGroup();
-        }
-        return result;
-    });
-}
-//-----------------------------------------------------------------------
-// Wrapper action state
-//-----------------------------------------------------------------------
-/**
- * Saves state for current action, the state can only be retrieved by this action's post job execution.
- *
- * @param     name     name of the state to store
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function saveState(name, value) {
-    const filePath = process.env['GITHUB_STATE'] || '';
-    if (filePath) {
-        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
-    }
-    issueCommand('save-state', { name }, toCommandValue(value));
-}
-/**
- * Gets the value of an state set by this action's main execution.
- *
- * @param     name     name of the state to get
- * @returns   string
- */
-function getState(name) {
-    return process.env[`STATE_${name}`] || '';
-}
-function getIDToken(aud) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        return yield OidcClient.getIDToken(aud);
-    });
-}
-/**
- * Summary exports
- */
-
-/**
- * @deprecated use core.summary
- */
-
-/**
- * Path exports
- */
-
-/**
- * Platform utilities exports
- */
-
-//# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./packages/shared/src/actions/printable.ts
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
-/**
- * Makes text from outside (names of tenants, messages of servers) safe for the log of a runner: every line of a step's
- * output that looks like a workflow command is obeyed, so that a tenant called `::set-env …` would be.
- */
-function printable(text) {
-    return text
-        .split(/\r\n|\r|\n/)
-        .map((line) => line
-        .replace(CONTROL, ' ')
-        .replace(/^(\s*):(?=:)/, '$1:\u200b')
-        .replaceAll('##[', '#\u200b#['))
-        .join('\n');
-}
-/** The same for a place that holds one line. */
-function printableLine(text) {
-    return printable(text.replace(/\s+/g, ' ').trim());
-}
-
-// EXTERNAL MODULE: ./node_modules/escape-html/index.js
-var escape_html = __nccwpck_require__(2759);
-var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/words.ts
-/** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
-function durationWords(durationMs) {
-    // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
-    const milliseconds = Math.round(durationMs);
-    if (milliseconds < 1_000)
-        return `${milliseconds} ms`;
-    const tenths = Math.round(durationMs / 100);
-    if (tenths < 600)
-        return `${(tenths / 10).toFixed(1)} s`;
-    const seconds = Math.round(durationMs / 1_000);
-    if (seconds < 3_600)
-        return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-    return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
-}
-/** An outcome in two or three words: `skipped: drift`. */
-function statusWords(outcome) {
-    switch (outcome.status) {
-        case 'skipped':
-        case 'unchanged':
-            return `${outcome.status}: ${outcome.reason}`;
-        case 'succeeded':
-        case 'failed':
-        case 'rolled-back':
-            return outcome.status;
-    }
-}
-const STATUS_SIGNS = {
-    succeeded: '✅',
-    unchanged: '☑️',
-    failed: '❌',
-    'rolled-back': '↩️',
-    skipped: '⏭️',
-};
-const VERDICT_SIGNS = {
-    succeeded: '✅',
-    failed: '❌',
-    incomplete: '⚠️',
-};
-/**
- * What happened to a tenant, in the order in which it is read: what was done, what went wrong, what to do. Nothing is
- * said twice: the detail of a failure is often the error itself.
- */
-function storyOf(outcome) {
-    const error = 'error' in outcome ? outcome.error : undefined;
-    if (error === undefined)
-        return [outcome.detail];
-    const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
-    const hint = error.hint === undefined ? [] : [error.hint];
-    if (outcome.detail.endsWith(error.message))
-        return [outcome.detail + code, ...hint];
-    const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
-    return [...detail, error.message + code, ...hint];
-}
-const NAMES_IN_A_MESSAGE = 5;
-/** A run in one line: verdict, numbers, the names of what failed, where to look. */
-function messageOf(report) {
-    const { counts, outcomes } = report;
-    const parts = [
-        ...(counts.failed > 0 ? [`${counts.failed} of ${counts.total} tenants failed (${names(outcomes, 'failed')})`] : []),
-        ...(counts.skipped > 0 ? [`${counts.skipped} skipped (${names(outcomes, 'skipped')})`] : []),
-        ...(counts.succeeded > 0 ? [`${counts.succeeded} done`] : []),
-        ...(counts.unchanged > 0 ? [`${counts.unchanged} unchanged`] : []),
-    ];
-    const what = parts.length === 0 ? 'no tenant was selected' : parts.join(', ');
-    const url = report.runUrl === undefined ? '' : `; ${report.runUrl}`;
-    return `${report.action} ${report.verdict}: ${what}${url}`;
-}
-function names(outcomes, group) {
-    const members = outcomes.filter(({ status }) => (status === 'rolled-back' ? 'failed' : status) === group);
-    const shown = members.slice(0, NAMES_IN_A_MESSAGE).map(({ name }) => name.replace(/\s+/g, ' '));
-    const more = members.length - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
-
-
-const MAX_BYTES = 900 * 1024;
-const OPEN_ROWS = 50;
-const LONGEST_CELL = 1_500;
-const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
-/**
- * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
- *
- * Written as HTML with everything escaped, since Markdown has no way to hold a hostile name in a table cell.
- */
-function renderSummary(report, options = {}) {
-    const { maxBytes = MAX_BYTES, openRows = OPEN_ROWS } = options;
-    const head = `${heading(report)}\n\n${totals(report)}\n`;
-    if (report.outcomes.length === 0)
-        return `${head}\n`;
-    const needAttention = report.outcomes.filter(needsAttention).length;
-    const split = Math.max(needAttention, Math.min(openRows, report.outcomes.length));
-    const budget = maxBytes - byteLength(head) - 1_024; // room for the frame around the rows
-    const rows = fittingRows(report.outcomes, budget);
-    const open = rows.slice(0, split);
-    const folded = rows.slice(split);
-    const left = report.outcomes.length - rows.length;
-    return [
-        head,
-        table(open),
-        ...(folded.length === 0
-            ? []
-            : [`<details><summary>${folded.length} more that need no attention</summary>\n`, table(folded), '</details>\n']),
-        ...(left === 0 ? [] : [`<p>${left} more did not fit here; all of them are in the report.</p>\n`]),
-    ].join('\n');
-}
-function heading({ action, command, verdict, counts }) {
-    const what = command === 'run' ? action : `${action}: ${command}`;
-    return `## ${VERDICT_SIGNS[verdict]} ${what} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
-}
-function totals({ counts, durationMs }) {
-    const parts = [
-        `${STATUS_SIGNS.succeeded} ${counts.succeeded} done`,
-        `${STATUS_SIGNS.unchanged} ${counts.unchanged} unchanged`,
-        `${STATUS_SIGNS.failed} ${counts.failed} failed`,
-        `${STATUS_SIGNS.skipped} ${counts.skipped} skipped`,
-    ];
-    return `${parts.join(' · ')} · ${durationWords(durationMs)}`;
-}
-function needsAttention({ status }) {
-    return status === 'failed' || status === 'rolled-back' || status === 'skipped';
-}
-function table(rows) {
-    const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
-    return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
-}
-function fittingRows(outcomes, budgetBytes) {
-    const rows = [];
-    let usedBytes = 0;
-    for (const outcome of outcomes) {
-        const rendered = row(outcome);
-        usedBytes += byteLength(rendered) + 1;
-        if (usedBytes > budgetBytes)
-            break;
-        rows.push(rendered);
-    }
-    return rows;
-}
-function row(outcome) {
-    const where = `<code>${cell(outcome.projectId)}</code> ${cell(outcome.database)}`;
-    // Three columns, not more: a phone shows no more beside each other.
-    return [
-        `<tr><td><b>${cell(outcome.name)}</b><br><sub>${where}</sub></td>`,
-        `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome))}<br><sub>${durationWords(outcome.durationMs)}</sub></td>`,
-        `<td>${storyOf(outcome).map(cell).join('<br>')}</td></tr>`,
-    ].join('');
-}
-/** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
-function cell(text) {
-    const line = text.replace(/\s+/g, ' ').trim();
-    return escape_html_default()(line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL).replace(HALF_A_CHARACTER, '')}…` : line);
-}
-function byteLength(text) {
-    return Buffer.byteLength(text, 'utf8');
-}
-
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/publish.ts
 
 
 
 
-
-
-
-
-
-
-/** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
-function logTenant({ outcome, progress, notes }) {
-    const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
-    startGroup(printableLine(title));
-    for (const line of [...notes, ...storyOf(outcome)])
-        info(printable(line));
-    endGroup();
-}
 /**
  * Publishes a run wherever somebody may look for it: report file, outputs, job summary, annotations, and the exit code,
  * which is 1 unless the verdict is `succeeded`.
@@ -48882,70 +49117,107 @@ async function publishRun(run, env = process.env) {
         allowSkipped: new Set(run.allowSkipped),
         runUrl: runUrl(env),
     });
-    const file = await writeReport(report, env);
-    const message = messageOf(report);
-    setOutput('verdict', report.verdict);
-    setOutput('succeeded', report.counts.succeeded);
-    setOutput('unchanged', report.counts.unchanged);
-    setOutput('failed', report.counts.failed);
-    setOutput('skipped', report.counts.skipped);
-    setOutput('report', file);
-    setOutput('message', message);
-    await writeSummary(renderSummary(report) + (run.appendix ?? ''));
-    annotate(report);
-    if (report.verdict === 'succeeded')
-        info(printableLine(message));
-    else
-        setFailed(printableLine(message));
+    await announce(report, await writeReport(report, env), run.appendix);
     return report;
 }
-/** Only a failure repeats words from outside; what went well is told in our own. */
-function withoutSecrets(outcome) {
-    if (!('error' in outcome))
-        return outcome;
-    const { error } = outcome;
-    return {
-        ...outcome,
-        detail: redact(outcome.detail),
-        error: {
-            ...error,
-            message: redact(error.message),
-            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
-        },
-    };
-}
-function runUrl(env) {
-    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-    return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
-}
+/** Writes a report where the output `report` says that it is. */
 async function writeReport(report, env) {
-    const folder = external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
-    await (0,promises_.mkdir)(folder, { recursive: true });
-    const file = external_node_path_default().join(folder, `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
-    await (0,promises_.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
+    const file = external_node_path_default().join(outputFolder(env), `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
+    await (0,fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
     return file;
 }
-async function writeSummary(text) {
-    // Outside a runner there is no summary file; the log has everything as well.
-    if (process.env['GITHUB_STEP_SUMMARY'] === undefined)
-        return;
-    await summary.addRaw(text, true).write();
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-merged.ts
+
+
+
+
+
+
+
+const WHERE_ALL_IS = '\n<p>The full report, every tenant with its outcome, is in the artifacts of this workflow run.</p>\n';
+/**
+ * Publishes what became of a plan over all its shards and attempts. As a gate (`throughWave`) it sets the output `go` and
+ * is green once that is decided; else the exit code is 1 unless the verdict is `succeeded`.
+ *
+ * @throws ExplainedError when the plan has no such wave; the signal's reason when it is told to stop while it waits.
+ */
+async function publishMerged(run, env = process.env) {
+    const { plan, records, throughWave } = run;
+    const decision = throughWave === undefined ? undefined : (0,fleet/* gate */.Gj)(plan, records, throughWave);
+    const { outcomes } = (0,fleet/* mergeRecords */.PI)(plan, records, {
+        runCancelled: run.runCancelled === true,
+        ...(throughWave === undefined ? {} : { throughWave }),
+    });
+    const report = (0,fleet/* makeReport */.dO)({
+        action: plan.action,
+        command: 'report',
+        startedAt: new Date(plan.createdAt),
+        endedAt: new Date(),
+        outcomes: outcomes.map(withoutSecrets),
+        allowSkipped: new Set(run.allowSkipped),
+        runUrl: runUrl(env) ?? plan.runUrl,
+        plan: { id: plan.id },
+    });
+    const file = await writeReport(report, env);
+    const appendix = WHERE_ALL_IS + (run.appendix?.(report) ?? '');
+    if (decision === undefined)
+        await announce(report, file, appendix);
+    else
+        await announceGate(report, file, appendix, decision, run);
+    return report;
 }
-/** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
-const ANNOTATIONS_OF_A_KIND = 9;
-function annotate({ action, outcomes }) {
-    const failures = outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back');
-    const skips = outcomes.filter(({ status }) => status === 'skipped');
-    for (const [members, write] of [
-        [failures, error],
-        [skips, warning],
-    ]) {
-        for (const outcome of members.slice(0, ANNOTATIONS_OF_A_KIND)) {
-            write(`${outcome.name} (${outcome.projectId}): ${storyOf(outcome).join('\n')}`, {
-                title: `${action}: ${outcome.name} ${statusWords(outcome)}`,
-            });
-        }
+async function announceGate(report, file, appendix, { go, why }, { throughWave, soakMs = 0, signal }) {
+    const message = `wave ${throughWave ?? ''}: ${go ? 'the next wave may start' : 'no other wave is started'} (${why})`;
+    if (go && soakMs > 0) {
+        core/* info */.pq(`waiting ${durationWords(soakMs)} before the next wave`);
+        await (0,fleet/* soak */.Rb)(soakMs, signal);
+        signal.throwIfAborted();
     }
+    setReportOutputs(report, file, printableLine(message));
+    core/* setOutput */.uH('go', go);
+    await writeReportSummary(report, appendix, { note: `${go ? '🟢' : '🛑'} ${cell(message)}` });
+    if (go)
+        core/* info */.pq(printableLine(message));
+    else
+        core/* warning */.$e(printableLine(message));
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-plan.ts
+
+
+
+
+
+
+/**
+ * Publishes a plan: the file for the jobs after this one, the outputs that a matrix is made of, and the job summary. A
+ * plan decides and does nothing, so that the step is green whatever was found; the verdict is what the report gives.
+ */
+async function publishPlan(plan, { cost, appendix }, env = process.env) {
+    const published = { ...plan, settled: plan.settled.map(withoutSecrets) };
+    const file = external_node_path_default().join(outputFolder(env), 'plan.json');
+    await (0,fleet/* writePlan */.pD)(published, file);
+    const tenants = tenantsOf(plan);
+    const waves = plan.waves.map(({ wave, name, tenants: members, shards }) => ({
+        wave,
+        name,
+        tenants: members,
+        shards: shards.length,
+        matrix: { shard: shards },
+    }));
+    const message = `${plan.action} planned: ${tenants} tenants in ${plan.shards.length} shards and ${waves.length} waves` +
+        (plan.settled.length === 0 ? '' : `, ${plan.settled.length} settled already`);
+    core/* setOutput */.uH('plan', file);
+    core/* setOutput */.uH('matrix', JSON.stringify({ shard: plan.shards.map(({ shard }) => shard) }));
+    core/* setOutput */.uH('shards', plan.shards.length);
+    core/* setOutput */.uH('tenants', tenants);
+    core/* setOutput */.uH('waves', JSON.stringify(waves));
+    core/* setOutput */.uH('verdict', 'succeeded');
+    core/* setOutput */.uH('message', message);
+    await writeSummary(renderPlanSummary(published, cost, appendix));
+    core/* info */.pq(printableLine(message));
+    return file;
 }
 
 // EXTERNAL MODULE: external "node:events"
@@ -48989,13 +49261,15 @@ function listenForStop(source, startedAtMs = performance.now()) {
 
 
 
+
+
 /** Well inside the 5 s that a run has to end itself in after a cancellation. */
 const LAST_RESORT_MS = 4_500;
 /**
  * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
  * the process, so that a connection somebody forgot cannot keep a finished job waiting.
  */
-async function runAction(main) {
+async function runAction(name, main) {
     const stop = listenForStop(process);
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
@@ -49004,23 +49278,29 @@ async function runAction(main) {
         await main({
             stop,
             startedAt: new Date(),
-            readInput: (name) => getInput(name),
+            readInput: (name) => core/* getInput */.V4(name),
             mask: (secret) => {
                 for (const form of secretForms(secret)) {
                     if (rememberSecret(form))
-                        core_setSecret(form);
+                        core/* setSecret */.Pq(form);
                 }
             },
         });
     }
     catch (thrown) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
+        const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        setOutput('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
-        setOutput('message', redact(printableLine(message)));
-        setFailed(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        core/* setOutput */.uH('verdict', verdict);
+        for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
+            core/* setOutput */.uH(count, 0);
+        core/* setOutput */.uH('message', redact(printableLine(message)));
+        await writeSummary(renderFailure(name, verdict, redact(text)));
+        core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
-            core_debug(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
+            core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
     }
     stop.dispose();
     endProcess(process.exitCode ?? 0);
@@ -49030,23 +49310,51 @@ function endProcess(code) {
     process.stdout.write('', () => process.exit(code));
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var neon = __nccwpck_require__(3888);
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var neon = __nccwpck_require__(5702);
+;// CONCATENATED MODULE: ./packages/shared/src/version.ts
+/** The version of this tool, as it is written into manifests and sent to Neon. Equal to that of the package. */
+const TOOL_VERSION = '0.1.0';
+
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/neon-access.ts
 
 
-/** Opens the Neon API for an action: secrets are masked as they arrive, retries are told in the log. */
-function openNeonFor(access, { mask, stop }) {
+
+
+/**
+ * Opens the Neon API for an action: secrets are masked as they arrive, requests keep to the rate, and retries are told in
+ * the log.
+ */
+function openNeonFor(access, { mask, stop }, { share = 1 } = {}) {
     mask(access.neonApiKey);
+    const jobs = Math.max(1, share);
     return (0,neon/* openNeon */.nv)({
         apiKey: access.neonApiKey,
         apiUrl: access.neonApiUrl,
         orgId: access.neonOrgId,
-        userAgent: 'neon-fleet (https://github.com/org/neon-fleet)',
+        userAgent: `neon-fleet/${TOOL_VERSION}`,
+        ratePerMinute: access.neonApiRate / jobs,
+        burstPerSecond: (0,neon/* burstFor */.mi)(access.neonApiRate) / jobs,
         signal: stop.signal,
         onSecret: mask,
-        onRetry: ({ operation, attempt, why }) => info(`Neon API, ${operation}: ${why}; trying again (${attempt})`),
+        onRetry: ({ operation, attempt, why, waitMs, requestId }) => {
+            const id = requestId === undefined ? '' : ` (request ${requestId})`;
+            core/* info */.pq(printable(`Neon API, ${operation}: ${why}${id}; trying again in ${(waitMs / 1_000).toFixed(1)} s (${attempt})`));
+        },
+        onThrottled: throttlingTeller(),
     });
+}
+/**
+ * A runner shows ten warnings of a step, and the tenants need them: the first one is a warning, the others are lines of the
+ * log.
+ */
+function throttlingTeller() {
+    let tell = core/* warning */.$e;
+    return (times) => {
+        const requests = times === 1 ? 'a request' : `${times} requests`;
+        tell(`The Neon API refused ${requests}: the account's rate limit is used up (429). All requests are slowed down. Lower neon-api-rate if this goes on.`);
+        tell = core/* info */.pq;
+    };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
@@ -49064,206 +49372,57 @@ function openNeonFor(access, { mask, stop }) {
 
 
 
+
+
+
+
+
+
+
+
+
 /***/ }),
 
-/***/ 9484:
+/***/ 7981:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   sA: () => (/* reexport */ DRIZZLE_TABLE),
+  no: () => (/* reexport */ assess),
+  pw: () => (/* reexport */ createTableSql),
+  W7: () => (/* reexport */ fileOf),
+  Ey: () => (/* reexport */ findMigration),
+  ce: () => (/* reexport */ findPostCheckFailure),
+  IE: () => (/* reexport */ inspectDatabase),
+  bw: () => (/* reexport */ lockAndRead),
   bC: () => (/* reexport */ migrateDatabase),
-  Yr: () => (/* reexport */ readMigrations)
+  w9: () => (/* reexport */ plannedRecord),
+  OL: () => (/* reexport */ qualifiedName),
+  Yr: () => (/* reexport */ readMigrations),
+  Rb: () => (/* reexport */ readSchemaState),
+  Ex: () => (/* reexport */ readWalPosition),
+  aC: () => (/* reexport */ recordSql),
+  yO: () => (/* reexport */ refuseUnusablePostCheck),
+  E7: () => (/* reexport */ renderPendingSql),
+  fU: () => (/* reexport */ upgradeTableSql)
 });
 
-// UNUSED EXPORTS: applyMigrations, assess, readSchemaState
+// UNUSED EXPORTS: findingWords
 
-// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
-var esm = __nccwpck_require__(3849);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/schema-state.ts
-
-
-const DRIZZLE_TABLE = { schema: 'drizzle', table: '__drizzle_migrations' };
-/** The table's name, quoted for SQL. */
-function qualifiedName({ schema, table }) {
-    return `${(0,esm/* escapeIdentifier */.F)(schema)}.${(0,esm/* escapeIdentifier */.F)(table)}`;
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
+/** Finds each migration's row, by the rules of the drizzle that reads the folder. */
+function matchRows(folder, table, migrations, applied) {
+    if (folder === 'v0')
+        return matchByTime(migrations, applied);
+    return table === 'v0' ? matchForUpgrade(migrations, applied) : matchByName(migrations, applied);
 }
 /**
- * Reads what has been applied. One round trip for a database that has the table, which is every one but the first time.
+ * By time, as drizzle 0.x does, and by content for rows that were written by hand with a time of their own. A row speaks
+ * for one migration only: two files may have the same content.
  */
-async function readSchemaState(connection, table) {
-    try {
-        // `to_jsonb` gives whatever columns there are, so that drizzle 1.0's table can be told from the older form.
-        const rows = await connection.query(`SELECT to_jsonb(m) AS row FROM ${qualifiedName(table)} m ORDER BY id`);
-        if (rows.length === 0)
-            return await readEmptyTable(connection, table);
-        const records = rows.map(({ row }) => (typeof row === 'object' && row !== null ? row : {}));
-        if (records.some((record) => 'name' in record))
-            return { table: 'of-drizzle-1' };
-        return { table: 'present', applied: records.map(readApplied) };
-    }
-    catch (thrown) {
-        if (!(thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === postgres/* SQLSTATE */.cD.undefinedTable))
-            throw thrown;
-        return { table: 'absent', userTables: await readUserTables(connection, table) };
-    }
-}
-function readApplied(record) {
-    const hash = Reflect.get(record, 'hash');
-    const createdAt = Reflect.get(record, 'created_at');
-    return {
-        hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
-    };
-}
-/** An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides. */
-async function readEmptyTable(connection, { schema, table }) {
-    const columns = await connection.query(`SELECT 1 FROM information_schema.columns
-      WHERE table_schema = ${(0,esm/* escapeLiteral */.NO)(schema)} AND table_name = ${(0,esm/* escapeLiteral */.NO)(table)} AND column_name = 'name'`);
-    if (columns.length > 0)
-        return { table: 'of-drizzle-1' };
-    return { table: 'absent', userTables: await readUserTables(connection, { schema, table }) };
-}
-/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not drizzle's own record. */
-async function readUserTables(connection, { schema, table }) {
-    const rows = await connection.query(`SELECT format('%I.%I', n.nspname, c.relname) AS name
-       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-        AND n.nspname NOT LIKE 'pg\\_%'
-        AND NOT (n.nspname = ${(0,esm/* escapeLiteral */.NO)(schema)} AND c.relname = ${(0,esm/* escapeLiteral */.NO)(table)})
-        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
-                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-      ORDER BY 1`);
-    return rows.map(({ name }) => String(name));
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
-
-
-
-
-/** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
-class CommitLostError extends Error {
-    name = 'CommitLostError';
-}
-/**
- * Applies migrations in one transaction, as drizzle does, and writes the rows that drizzle writes: after a failure, or a
- * kill at any moment, the database is as it was.
- *
- * Other than drizzle's migrator this makes drizzle's table inside the transaction too.
- *
- * @throws PostgresError that names the migration and the statement; CommitLostError.
- */
-async function applyMigrations(connection, migrations, table) {
-    const [begun] = await connection.query(`BEGIN;
-     CREATE SCHEMA IF NOT EXISTS ${(0,esm/* escapeIdentifier */.F)(table.schema)};
-     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint);
-     SELECT pg_catalog.pg_current_xact_id()::text AS transaction`);
-    try {
-        for (const migration of migrations) {
-            await runStatements(connection, migration);
-            const recorded = await connection.query(`INSERT INTO ${qualifiedName(table)} (hash, created_at)
-         SELECT $1::text, $2::bigint WHERE pg_catalog.pg_current_xact_id()::text OPERATOR(pg_catalog.=) $3 RETURNING id`, [migration.hash, migration.when, begun?.['transaction']]);
-            if (recorded.length === 0)
-                throw transactionEnded(migration);
-        }
-    }
-    catch (thrown) {
-        // The connection may be gone, and the transaction with it.
-        await connection.query('ROLLBACK').catch(() => undefined);
-        throw thrown;
-    }
-    await commit(connection);
-}
-/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
-function transactionEnded({ tag }) {
-    return new postgres/* PostgresError */.Yj({
-        message: `${tag}.sql ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
-        hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
-    });
-}
-async function runStatements(connection, { tag, statements }) {
-    for (const [index, statement] of statements.entries()) {
-        try {
-            await connection.query(statement);
-        }
-        catch (thrown) {
-            const error = (0,errors/* explain */.WE)(thrown);
-            throw new postgres/* PostgresError */.Yj({ ...error, message: `${tag}.sql, statement ${index + 1} of ${statements.length}: ${error.message}` }, thrown instanceof postgres/* PostgresError */.Yj ? thrown.sqlState : undefined);
-        }
-    }
-}
-async function commit(connection) {
-    try {
-        await connection.query('COMMIT');
-    }
-    catch (thrown) {
-        if (thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState !== undefined)
-            throw thrown;
-        throw new CommitLostError('the connection broke while the migrations were being committed', { cause: thrown });
-    }
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/assessment.ts
-/**
- * Holds a database's state against the folder.
- *
- * drizzle itself applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out
- * of order is silently left out for ever and an edited one goes unnoticed; both are found here.
- */
-function assess(migrations, state) {
-    switch (state.table) {
-        case 'of-drizzle-1':
-            return drift("its table of migrations is drizzle 1.0's; writing the old form into it would break it");
-        case 'absent':
-            return state.userTables.length === 0
-                ? { kind: 'pending', pending: migrations, from: undefined }
-                : drift(`it has tables (${listed(state.userTables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`);
-        case 'present':
-            return assessApplied(migrations, state.applied);
-    }
-}
-function assessApplied(migrations, applied) {
-    const newest = Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
-    const rowOf = matchRows(migrations, applied);
-    const known = new Set(rowOf.values());
-    // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
-    const unknown = applied.filter((row) => !known.has(row) && !migrations.some((migration) => isRowOf(migration, row)));
-    const edited = migrations.filter((migration) => {
-        const row = rowOf.get(migration);
-        return row !== undefined && row.hash !== migration.hash;
-    });
-    const missing = migrations.filter((migration) => !rowOf.has(migration));
-    const outOfOrder = missing.filter(({ when }) => when <= newest);
-    const findings = [
-        ...(unknown.length > 0 ? [unknownWords(unknown, migrations, missing)] : []),
-        ...(edited.length > 0 ? [`edited after they were applied: ${tags(edited)}`] : []),
-        ...(outOfOrder.length > 0
-            ? [
-                `older than the newest applied migration but never applied: ${tags(outOfOrder)}; drizzle would leave them out for ever`,
-            ]
-            : []),
-    ];
-    if (findings.length > 0)
-        return drift(findings.join('; '));
-    if (missing.length > 0)
-        return { kind: 'pending', pending: missing, from: newestTag(migrations, rowOf) };
-    return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
-}
-function isRowOf(migration, row) {
-    return row.createdAt === migration.when && row.hash === migration.hash;
-}
-/**
- * Finds each migration's row: by time, as drizzle does, and by content for rows that were written by hand with a time of
- * their own. A row speaks for one migration only: two files may have the same content.
- */
-function matchRows(migrations, applied) {
+function matchByTime(migrations, applied) {
     const times = new Set(migrations.map(({ when }) => when));
     const rowOf = new Map();
     const free = new Set(applied);
@@ -49283,143 +49442,67 @@ function matchRows(migrations, applied) {
             free.delete(row);
         }
     }
-    return rowOf;
+    // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
+    const unknown = [...free].filter((row) => !migrations.some((migration) => isRowOf(migration, row)));
+    return { rowOf, unknown, unnamed: 0, names: [] };
 }
-function unknownWords(unknown, migrations, missing) {
-    const newestKnown = Math.max(...migrations.map(({ when }) => when));
-    const ahead = missing.length === 0 && unknown.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
-    return ahead
-        ? `it is ahead of this checkout by ${count(unknown.length, 'migration')}: was an old commit run again?`
-        : `${count(unknown.length, 'applied migration')} that the folder does not have`;
+function isRowOf(migration, row) {
+    return row.createdAt === migration.when && row.hash === migration.hash;
 }
-function newestTag(migrations, rowOf) {
-    return migrations.findLast((migration) => rowOf.has(migration))?.tag;
+/** By name and nothing else, as drizzle 1.0 does. */
+function matchByName(migrations, applied) {
+    const byName = new Map(migrations.map((migration) => [migration.tag, migration]));
+    const rowOf = new Map();
+    const unknown = [];
+    for (const row of applied) {
+        if (row.name === undefined)
+            continue;
+        const migration = byName.get(row.name);
+        if (migration === undefined)
+            unknown.push(row);
+        // Of two rows of one name the one that fits counts: an edited file is one that no row knows.
+        else if (rowOf.get(migration)?.hash !== migration.hash)
+            rowOf.set(migration, row);
+    }
+    return { rowOf, unknown, unnamed: applied.filter(({ name }) => name === undefined).length, names: [] };
 }
-function drift(why) {
-    return { kind: 'drift', why };
-}
-function tags(migrations) {
-    return listed(migrations.map(({ tag }) => tag));
-}
-const LISTED = 5;
-function listed(names) {
-    const more = names.length - LISTED;
-    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-function count(number, noun) {
-    return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrate-database.ts
-
-
-
-
-
 /**
- * Brings one database to the folder's version: under the tenant's lock, in one transaction, and read back afterwards.
- * What a run needs to know about the tenant comes as its result; only what nobody foresaw is thrown.
- *
- * @param uri of the direct host: session state such as locks and timeouts does not survive a pooler.
+ * As drizzle 1.0 does before it takes over a table of drizzle 0.x: by time to the second, since names of folders have no
+ * more; among several of one second by content; and by content alone where the time is nobody's.
  */
-async function migrateDatabase(uri, options) {
-    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    try {
-        return await migrateOnce(target, options);
-    }
-    catch (thrown) {
-        if (thrown instanceof CommitLostError)
-            return await lookAfterLostCommit(target, options, thrown);
-        throw thrown;
-    }
-}
-async function migrateOnce(target, options) {
-    const { signal, authorities, lockWaitMs, note } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return lockedElsewhere();
-        return await bringForward(connection, options);
-    }
-    finally {
-        await connection.close();
-        if (signal.aborted)
-            note('The connection was closed because the run is stopping.');
-    }
-}
-async function bringForward(connection, options) {
-    const assessment = assess(options.migrations, await readSchemaState(connection, options.table));
-    switch (assessment.kind) {
-        case 'up-to-date':
-            return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}` };
-        case 'drift':
-            return { status: 'skipped', reason: 'drift', detail: assessment.why };
-        case 'pending':
-            return applyPending(connection, assessment, options);
-    }
-}
-async function applyPending(connection, { pending, from }, { table, lockTimeoutMs, statementTimeoutMs, migrations, signal, note }) {
-    note(`${from === undefined ? 'Empty database' : `At ${from}`}; applying ${pending.map(({ tag }) => tag).join(', ')}`);
-    signal.throwIfAborted();
-    // Set only now: the wait for the tenant's own lock has a limit of its own.
-    await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
-    // Ends a backend that works for nobody any more, should this process be killed; not every server can do it.
-    await connection.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
-    await applyMigrations(connection, pending, table);
-    const after = assess(migrations, await readSchemaState(connection, table));
-    if (after.kind !== 'up-to-date')
-        return notAsExpected(after);
-    return { status: 'succeeded', detail: appliedWords(pending) };
-}
-/** The connection broke during COMMIT: what the database says now is the answer that was lost. */
-async function lookAfterLostCommit(target, { signal, authorities, migrations, table, lockWaitMs }, lost) {
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        // Until the old session has ended and let go of the lock, it may still commit.
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return lockedElsewhere();
-        const now = assess(migrations, await readSchemaState(connection, table));
-        if (now.kind === 'up-to-date') {
-            return { status: 'succeeded', detail: `at ${now.version}; the answer to COMMIT was lost, read back instead` };
+function matchForUpgrade(migrations, applied) {
+    const rowOf = new Map();
+    const names = [];
+    const unknown = [];
+    for (const row of applied) {
+        const second = row.createdAt === undefined ? Number.NaN : Math.trunc(row.createdAt / 1_000) * 1_000;
+        const ofThatSecond = migrations.filter(({ when }) => when === second);
+        const [only, ...others] = ofThatSecond;
+        const migration = only !== undefined && others.length === 0
+            ? only
+            : only === undefined
+                ? migrations.findLast(({ hash }) => hash === row.hash)
+                : ofThatSecond.find(({ hash }) => hash === row.hash);
+        if (migration === undefined) {
+            unknown.push(row);
+            continue;
         }
-        const error = { ...(0,errors/* explain */.WE)(lost), hint: 'Nothing of them was committed. Run again.' };
-        return { status: 'failed', detail: error.message, error };
+        if (rowOf.get(migration)?.hash !== migration.hash)
+            rowOf.set(migration, row);
+        names.push({ id: row.id, name: migration.tag });
     }
-    finally {
-        await connection.close();
-    }
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
-    };
-}
-function notAsExpected(after) {
-    const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
-    const error = {
-        message: `the migrations were committed, but the database does not say so: ${found}`,
-        hint: 'Does a migration write to the table of migrations itself?',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function appliedWords(pending) {
-    const [only, ...others] = pending.map(({ tag }) => tag);
-    return others.length === 0
-        ? `applied ${only ?? ''}`
-        : `applied ${pending.length}: ${pending.map(({ tag }) => tag).join(', ')}`;
+    return { rowOf, unknown, unnamed: 0, names };
 }
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/drizzle-orm/migrator.js
 
 
@@ -49427,15 +49510,15 @@ function readMigrationFiles(config) {
   const migrationFolderTo = config.migrationsFolder;
   const migrationQueries = [];
   const journalPath = `${migrationFolderTo}/meta/_journal.json`;
-  if (!external_node_fs_namespaceObject.existsSync(journalPath)) {
+  if (!external_node_fs_.existsSync(journalPath)) {
     throw new Error(`Can't find meta/_journal.json file`);
   }
-  const journalAsString = external_node_fs_namespaceObject.readFileSync(`${migrationFolderTo}/meta/_journal.json`).toString();
+  const journalAsString = external_node_fs_.readFileSync(`${migrationFolderTo}/meta/_journal.json`).toString();
   const journal = JSON.parse(journalAsString);
   for (const journalEntry of journal.entries) {
     const migrationPath = `${migrationFolderTo}/${journalEntry.tag}.sql`;
     try {
-      const query = external_node_fs_namespaceObject.readFileSync(`${migrationFolderTo}/${journalEntry.tag}.sql`).toString();
+      const query = external_node_fs_.readFileSync(`${migrationFolderTo}/${journalEntry.tag}.sql`).toString();
       const result = query.split("--> statement-breakpoint").map((it) => {
         return it;
       });
@@ -49453,48 +49536,269 @@ function readMigrationFiles(config) {
 }
 
 //# sourceMappingURL=migrator.js.map
+;// CONCATENATED MODULE: ./node_modules/drizzle-orm-v1/migrator.utils.js
+//#region src/migrator.utils.ts
+function formatToMillis(dateStr) {
+	const year = parseInt(dateStr.slice(0, 4), 10);
+	const month = parseInt(dateStr.slice(4, 6), 10) - 1;
+	const day = parseInt(dateStr.slice(6, 8), 10);
+	const hour = parseInt(dateStr.slice(8, 10), 10);
+	const minute = parseInt(dateStr.slice(10, 12), 10);
+	const second = parseInt(dateStr.slice(12, 14), 10);
+	return Date.UTC(year, month, day, hour, minute, second);
+}
+function getMigrationsToRun(params) {
+	const { localMigrations, dbMigrations } = params;
+	const dbNamesSet = new Set(dbMigrations.map((m) => m.name).filter((n) => n !== null));
+	return localMigrations.filter((lm) => !lm.name || !dbNamesSet.has(lm.name));
+}
+//#endregion
+
+
+//# sourceMappingURL=migrator.utils.js.map
+;// CONCATENATED MODULE: ./node_modules/drizzle-orm-v1/migrator.js
+
+
+
+
+//#region src/migrator.ts
+function migrator_readMigrationFiles(config) {
+	if (external_node_fs_.existsSync(`${config.migrationsFolder}/meta/_journal.json`)) throw Error("We detected that you have old drizzle-kit migration folders. You must upgrade drizzle-kit and run \"drizzle-kit up\"");
+	const migrationFolderTo = config.migrationsFolder;
+	const migrationQueries = [];
+	const migrations = (0,external_node_fs_.readdirSync)(migrationFolderTo).map((subdir) => ({
+		path: (0,external_node_path_.join)(migrationFolderTo, subdir, "migration.sql"),
+		name: subdir
+	})).filter((it) => (0,external_node_fs_.existsSync)(it.path));
+	migrations.sort((a, b) => a.name.localeCompare(b.name));
+	for (const migration of migrations) {
+		const migrationPath = migration.path;
+		const migrationDate = migration.name.slice(0, 14);
+		const query = external_node_fs_.readFileSync(migrationPath).toString();
+		const result = query.split("--> statement-breakpoint").map((it) => {
+			return it;
+		});
+		const millis = formatToMillis(migrationDate);
+		migrationQueries.push({
+			sql: result,
+			bps: true,
+			folderMillis: millis,
+			hash: external_node_crypto_.createHash("sha256").update(query).digest("hex"),
+			name: migration.name
+		});
+	}
+	return migrationQueries;
+}
+//#endregion
+
+
+//# sourceMappingURL=migrator.js.map
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/sql-text.ts
 // Where a word is not a command: comments, strings (with and without escapes), quoted names, dollar-quoted bodies.
 // PostgreSQL's own parser would be the better judge; as WebAssembly it cannot be part of an ESM bundle.
-const OPAQUE = /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*|\*\//gi;
-const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
+const OPAQUE = /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*/gi;
 /** The body of an SQL-standard function stands in the open, between `BEGIN ATOMIC` and `END`. */
 const ATOMIC_BODY = /\bbegin\s+atomic\b[\s\S]*?;\s*end\b/gi;
+/** A name in masked text, quoted or not. */
+const MASKED_NAME = '(?:"+|[a-z_\\u0080-\\uffff][\\w$\\u0080-\\uffff]*)';
+/**
+ * SQL of the same length in which only commands and names are left to be read: comments are blanks, strings and bodies of
+ * functions are apostrophes, quoted names are quotation marks. What is found in it is at the same place in the original.
+ */
+function maskSql(sql) {
+    const kept = [];
+    let from = 0;
+    for (const match of opaqueParts(sql)) {
+        kept.push(sql.slice(from, match.from), match.filler === ' ' ? blank(match.text) : match.filler.repeat(match.text.length));
+        from = match.from + match.text.length;
+    }
+    kept.push(sql.slice(from));
+    return kept.join('').replace(ATOMIC_BODY, (body) => "'".repeat(body.length));
+}
+function* opaqueParts(sql) {
+    const opaque = new RegExp(OPAQUE);
+    for (let match = opaque.exec(sql); match !== null; match = opaque.exec(sql)) {
+        const [text] = match;
+        if (text === '/*') {
+            const end = endOfComment(sql, match.index);
+            yield { from: match.index, text: sql.slice(match.index, end), filler: ' ' };
+            opaque.lastIndex = end;
+        }
+        else {
+            yield { from: match.index, text, filler: text.startsWith('--') ? ' ' : text.startsWith('"') ? '"' : "'" };
+        }
+    }
+}
+/** Comments nest in PostgreSQL, and nothing else counts inside of one. */
+function endOfComment(sql, from) {
+    let depth = 0;
+    for (const { 0: text, index } of sql.slice(from).matchAll(/\/\*|\*\//g)) {
+        depth += text === '/*' ? 1 : -1;
+        if (depth === 0)
+            return from + index + text.length;
+    }
+    return sql.length;
+}
+/** Takes SQL apart at its semicolons. Parts without a command are left out. */
+function splitStatements(sql) {
+    const statements = [];
+    let from = 0;
+    for (const part of maskSql(sql).split(';')) {
+        if (part.trim() !== '')
+            statements.push(sql.slice(from, from + part.length).trim());
+        from += part.length + 1;
+    }
+    return statements;
+}
+function blank(text) {
+    return text.replace(/[^\n]/g, ' ');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/no-transaction.ts
+
+/** What a file begins with that has to run outside a transaction. */
+const NO_TRANSACTION = '-- neon-fleet: no-transaction';
+const FIRST_LINE = /^\uFEFF?\s*--\s*neon-fleet:\s*no-transaction[ \t]*(?:\r?\n|$)/i;
+const ANY_DIRECTIVE = /^[^\S\n]*--\s*neon-fleet:.*$/im;
+/** Whether a file asks to be run outside a transaction, by its first line. */
+function asksForNoTransaction(sql) {
+    return FIRST_LINE.test(sql);
+}
+/** A comment that was meant for neon-fleet and is not understood: misspelled, or not where it belongs. */
+function findIgnoredDirective(sql, isFirst) {
+    return ANY_DIRECTIVE.exec(isFirst ? sql.replace(FIRST_LINE, '') : sql)?.[0].trim();
+}
+/** The single statements of a file that runs outside a transaction: sent together they would share one. */
+function statementsOutside(parts) {
+    return parts.flatMap(splitStatements);
+}
+const CONCURRENT_INDEX = new RegExp(String.raw `^\s*create\s+(unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(${MASKED_NAME})\s+on\s+(?:only\s+)?((?:${MASKED_NAME}\s*\.\s*)?(${MASKED_NAME}))`, 'di');
+const UNNAMED_INDEX = /^\s*create\s+(unique\s+)?index\s+concurrently\s+on\b/i;
+const NAME_IN_SCHEMA = String.raw `(?:${MASKED_NAME}\s*\.\s*)?${MASKED_NAME}`;
+const REPEATABLE = [
+    /^create\s+or\s+replace\b/i,
+    /^create\s+(?:[a-z]+\s+){1,4}?if\s+not\s+exists\b/i,
+    /^drop\s+(?:[a-z]+\s+){1,4}?if\s+exists\b/i,
+    new RegExp(String.raw `^alter\s+type\s+${NAME_IN_SCHEMA}\s+add\s+value\s+if\s+not\s+exists\b`, 'i'),
+    /^insert\b[\s\S]*\bon\s+conflict\b[\s\S]*\bdo\s+nothing\b/i,
+    /^(vacuum|analy[sz]e|reindex|cluster|checkpoint|refresh\s+materialized\s+view|comment\s+on|grant|revoke|set|reset)\b/i,
+];
+const ALTER_TABLE = new RegExp(String.raw `^alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?${NAME_IN_SCHEMA}\s+`, 'i');
+const REPEATABLE_ACTION = [
+    /^add\s+(column\s+)?if\s+not\s+exists\b/i,
+    /^drop\s+((column|constraint)\s+)?if\s+exists\b/i,
+    /^validate\s+constraint\b/i,
+    new RegExp(String.raw `^alter\s+(column\s+)?${MASKED_NAME}\s+(set|drop)\s+(not\s+null|default|statistics|storage)\b`, 'i'),
+    /^(set|reset)\s*\(/i,
+    /^(enable|disable|force|no\s+force)\s+row\s+level\s+security\b/i,
+];
+/** Decides what an interruption of one statement means. */
+function repetitionOf(statement) {
+    const masked = maskSql(statement);
+    if (UNNAMED_INDEX.test(masked))
+        return { kind: 'unnamed-index' };
+    const index = concurrentIndexOf(statement, masked);
+    if (index !== undefined)
+        return { kind: 'concurrent-index', index };
+    return isRepeatable(masked.trim()) ? { kind: 'repeatable' } : { kind: 'once' };
+}
+function concurrentIndexOf(statement, masked) {
+    const match = CONCURRENT_INDEX.exec(masked);
+    if (match === null)
+        return undefined;
+    const part = (group) => {
+        const [from, to] = match.indices?.[group] ?? [0, 0];
+        return statement.slice(from, to);
+    };
+    return {
+        unique: match[1] !== undefined,
+        name: part(2),
+        table: part(3),
+        tableName: part(4),
+        definition: statement.slice(match[0].length).trim(),
+    };
+}
+function isRepeatable(masked) {
+    if (REPEATABLE.some((pattern) => pattern.test(masked)))
+        return true;
+    const [head] = ALTER_TABLE.exec(masked) ?? [];
+    if (head === undefined)
+        return false;
+    return splitAtCommas(masked.slice(head.length)).every((action) => REPEATABLE_ACTION.some((pattern) => pattern.test(action)));
+}
+/** Splits at the commas that stand in no parentheses. */
+function splitAtCommas(masked) {
+    const parts = [''];
+    let depth = 0;
+    for (const character of masked) {
+        if (character === '(')
+            depth += 1;
+        if (character === ')')
+            depth -= 1;
+        if (character === ',' && depth === 0)
+            parts.push('');
+        else
+            parts.push((parts.pop() ?? '') + character);
+    }
+    return parts.map((part) => part.trim());
+}
+const WAITS_WITHOUT_HARM = /^\s*(create\s+(unique\s+)?index|drop\s+index|reindex\b[\s\S]*?)\s+concurrently\b/i;
+/**
+ * Whether a statement may wait for locks as long as it likes: nobody's queries queue behind it, and on a busy database it
+ * has to wait for every transaction that is older than it.
+ */
+function mayWaitForLocks(statement) {
+    return WAITS_WITHOUT_HARM.test(maskSql(statement));
+}
+/** Why a file cannot be run outside a transaction; undefined when it can. */
+function objectionTo(statements) {
+    for (const [index, statement] of statements.entries()) {
+        const { kind } = repetitionOf(statement);
+        if (kind === 'unnamed-index') {
+            return {
+                statement: index + 1,
+                why: 'builds an index without a name, which nobody could find again if the run were interrupted',
+                hint: 'Give the index a name: CREATE INDEX CONCURRENTLY name ON …',
+            };
+        }
+        if (kind === 'once' && statements.length > 1) {
+            return {
+                statement: index + 1,
+                why: 'cannot safely be run a second time, as it has to be when the run is interrupted between the statements of a file without a transaction',
+                hint: 'Write it with IF NOT EXISTS, IF EXISTS or OR REPLACE, or give it a migration of its own.',
+            };
+        }
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
+
+const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
+/** Would have the server wait for data that nobody sends. */
+const COPY_IN = /^copy\b[\s\S]*\bfrom\s+stdin\b/i;
 /**
  * Finds statements such as `COMMIT` in migrations. After one of these a failure could not be rolled back any more, and
  * "failed" would no longer mean "unchanged". Savepoints are a migration's own affair.
  */
 function findTransactionControl(migrations) {
-    return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql).map((command) => ({ tag, part: index + 1, command }))));
+    return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql)
+        .map((statement) => COMMAND.exec(statement)?.[0])
+        .filter((command) => command !== undefined)
+        .map((command) => ({ tag, part: index + 1, command: command.replace(/\s+/g, ' ').toUpperCase() }))));
+}
+/** Whether SQL has a `COPY … FROM STDIN`. */
+function readsStandardInput(sql) {
+    return commandsIn(sql).some((statement) => COPY_IN.test(statement));
 }
 function commandsIn(sql) {
-    const bare = withoutOpaque(sql).replace(ATOMIC_BODY, "''");
-    return bare
+    return maskSql(sql)
         .split(';')
-        .map((statement) => COMMAND.exec(statement.trim())?.[0])
-        .filter((command) => command !== undefined)
-        .map((command) => command.replace(/\s+/g, ' ').toUpperCase());
-}
-/** Takes out what is not a command. Comments nest in PostgreSQL, which a regular expression alone cannot follow. */
-function withoutOpaque(sql) {
-    const kept = [];
-    let depth = 0;
-    let from = 0;
-    for (const match of sql.matchAll(OPAQUE)) {
-        const [text] = match;
-        if (depth === 0)
-            kept.push(sql.slice(from, match.index), text.startsWith('--') || text === '/*' ? ' ' : "''");
-        if (text === '/*')
-            depth += 1;
-        else if (text === '*/')
-            depth = Math.max(0, depth - 1);
-        from = match.index + text.length;
-    }
-    if (depth === 0)
-        kept.push(sql.slice(from));
-    return kept.join('');
+        .map((statement) => statement.trim());
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations.ts
@@ -49505,59 +49809,144 @@ function withoutOpaque(sql) {
 
 
 
+
+
+
+const JOURNAL = external_node_path_default().join('meta', '_journal.json');
 const journalSchema = schemas/* object */.Ikc({
     dialect: schemas/* string */.YjP(),
     entries: schemas/* array */.YOg(schemas/* object */.Ikc({ idx: schemas/* int */.Whr(), when: schemas/* number */.aig(), tag: schemas/* string */.YjP().min(1) })),
 });
+const snapshotSchema = schemas/* object */.Ikc({ dialect: schemas/* string */.YjP() });
+const POSTGRESQL = new Set(['postgresql', 'postgres', 'pg']);
+/** `YYYYMMDDHHmmss` at the beginning of a folder's name: a text that is a time. */
+const FOLDER_TIME = /^\d{14}(?!\d)/;
 /**
- * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own reader, so that order and hashes are drizzle's.
+ * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own readers, so that order and hashes are drizzle's.
+ * Which of the two formats it has is seen from what is in it.
  *
- * @throws ExplainedError when the folder is not one, is empty, or is of a format that is not supported.
+ * @throws ExplainedError when the folder is not one, is empty, or holds what cannot be applied safely.
  */
 async function readMigrations(folder) {
-    const journalFile = external_node_path_default().join(folder, 'meta', '_journal.json');
-    if (!(0,external_node_fs_namespaceObject.existsSync)(journalFile))
-        throw await notAMigrationsFolder(folder);
-    const journal = journalSchema.safeParse(parseJson(await (0,promises_.readFile)(journalFile, 'utf8')));
-    if (!journal.success)
-        throw unusable(folder, `its ${external_node_path_default().join('meta', '_journal.json')} is not a journal of drizzle`);
-    if (journal.data.dialect !== 'postgresql' && journal.data.dialect !== 'pg') {
-        throw unusable(folder, `its migrations are for ${JSON.stringify(journal.data.dialect)}, not for PostgreSQL`);
+    const hasJournal = (0,external_node_fs_.existsSync)(external_node_path_default().join(folder, JOURNAL));
+    const entries = await entriesOf(folder);
+    const hasFolders = entries.some((entry) => (0,external_node_fs_.existsSync)(external_node_path_default().join(folder, entry, 'migration.sql')));
+    if (hasJournal && hasFolders) {
+        throw unusable(folder, `it has both a ${JOURNAL} and folders of drizzle-kit 1.0`, 'Finish the change of format with: npx drizzle-kit up');
     }
+    if (!hasJournal && !hasFolders) {
+        throw unusable(folder, `it has no ${JOURNAL}`, 'Generate it with: npx drizzle-kit generate');
+    }
+    const format = hasJournal ? 'v0' : 'v1';
+    const named = await (hasJournal ? readJournal(folder) : readFolders(folder));
+    const migrations = named.map(([tag, file]) => toMigration(tag, file));
+    for (const migration of migrations)
+        refuseUnsafe(folder, format, migration);
+    return { format, migrations, digest: digestOf(format, migrations) };
+}
+async function readJournal(folder) {
+    const journal = journalSchema.safeParse(parseJson(await (0,promises_.readFile)(external_node_path_default().join(folder, JOURNAL), 'utf8')));
+    if (!journal.success)
+        throw unusable(folder, `its ${JOURNAL} is not a journal of drizzle`);
+    refuseOtherDialect(folder, journal.data.dialect);
     if (journal.data.entries.length === 0)
         throw unusable(folder, 'it holds no migration yet');
-    let files;
+    const files = readWith(folder, readMigrationFiles);
+    return files.map((file, index) => [journal.data.entries[index]?.tag ?? String(index), file]);
+}
+async function readFolders(folder) {
+    const files = readWith(folder, migrator_readMigrationFiles);
+    const nameless = files.find(({ name, folderMillis }) => !FOLDER_TIME.test(name) || !Number.isFinite(folderMillis));
+    if (nameless !== undefined) {
+        throw unusable(folder, `the folder ${JSON.stringify(nameless.name)} does not begin with the time it was generated at`, 'drizzle records that time. Name it as drizzle-kit does: YYYYMMDDHHmmss_name');
+    }
+    const snapshotFile = external_node_path_default().join(folder, files.at(-1)?.name ?? '', 'snapshot.json');
+    if ((0,external_node_fs_.existsSync)(snapshotFile)) {
+        const snapshot = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(snapshotFile, 'utf8')));
+        if (snapshot.success)
+            refuseOtherDialect(folder, snapshot.data.dialect);
+    }
+    return files.map((file) => [file.name, file]);
+}
+function readWith(folder, reader) {
     try {
-        files = readMigrationFiles({ migrationsFolder: folder });
+        return reader({ migrationsFolder: folder });
     }
     catch (thrown) {
         throw unusable(folder, thrown instanceof Error ? thrown.message : 'drizzle cannot read it');
     }
-    const migrations = files.map((file, index) => ({
-        tag: journal.data.entries[index]?.tag ?? String(index),
-        when: file.folderMillis,
-        hash: file.hash,
-        statements: file.sql,
-    }));
-    const [control] = findTransactionControl(migrations);
-    if (control !== undefined)
-        throw endsTheTransaction(folder, control);
-    return migrations;
 }
-function endsTheTransaction(folder, { tag, part, command }) {
-    return unusable(folder, `${tag}.sql, statement ${part}, has a ${command} of its own`, 'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
+function toMigration(tag, { sql, folderMillis, hash }) {
+    const noTransaction = asksForNoTransaction(sql[0] ?? '');
+    const statements = noTransaction ? statementsOutside(sql) : sql;
+    return { tag, when: folderMillis, hash, statements, noTransaction };
 }
-async function notAMigrationsFolder(folder) {
-    const entries = (0,external_node_fs_namespaceObject.existsSync)(folder) ? await (0,promises_.readdir)(folder).catch(() => 'not a folder') : undefined;
-    if (entries === undefined) {
-        return unusable(folder, 'there is no such folder', 'Is the repository checked out, and the path right? It is taken from the working directory.');
+function refuseUnsafe(folder, format, migration) {
+    const { statements, noTransaction } = migration;
+    const file = fileOf(format, migration);
+    const ignored = statements.flatMap((sql, index) => findIgnoredDirective(sql, noTransaction && index === 0) ?? [])[0];
+    if (ignored !== undefined) {
+        throw unusable(folder, `${file} has the line ${JSON.stringify(ignored)}, which would be ignored`, `A file that has to run outside a transaction begins with the line ${NO_TRANSACTION}`);
     }
-    if (entries === 'not a folder')
-        return unusable(folder, 'it is not a folder that can be read');
-    if (entries.some((entry) => (0,external_node_fs_namespaceObject.existsSync)(external_node_path_default().join(folder, entry, 'migration.sql')))) {
-        return unusable(folder, 'it has the layout of drizzle-kit 1.0, which is not supported yet', 'Use drizzle-kit 0.31.');
+    const [control] = findTransactionControl([migration]);
+    if (control !== undefined) {
+        throw unusable(folder, `${file}, statement ${control.part}, has a ${control.command} of its own`, noTransaction
+            ? 'A file without a transaction is run statement by statement. Take the statement out.'
+            : 'A migration and its row are one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
     }
-    return unusable(folder, `it has no ${external_node_path_default().join('meta', '_journal.json')}`, 'Generate it with: npx drizzle-kit generate');
+    const copy = statements.findIndex(readsStandardInput);
+    if (copy !== -1) {
+        throw unusable(folder, `${file}, statement ${copy + 1}, copies from STDIN, and a migration has nothing to send`, 'Write the rows as INSERT.');
+    }
+    const objection = noTransaction ? objectionTo(statements) : undefined;
+    if (objection !== undefined) {
+        throw unusable(folder, `${file}, statement ${objection.statement}, ${objection.why}`, objection.hint);
+    }
+}
+/** How a migration's file is called in messages. */
+function fileOf(format, { tag }) {
+    return format === 'v0' ? `${tag}.sql` : `${tag}/migration.sql`;
+}
+/**
+ * Finds the migration that somebody means: its whole tag, or a beginning that only one of them has, such as `0003`.
+ *
+ * @throws ExplainedError that names what there is.
+ */
+function findMigration({ migrations }, text) {
+    const exact = migrations.find(({ tag }) => tag === text);
+    if (exact !== undefined)
+        return exact;
+    const beginning = text === '' ? [] : migrations.filter(({ tag }) => tag.startsWith(text));
+    const [only, ...others] = beginning;
+    if (only !== undefined && others.length === 0)
+        return only;
+    const choices = (only === undefined ? migrations : beginning).slice(-NAMED_CHOICES).map(({ tag }) => tag);
+    throw new errors/* ExplainedError */.hM({
+        message: only === undefined
+            ? `no migration is called ${JSON.stringify(text)}, and none begins with it; nothing was done`
+            : `${beginning.length} migrations begin with ${JSON.stringify(text)}; nothing was done`,
+        hint: `${only === undefined ? 'The newest of the folder' : 'Say which one'}: ${choices.join(', ')}`,
+    });
+}
+const NAMED_CHOICES = 5;
+function digestOf(format, migrations) {
+    const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
+    return (0,external_node_crypto_.createHash)('sha256')
+        .update(JSON.stringify([format, facts]))
+        .digest('hex');
+}
+async function entriesOf(folder) {
+    if (!(0,external_node_fs_.existsSync)(folder)) {
+        throw unusable(folder, 'there is no such folder', 'Is the repository checked out, and the path right? It is taken from the working directory.');
+    }
+    return (0,promises_.readdir)(folder).catch(() => {
+        throw unusable(folder, 'it is not a folder that can be read');
+    });
+}
+function refuseOtherDialect(folder, dialect) {
+    if (!POSTGRESQL.has(dialect)) {
+        throw unusable(folder, `its migrations are for ${JSON.stringify(dialect)}, not for PostgreSQL`);
+    }
 }
 function unusable(folder, why, hint) {
     return new errors/* ExplainedError */.hM({
@@ -49574,7 +49963,1095 @@ function parseJson(text) {
     }
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/assessment.ts
+
+
+/**
+ * Holds a database's state against the folder.
+ *
+ * drizzle 0.x applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out of
+ * order is silently left out for ever and an edited one goes unnoticed; both are found here. drizzle 1.0 applies whatever
+ * name is missing, so that there is no "out of order" for its folders.
+ *
+ * @throws ExplainedError when the folder has no such migration as `to`.
+ */
+function assess(folder, state, { to } = {}) {
+    const { migrations, format } = folder;
+    const wanted = to === undefined ? migrations : migrations.slice(0, migrations.indexOf(findMigration(folder, to)) + 1);
+    const nothingRecorded = state.table === 'absent' || state.applied.length === 0;
+    if (state.table === 'present' && state.format === 'v1' && format === 'v0') {
+        return drift([{ kind: 'table-of-other-format', table: 'v1' }]);
+    }
+    if (nothingRecorded) {
+        const tables = state.userTables ?? [];
+        if (tables.length > 0)
+            return drift([{ kind: 'no-drizzle-table', tables }]);
+        const oldTable = state.table === 'present' && state.format !== format;
+        return { kind: 'pending', pending: wanted, from: undefined, ...(oldTable ? { upgrade: [] } : {}) };
+    }
+    return assessApplied(folder, wanted, state);
+}
+function assessApplied({ migrations, format }, wanted, state) {
+    const { rowOf, unknown, unnamed, names } = matchRows(format, state.format, migrations, state.applied);
+    const newest = newestTime(state.applied);
+    const missing = wanted.filter((migration) => !rowOf.has(migration));
+    const version = migrations.findLast((migration) => rowOf.has(migration))?.tag;
+    const edited = migrations.filter((migration) => hashDiffers(migration, rowOf.get(migration)));
+    const outOfOrder = format === 'v0' ? missing.filter(({ when }) => when <= newest) : [];
+    const complete = migrations.every((migration) => rowOf.has(migration));
+    const findings = [
+        ...(unnamed > 0 ? [{ kind: 'table-of-other-format', table: 'v1', unnamedRows: unnamed }] : []),
+        ...(unknown.length > 0
+            ? [{ kind: 'unknown', count: unknown.length, ahead: complete && areNewer(unknown, migrations) }]
+            : []),
+        ...(edited.length > 0 ? [{ kind: 'edited', tags: tagsOf(edited) }] : []),
+        ...(outOfOrder.length > 0 ? [{ kind: 'out-of-order', tags: tagsOf(outOfOrder) }] : []),
+    ];
+    if (findings.length > 0)
+        return drift(findings, version, missing);
+    const upgrade = state.format === format ? {} : { upgrade: names };
+    if (missing.length > 0)
+        return { kind: 'pending', pending: missing, from: version, ...upgrade };
+    const beyond = migrations.slice(wanted.length).some((migration) => rowOf.has(migration));
+    return { kind: 'up-to-date', version: version ?? 'no migration', applied: rowOf.size, beyond, ...upgrade };
+}
+function newestTime(applied) {
+    return Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
+}
+function hashDiffers({ hash }, row) {
+    return row !== undefined && row.hash !== hash;
+}
+function areNewer(rows, migrations) {
+    const newestKnown = Math.max(...migrations.map(({ when }) => when));
+    return rows.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
+}
+function drift(findings, from, missing = []) {
+    const onlyOutOfOrder = findings.every(({ kind }) => kind === 'out-of-order');
+    return {
+        kind: 'drift',
+        findings,
+        why: findings.map(findingWords).join('; '),
+        from,
+        onlyOutOfOrder,
+        pendingWithOutOfOrder: onlyOutOfOrder ? missing : [],
+    };
+}
+/** Says what is wrong, in words that continue "it is left alone:". */
+function findingWords(finding) {
+    switch (finding.kind) {
+        case 'out-of-order':
+            return `older than the newest applied migration but never applied: ${listed(finding.tags)}; drizzle would leave them out for ever`;
+        case 'edited':
+            return `edited after they were applied: ${listed(finding.tags)}`;
+        case 'unknown':
+            return finding.ahead
+                ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
+                : `${count(finding.count, 'applied migration')} that the folder does not have`;
+        case 'no-drizzle-table':
+            return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+        case 'table-of-other-format':
+            return finding.unnamedRows === undefined
+                ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
+                : `${count(finding.unnamedRows, 'row')} without a name, which drizzle 0.x wrote into the table of drizzle 1.0, and which drizzle 1.0 would apply again`;
+    }
+}
+function tagsOf(migrations) {
+    return migrations.map(({ tag }) => tag);
+}
+const LISTED = 5;
+function listed(names) {
+    const more = names.length - LISTED;
+    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function count(number, noun) {
+    return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
+// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
+var esm = __nccwpck_require__(3849);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
+
+const DRIZZLE_TABLE = { schema: 'drizzle', table: '__drizzle_migrations' };
+/** The table's name, quoted for SQL. */
+function qualifiedName({ schema, table }) {
+    return `${(0,esm/* escapeIdentifier */.F)(schema)}.${(0,esm/* escapeIdentifier */.F)(table)}`;
+}
+/** Where a statement that must not run twice is noted while it runs; there only for so long. */
+function startedTable({ schema }) {
+    return qualifiedName({ schema, table: '__neon_fleet_started' });
+}
+const COLUMNS = {
+    v0: 'id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint',
+    v1: 'id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint, name text, applied_at timestamp with time zone DEFAULT now()',
+};
+/** Makes the table as the drizzle of that format does. */
+function createTableSql(table, format) {
+    return `CREATE SCHEMA IF NOT EXISTS ${(0,esm/* escapeIdentifier */.F)(table.schema)};
+    CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (${COLUMNS[format]})`;
+}
+/** Turns a table of drizzle 0.x into one of 1.0, as drizzle 1.0 does: names for the rows, and no time of applying. */
+function upgradeTableSql(table, names) {
+    const name = qualifiedName(table);
+    const values = names.map((row) => `(${row.id}, ${(0,esm/* escapeLiteral */.NO)(row.name)})`).join(', ');
+    return [
+        `ALTER TABLE ${name} ADD COLUMN IF NOT EXISTS name text`,
+        `ALTER TABLE ${name} ADD COLUMN IF NOT EXISTS applied_at timestamp with time zone DEFAULT now()`,
+        ...(names.length === 0
+            ? []
+            : [
+                `UPDATE ${name} t SET name = v.name, applied_at = NULL FROM (VALUES ${values}) v (id, name) WHERE t.id = v.id`,
+            ]),
+    ].join('; ');
+}
+/**
+ * Writes the row that drizzle writes for a migration.
+ *
+ * @param transaction the row is written only in this transaction; anywhere else it is an error of class 22.
+ */
+function recordSql(table, format, { tag, hash, when }, transaction) {
+    const now = 'pg_catalog.pg_current_xact_id()::text';
+    // The other branch must not be a constant: PostgreSQL would compute it while planning.
+    const createdAt = transaction === undefined
+        ? String(when)
+        : `CASE WHEN ${now} OPERATOR(pg_catalog.=) ${(0,esm/* escapeLiteral */.NO)(transaction)} THEN ${when} ELSE pg_catalog.concat(${now}, ' is not the transaction that was begun')::bigint END`;
+    return format === 'v0'
+        ? `INSERT INTO ${qualifiedName(table)} (hash, created_at) VALUES (${(0,esm/* escapeLiteral */.NO)(hash)}, ${createdAt})`
+        : `INSERT INTO ${qualifiedName(table)} (hash, created_at, name) VALUES (${(0,esm/* escapeLiteral */.NO)(hash)}, ${createdAt}, ${(0,esm/* escapeLiteral */.NO)(tag)})`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/schema-state.ts
+
+
+
+/**
+ * Reads what has been applied. One round trip for a database that has the table, which is every one but the first time.
+ */
+async function readSchemaState(connection, table) {
+    const [read] = await connection.pipeline([stateSql(table)]);
+    return finishReading(connection, table, read);
+}
+/**
+ * Takes the tenant's lock and reads what has been applied, in one round trip where the lock is free. They are two
+ * statements, so that what is read is what there is once the lock is held.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ */
+async function lockAndRead(connection, table, lock) {
+    const [asked, read] = await connection.pipeline([(0,postgres/* tryLockSql */.$g)(lock.mode), stateSql(table)]);
+    const [answer] = schema_state_valueOf(asked);
+    if (answer?.['held'] === true)
+        return finishReading(connection, table, read);
+    return (await (0,postgres/* takeLock */.HJ)(connection, lock)) ? readSchemaState(connection, table) : undefined;
+}
+/** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
+function stateSql(table) {
+    const name = qualifiedName(table);
+    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
+    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
+                 pg_catalog.to_jsonb(m) AS row
+            FROM (SELECT) one LEFT JOIN ${name} m ON true
+           ORDER BY m.id`;
+}
+/** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
+async function finishReading(connection, table, read) {
+    if (read?.status === 'rejected' && isMissing(read.reason)) {
+        return { table: 'absent', userTables: await readUserTables(connection, table) };
+    }
+    const rows = schema_state_valueOf(read);
+    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
+    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    if (applied.length > 0)
+        return { table: 'present', format, applied };
+    // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
+    return { table: 'present', format, applied, userTables: await readUserTables(connection, table) };
+}
+function isMissing(reason) {
+    return (reason instanceof postgres/* PostgresError */.Yj &&
+        (reason.sqlState === postgres/* SQLSTATE */.cD.undefinedTable || reason.sqlState === postgres/* SQLSTATE */.cD.undefinedSchema));
+}
+/** The rows of one answer. @throws what it was answered with instead. */
+function schema_state_valueOf(settled) {
+    if (settled?.status === 'fulfilled')
+        return settled.value;
+    throw settled?.reason ?? new Error('there was no answer');
+}
+function readApplied(row) {
+    const id = Reflect.get(row, 'id');
+    const hash = Reflect.get(row, 'hash');
+    const createdAt = Reflect.get(row, 'created_at');
+    const name = Reflect.get(row, 'name');
+    return {
+        id: typeof id === 'number' ? id : 0,
+        hash: typeof hash === 'string' ? hash : '',
+        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        ...(typeof name === 'string' ? { name } : {}),
+    };
+}
+/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
+async function readUserTables(connection, table) {
+    const rows = await connection.query(`SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        AND n.nspname NOT LIKE 'pg\\_%'
+        AND c.oid NOT IN (SELECT oid FROM (VALUES (to_regclass(${(0,esm/* escapeLiteral */.NO)(qualifiedName(table))})),
+                                                  (to_regclass(${(0,esm/* escapeLiteral */.NO)(startedTable(table))}))) own (oid)
+                           WHERE oid IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      ORDER BY 1`);
+    return rows.map(({ name }) => String(name));
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/inspect-database.ts
+
+
+
+const SERVER_SQL = `SELECT current_setting('server_version') AS version,
+  EXISTS (SELECT FROM pg_catalog.pg_locks
+           WHERE locktype = 'advisory' AND granted AND classid = ${postgres/* LOCK_KEY */.QW[0]} AND objid = ${postgres/* LOCK_KEY */.QW[1]} AND objsubid = 2
+             AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())) AS busy`;
+/**
+ * Looks at one database and changes nothing: everything is read in transactions that cannot write, and no lock is taken
+ * that keeps anybody out. What it says may have changed a moment later.
+ *
+ * @throws PostgresError, or the reason of the signal.
+ */
+async function inspectDatabase(uri, options) {
+    const { folder, table, to, authorities, signal } = options;
+    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
+        signal,
+        authorities,
+        applicationName: 'neon-fleet inspect',
+    });
+    try {
+        const [began, server, read, ended] = await connection.pipeline([
+            READ_ONLY,
+            SERVER_SQL,
+            `BEGIN READ ONLY; ${stateSql(table)}`,
+            'ROLLBACK',
+        ]);
+        schema_state_valueOf(began);
+        const [facts] = schema_state_valueOf(server);
+        const state = await finishReading(connection, table, read);
+        schema_state_valueOf(ended);
+        return {
+            assessment: assess(folder, state, { to }),
+            serverVersion: String(facts?.['version']),
+            busy: facts?.['busy'] === true,
+        };
+    }
+    finally {
+        await connection.close();
+    }
+}
+/** For the whole session, so that a further look cannot write either. */
+const READ_ONLY = 'SET default_transaction_read_only = on';
+/** The part of an outcome's record that a look can fill: where the database is, and what would be applied. */
+function plannedRecord(assessment) {
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return { from: assessment.version, to: assessment.version, applied: [], pending: [] };
+        case 'pending':
+        case 'drift': {
+            const pending = assessment.kind === 'pending' ? assessment.pending : assessment.pendingWithOutOfOrder;
+            return {
+                ...(assessment.from === undefined ? {} : { from: assessment.from, to: assessment.from }),
+                applied: [],
+                pending: pending.map(({ tag }) => tag),
+            };
+        }
+    }
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 26 modules
+var fleet = __nccwpck_require__(9442);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
+
+
+
+
+
+
+/** The answer to what makes migrations count was lost: whether it was carried out has to be looked up. */
+class CommitLostError extends Error {
+    migrations;
+    name = 'CommitLostError';
+    constructor(
+    /** The migrations of which it is not known whether they are applied. */
+    migrations, options) {
+        super('the connection broke while the migrations were being committed', options);
+        this.migrations = migrations;
+    }
+}
+/**
+ * Applies migrations in one transaction, together with the rows that drizzle writes: after a failure, or a kill at any
+ * moment, the database is as it was.
+ *
+ * Takes three round trips, however many statements there are: begin, all statements, commit. Nothing is committed before
+ * every statement has been answered.
+ *
+ * @param prepare SQL that makes or completes drizzle's table, when it needs that; in the same transaction.
+ * @throws PostgresError that names the migration and the statement; CommitLostError.
+ */
+async function applyInTransaction(context, migrations, prepare) {
+    return withLockRetries(context, async () => {
+        const transaction = await begin(context, prepare);
+        try {
+            await runAll(context, stepsOf(context, migrations, transaction));
+        }
+        catch (thrown) {
+            // The connection may be gone, and the transaction with it.
+            await context.connection.query('ROLLBACK').catch(() => undefined);
+            throw thrown;
+        }
+        return commit(context, migrations);
+    });
+}
+/** Begins, and answers with the transaction's id. What follows is sent only when this has been answered: it must not run outside. */
+async function begin(context, prepare) {
+    const { connection, lockTimeoutMs, statementTimeoutMs } = context;
+    const [, begun] = await connection.pipeline([
+        ENDS_WITH_ITS_CLIENT,
+        [
+            'BEGIN',
+            `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
+            `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+            ...(prepare === undefined ? [] : [prepare]),
+            'SELECT pg_catalog.pg_current_xact_id()::text AS transaction',
+        ].join('; '),
+    ]);
+    try {
+        const [row] = schema_state_valueOf(begun);
+        return String(row?.['transaction']);
+    }
+    catch (thrown) {
+        await connection.query('ROLLBACK').catch(() => undefined);
+        throw thrown;
+    }
+}
+/** Ends a backend that works for nobody any more, should this process be killed. Not every server can do it: it may fail. */
+const ENDS_WITH_ITS_CLIENT = `SET client_connection_check_interval = '2s'`;
+function stepsOf({ format, table }, migrations, transaction) {
+    return migrations.flatMap((migration) => [
+        ...migration.statements.map((sql, index) => ({
+            sql,
+            explainFailure: (thrown) => inStatement(format, migration, index, thrown),
+        })),
+        {
+            sql: recordSql(table, format, migration, transaction),
+            explainFailure: (thrown) => thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === INVALID_TEXT
+                ? transactionEnded(fileOf(format, migration))
+                : thrown,
+        },
+    ]);
+}
+/** Only the transaction's check can have this error, see {@link recordSql}. */
+const INVALID_TEXT = '22P02';
+const INVALID_TRANSACTION_TERMINATION = '2D000';
+async function runAll({ connection }, steps) {
+    const answers = await connection.pipeline(steps.map(({ sql }) => sql));
+    for (const [index, answer] of answers.entries()) {
+        // Those after it fail for no reason of their own.
+        if (answer.status === 'rejected')
+            throw steps[index]?.explainFailure(answer.reason);
+    }
+}
+/** Names the statement that an error is about. */
+function inStatement(format, migration, index, thrown) {
+    const error = (0,errors/* explain */.WE)(thrown);
+    const where = `${fileOf(format, migration)}, statement ${index + 1} of ${migration.statements.length}`;
+    return new postgres/* PostgresError */.Yj({ ...error, message: `${where}: ${error.message}` }, thrown instanceof postgres/* PostgresError */.Yj ? thrown.sqlState : undefined);
+}
+/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
+function transactionEnded(file) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${file} ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
+        hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
+    }, INVALID_TRANSACTION_TERMINATION);
+}
+/** Commits, and reads back in the same round trip. */
+async function commit({ connection, table }, migrations) {
+    const [committed, readBack] = await connection.pipeline(['COMMIT', stateSql(table)]);
+    if (committed?.status === 'fulfilled' && readBack !== undefined)
+        return readBack;
+    const reason = committed?.status === 'rejected' ? committed.reason : undefined;
+    if ((0,postgres/* isConnectionLoss */.y7)(reason))
+        throw new CommitLostError(migrations, { cause: reason });
+    throw reason;
+}
+const RETRY_PAUSE_MS = 500;
+/**
+ * Does something again that did not get a lock in time, a few times and with pauses between: customers' queries queue
+ * behind whoever waits for a lock, and get their turn in the pauses.
+ */
+async function withLockRetries({ lockRetries, signal, note }, work) {
+    for (let attempt = 1;; attempt += 1) {
+        try {
+            return await work();
+        }
+        catch (thrown) {
+            const gotNoLock = thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === postgres/* SQLSTATE */.cD.lockNotAvailable;
+            if (!gotNoLock || attempt > lockRetries)
+                throw gotNoLock ? afterAttempts(thrown, attempt) : thrown;
+            note(`${thrown.message}; trying again (${attempt} of ${lockRetries})`);
+            // Tenants that were held up by the same thing must not come back all at once.
+            await (0,external_node_timers_promises_.setTimeout)(RETRY_PAUSE_MS * attempt * (0.5 + Math.random()), undefined, { signal });
+        }
+    }
+}
+function afterAttempts(error, attempts) {
+    if (attempts === 1)
+        return error;
+    return new postgres/* PostgresError */.Yj({ ...(0,errors/* explain */.WE)(error), message: `${error.message}; tried ${attempts} times` }, error.sqlState);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/concurrent-index.ts
+
+
+
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
+/** Looks for an index, and whether it is the one that the statement would build. */
+async function findIndex(connection, index) {
+    const [found] = await connection.query(`SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
+       FROM pg_catalog.pg_class t
+       JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+       JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})
+       LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+      WHERE t.oid = to_regclass(${(0,esm/* escapeLiteral */.NO)(index.table)})`);
+    if (found === undefined)
+        return { kind: 'none' };
+    const name = String(found['name']);
+    if (found['is_index'] !== true)
+        return { kind: 'other', what: `${name} exists and is no index` };
+    if (found['on_table'] !== true)
+        return { kind: 'other', what: `an index ${name} exists on another table` };
+    if (found['valid'] !== true)
+        return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
+    switch (await isSameDefinition(connection, index, String(found['oid']))) {
+        case true:
+            return { kind: 'done' };
+        case false:
+            return { kind: 'other', what: `an index ${name} exists with another definition` };
+        case undefined:
+            return { kind: 'other', what: `an index ${name} exists, and whether it is the one asked for cannot be told` };
+    }
+}
+/**
+ * Builds the same index on an empty table of the same columns and compares what PostgreSQL says of the two: only
+ * PostgreSQL knows what a definition comes to. Everything is rolled back. Undefined when it cannot be built there.
+ */
+async function isSameDefinition(connection, index, oid) {
+    const definition = (which) => `regexp_replace(pg_get_indexdef(${which}.indexrelid), '^.*? USING ', '')`;
+    const answers = await connection.pipeline([
+        'BEGIN',
+        `CREATE TEMP TABLE ${index.tableName} (LIKE ${index.table}) ON COMMIT DROP`,
+        `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${index.name} ON pg_temp.${index.tableName} ${index.definition}`,
+        `SELECT a.indisunique = b.indisunique AND ${definition('a')} = ${definition('b')} AS same
+       FROM pg_catalog.pg_index a, pg_catalog.pg_index b
+      WHERE a.indexrelid = ${oid}::oid AND b.indexrelid = to_regclass('pg_temp.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})`,
+        'ROLLBACK',
+    ]);
+    const compared = answers[3];
+    if (compared?.status !== 'fulfilled')
+        return undefined;
+    const [row] = schema_state_valueOf(compared);
+    return row === undefined ? undefined : row['same'] === true;
+}
+/** Nobody can say by whom an object was made that has the name of what a migration was to make. */
+function inTheWay(where, what) {
+    return new errors/* ExplainedError */.hM({
+        message: `${where}: ${what}, and drizzle's table does not say that this migration was applied`,
+        code: 'interrupted',
+        hint: 'If it is what the migration was to make, record the migration by hand; otherwise drop or rename it, and run again.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply-outside.ts
+
+
+
+
+
+
+
+
+
+/** The run was cut off in the middle of something that no transaction protects. */
+class InterruptedError extends errors/* ExplainedError */.hM {
+    now;
+    constructor(explanation, 
+    /** Whether it was this run, by a connection that broke, and not an earlier one. */
+    now) {
+        super({ ...explanation, code: 'interrupted' });
+        this.now = now;
+        this.name = 'InterruptedError';
+    }
+}
+/**
+ * Applies one migration outside a transaction, statement by statement, and records it when all are done.
+ *
+ * An interruption anywhere is found by the next run: statements that can be repeated are repeated, an index that was left
+ * half built is dropped and built again, and a single statement that must not run twice was noted before it was started.
+ *
+ * @param onEffect called when something has been changed that a failure would leave behind.
+ * @throws PostgresError that names the statement; InterruptedError; CommitLostError.
+ */
+async function applyOutside(context, migration, prepare, onEffect) {
+    const { connection, format, table, statementTimeoutMs, lockTimeoutMs } = context;
+    await connection.pipeline([ENDS_WITH_ITS_CLIENT]);
+    await connection.query(`SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}${prepare === undefined ? '' : `; ${prepare}`}`);
+    const marked = migration.statements.some((statement) => repetitionOf(statement).kind === 'once');
+    if (marked)
+        await noteStart(context, migration);
+    for (const [index, statement] of migration.statements.entries()) {
+        try {
+            const changed = await withLockRetries(context, () => runOutside(context, migration, index, statement));
+            if (changed)
+                onEffect();
+        }
+        catch (thrown) {
+            if ((0,postgres/* isConnectionLoss */.y7)(thrown))
+                throw cutOff(context, migration, thrown, marked);
+            if (marked)
+                await connection.query(`DROP TABLE IF EXISTS ${startedTable(table)}`).catch(() => undefined);
+            throw thrown;
+        }
+    }
+    const forget = marked ? `; DROP TABLE IF EXISTS ${startedTable(table)}` : '';
+    const [recorded, readBack] = await connection.pipeline([
+        recordSql(table, format, migration) + forget,
+        stateSql(table),
+    ]);
+    if (recorded?.status === 'fulfilled' && readBack !== undefined)
+        return readBack;
+    const reason = recorded?.status === 'rejected' ? recorded.reason : undefined;
+    if ((0,postgres/* isConnectionLoss */.y7)(reason))
+        throw new CommitLostError([migration], { cause: reason });
+    throw reason;
+}
+/** @returns whether anything was changed */
+async function runOutside({ connection, format, lockTimeoutMs, signal, note }, migration, index, statement) {
+    const where = `${fileOf(format, migration)}, statement ${index + 1} of ${migration.statements.length}`;
+    const repetition = repetitionOf(statement);
+    if (repetition.kind === 'concurrent-index') {
+        const state = await findIndex(connection, repetition.index);
+        if (state.kind === 'done') {
+            note(`${where}: the index is there already`);
+            return false;
+        }
+        if (state.kind === 'other')
+            throw inTheWay(where, state.what);
+        if (state.kind === 'busy')
+            throw worked(where, state.name);
+        if (state.kind === 'invalid') {
+            note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
+            await dropIndex({ connection, format, migration, index }, state.name);
+        }
+    }
+    signal.throwIfAborted();
+    const lockTimeout = mayWaitForLocks(statement) ? 0 : lockTimeoutMs;
+    try {
+        await connection.query(`SET lock_timeout = ${lockTimeout}`);
+        await connection.query(statement);
+        return true;
+    }
+    catch (thrown) {
+        if (repetition.kind === 'concurrent-index' && !signal.aborted)
+            await clearAway(connection, repetition.index);
+        throw inStatement(format, migration, index, thrown);
+    }
+}
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where, name) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${where}: somebody else is building ${name}, or works on its table`,
+        code: `SQLSTATE ${postgres/* SQLSTATE */.cD.lockNotAvailable}`,
+        hint: 'Run again when that is done.',
+    }, postgres/* SQLSTATE */.cD.lockNotAvailable);
+}
+async function dropIndex({ connection, format, migration, index }, name) {
+    try {
+        await connection.query('SET lock_timeout = 0');
+        await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+    }
+    catch (thrown) {
+        throw inStatement(format, migration, index, thrown);
+    }
+}
+/** Takes away what a build that failed has left: it costs every write, and a unique one would even refuse some. */
+async function clearAway(connection, index) {
+    try {
+        const state = await findIndex(connection, index);
+        if (state.kind === 'invalid')
+            await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${state.name}`);
+    }
+    catch {
+        // The next run does it.
+    }
+}
+/** Notes that a statement is about to run which must not run twice. */
+async function noteStart({ connection, format, table }, migration) {
+    const started = startedTable(table);
+    const tag = (0,esm/* escapeLiteral */.NO)(migration.tag);
+    await connection.query(`CREATE TABLE IF NOT EXISTS ${started} (tag text PRIMARY KEY, started_at timestamp with time zone NOT NULL DEFAULT now())`);
+    const noted = await connection.query(`INSERT INTO ${started} (tag) VALUES (${tag}) ON CONFLICT DO NOTHING RETURNING tag`);
+    if (noted.length > 0)
+        return;
+    throw new InterruptedError({
+        message: `${fileOf(format, migration)} was started by an earlier run that was cut off; whether its statement took effect cannot be told`,
+        hint: `Look whether it did. If so, record it: ${recordSql(table, format, migration)}; in either case then: DROP TABLE ${started}; and run again.`,
+    }, false);
+}
+function cutOff({ format }, migration, thrown, marked) {
+    const { message } = (0,errors/* explain */.WE)(thrown);
+    return new InterruptedError({
+        message: `${message}; ${fileOf(format, migration)} runs outside a transaction, and may have taken effect in part`,
+        hint: marked
+            ? 'Look in the database whether its statement took effect; the next run will ask for that.'
+            : 'Run again: the next run finds out what is there, and finishes it.',
+    }, true);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/post-check.ts
+
+
+
+
+/**
+ * Checks that a post-check is one query.
+ *
+ * @throws ExplainedError
+ */
+function refuseUnusablePostCheck(sql) {
+    const statements = splitStatements(sql).length;
+    if (statements === 1)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `post-check: it holds ${statements} statements; nothing was done`,
+        hint: "It is one query that gives one row with one value, true when all is well, such as: SELECT count(*) = 0 FROM tasks WHERE status = ''",
+    });
+}
+/**
+ * Asks a query whether a database is as it should be; it can change nothing. Returns what is wrong, without values: they
+ * are customers'.
+ *
+ * @throws PostgresError when the connection broke.
+ */
+async function findPostCheckFailure(connection, sql) {
+    const [, answer, end] = await connection.pipeline(['BEGIN READ ONLY', sql, 'ROLLBACK']);
+    if (answer?.status === 'rejected') {
+        if ((0,postgres/* isConnectionLoss */.y7)(answer.reason))
+            throw answer.reason;
+        const error = (0,errors/* explain */.WE)(answer.reason);
+        return { ...error, message: `the post-check failed: ${error.message}` };
+    }
+    if (end?.status === 'rejected')
+        throw end.reason;
+    const why = post_check_objectionTo(schema_state_valueOf(answer));
+    return why === undefined ? undefined : { message: `the post-check says no: ${why}` };
+}
+function post_check_objectionTo(rows) {
+    const [row, ...others] = rows;
+    if (row === undefined || others.length > 0)
+        return `it gave ${rows.length} rows in place of one`;
+    const values = Object.values(row);
+    if (values.length !== 1)
+        return `it gave ${values.length} values in place of one`;
+    return values[0] === true ? undefined : 'its answer is not true';
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/units.ts
+/**
+ * Divides what is pending, in its order. A file that has to run outside a transaction stands by itself, in either mode:
+ * what comes before it is committed first.
+ */
+function divide(pending, mode, format) {
+    const units = [];
+    let run = [];
+    const endRun = () => {
+        const groups = mode === 'all' ? [run] : groupsOf(run, format);
+        units.push(...groups.filter(({ length }) => length > 0).map((migrations) => ({ kind: 'transaction', migrations })));
+        run = [];
+    };
+    for (const migration of pending) {
+        if (migration.noTransaction) {
+            endRun();
+            units.push({ kind: 'outside', migration });
+        }
+        else {
+            run.push(migration);
+        }
+    }
+    endRun();
+    return units;
+}
+/**
+ * A transaction for each migration, except where a later one has an older time: with only the first of the two applied,
+ * the other would count as out of order, and drizzle 0.x would leave it out for ever.
+ */
+function groupsOf(run, format) {
+    const groups = [[]];
+    for (const [index, migration] of run.entries()) {
+        groups.at(-1)?.push(migration);
+        const newest = Math.max(...run.slice(0, index + 1).map(({ when }) => when));
+        if (format === 'v1' || run.slice(index + 1).every(({ when }) => when > newest))
+            groups.push([]);
+    }
+    return groups;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrate-database.ts
+
+
+
+
+
+
+
+
+
+
+/** The answer to COMMIT was lost, and the database says that it was not carried out. */
+class NotCommittedError extends errors/* ExplainedError */.hM {
+    constructor() {
+        super({
+            message: 'the connection broke while the migrations were being committed',
+            hint: 'Nothing of them was committed. Run again.',
+        });
+        this.name = 'NotCommittedError';
+    }
+}
+const DEFAULT_LOCK_RETRIES = 3;
+/** How often a broken connection is replaced to look what became of a commit. */
+const MAX_SESSIONS = 3;
+/**
+ * Brings one database to the folder's version: under the tenant's lock, and read back afterwards. What a run needs to know
+ * about the tenant comes as its result, with a record of what was applied; thrown is what prevented the first change.
+ *
+ * @param uri of the direct host: session state such as locks and timeouts does not survive a pooler.
+ */
+async function migrateDatabase(uri, options) {
+    if (options.postCheck !== undefined)
+        refuseUnusablePostCheck(options.postCheck);
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const run = {
+        from: undefined,
+        to: undefined,
+        applied: [],
+        restorePoint: undefined,
+        began: false,
+        changed: false,
+        unsettled: [],
+    };
+    let result;
+    try {
+        result = await migrateInSessions(target, options, run);
+    }
+    catch (thrown) {
+        // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
+        if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0))
+            throw thrown;
+        result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+    }
+    return result.status === 'failed' && options.onFailure === 'restore' && run.changed
+        ? restored(result, run, options)
+        : result;
+}
+async function migrateInSessions(target, options, run) {
+    let lost;
+    for (let session = 1;; session += 1) {
+        try {
+            return await migrateInSession(target, options, run, lost);
+        }
+        catch (thrown) {
+            if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted)
+                throw thrown;
+            options.note(`${thrown.message}; looking what became of it`);
+            lost = thrown;
+            run.unsettled = migrate_database_tagsOf(thrown.migrations);
+        }
+    }
+}
+async function migrateInSession(target, options, run, lost) {
+    const { signal, authorities, lockWaitMs, table, note } = options;
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+        const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        if (state === undefined && lost !== undefined)
+            throw lost;
+        if (state === undefined)
+            return lockedElsewhere();
+        if (lost !== undefined)
+            settle(lost, state, options, run);
+        return await bringForward(connection, state, options, run);
+    }
+    finally {
+        await connection.close();
+        if (signal.aborted)
+            note('The connection was closed because the run is stopping.');
+    }
+}
+/** What the database says now is the answer that was lost. @throws NotCommittedError when it says no */
+function settle(lost, state, { folder }, run) {
+    run.unsettled = [];
+    const now = assess(folder, state);
+    const missing = now.kind === 'pending' ? now.pending : now.kind === 'drift' ? now.pendingWithOutOfOrder : [];
+    if (lost.migrations.some((migration) => missing.includes(migration)))
+        throw new NotCommittedError();
+    markApplied(run, lost.migrations);
+}
+async function bringForward(connection, state, options, run) {
+    const assessment = assess(options.folder, state, options);
+    if (!run.began)
+        run.from = run.to = versionOf(assessment);
+    switch (assessment.kind) {
+        case 'up-to-date':
+            if (assessment.upgrade !== undefined)
+                return upgradeOnly(connection, assessment, assessment.upgrade, options, run);
+            return concluded(connection, assessment, options, run);
+        case 'drift':
+            if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
+                return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
+            }
+            return drifted(assessment.why, options);
+        case 'pending':
+            return applyPending(connection, state, assessment, options, run);
+    }
+}
+function versionOf(assessment) {
+    return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+}
+function drifted(why, { onDrift }) {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+async function applyPending(connection, state, { pending, upgrade }, options, run) {
+    const { folder, table, signal, note } = options;
+    note(`${run.to === undefined ? 'Empty database' : `At ${run.to}`}; applying ${migrate_database_tagsOf(pending).join(', ')}`);
+    signal.throwIfAborted();
+    if (!run.began)
+        run.restorePoint = await options.readRestorePoint?.(connection);
+    signal.throwIfAborted();
+    run.began = true;
+    const context = contextOf(connection, options);
+    let prepare = state.table === 'absent'
+        ? createTableSql(table, folder.format)
+        : upgrade === undefined
+            ? undefined
+            : upgradeTableSql(table, upgrade);
+    let readBack;
+    for (const unit of divide(pending, options.transaction ?? 'per-migration', folder.format)) {
+        signal.throwIfAborted();
+        readBack = await applyUnit(context, unit, prepare, run);
+        prepare = undefined;
+    }
+    const after = assess(folder, await finishReading(connection, table, readBack), options);
+    if (after.kind !== 'up-to-date')
+        return notAsExpected(after, run);
+    return concluded(connection, after, options, run);
+}
+function contextOf(connection, options) {
+    const { folder, table, lockTimeoutMs, statementTimeoutMs, signal, note } = options;
+    const lockRetries = options.lockRetries ?? DEFAULT_LOCK_RETRIES;
+    return { connection, format: folder.format, table, lockTimeoutMs, statementTimeoutMs, lockRetries, signal, note };
+}
+async function applyUnit(context, unit, prepare, run) {
+    if (unit.kind === 'transaction') {
+        const readBack = await applyInTransaction(context, unit.migrations, prepare);
+        markApplied(run, unit.migrations);
+        return readBack;
+    }
+    try {
+        const readBack = await applyOutside(context, unit.migration, prepare, () => {
+            run.changed = true;
+        });
+        markApplied(run, [unit.migration]);
+        return readBack;
+    }
+    catch (thrown) {
+        if (thrown instanceof InterruptedError && thrown.now)
+            run.unsettled = [unit.migration.tag];
+        throw thrown;
+    }
+}
+function markApplied(run, migrations) {
+    run.applied.push(...migrate_database_tagsOf(migrations));
+    run.to = migrations.at(-1)?.tag ?? run.to;
+    run.changed = true;
+}
+/** Nothing is pending, but drizzle 1.0 would complete the table of 0.x all the same. */
+async function upgradeOnly(connection, assessment, upgrade, options, run) {
+    run.began = true;
+    const readBack = await applyInTransaction(contextOf(connection, options), [], upgradeTableSql(options.table, upgrade));
+    const after = assess(options.folder, await finishReading(connection, options.table, readBack), options);
+    if (after.kind !== 'up-to-date')
+        return notAsExpected(after, run);
+    const result = await concluded(connection, assessment, options, run);
+    if (result.status !== 'unchanged')
+        return result;
+    return {
+        ...result,
+        status: 'succeeded',
+        detail: `${result.detail}; its table of migrations now is one of drizzle 1.0`,
+    };
+}
+/** The database is where it should be; the user's own question has the last word. */
+async function concluded(connection, assessment, options, run) {
+    const objection = options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck);
+    if (objection !== undefined)
+        return failedWith(run, objection);
+    const migration = recordOf(run);
+    if (run.applied.length > 0)
+        return { status: 'succeeded', detail: appliedWords(run.applied), migration };
+    const beyond = assessment.beyond ? `, which is beyond ${options.to ?? ''}; nothing is taken back` : '';
+    return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}${beyond}`, migration };
+}
+function notAsExpected(after, run) {
+    const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
+    const error = {
+        message: `the migrations were committed, but the database does not say so: ${found}`,
+        hint: 'Does a migration write to the table of migrations itself?',
+    };
+    return failedWith(run, error);
+}
+function failed(run, thrown) {
+    const wayFailed = (0,postgres/* isConnectionLoss */.y7)(thrown) ||
+        thrown instanceof CommitLostError ||
+        thrown instanceof NotCommittedError ||
+        (thrown instanceof InterruptedError && thrown.now);
+    return failedWith(run, (0,errors/* explain */.WE)(thrown), wayFailed ? { infrastructure: true } : {});
+}
+function failedWith(run, error, more = {}) {
+    return {
+        status: 'failed',
+        detail: `${error.message}; ${leftBehindWords(run)}`,
+        error,
+        migration: recordOf(run),
+        ...more,
+    };
+}
+/** The run was told to stop when it had already done something: the report has to know. */
+function stopped(signal, run, thrown) {
+    return {
+        status: 'skipped',
+        reason: (0,fleet/* stopReasonOf */.qw)(signal),
+        detail: `stopped while being worked on; ${leftBehindWords(run)}`,
+        error: (0,errors/* explain */.WE)(thrown),
+        migration: recordOf(run),
+    };
+}
+async function restored(failure, run, { rollBack, note }) {
+    const { restorePoint } = run;
+    if (rollBack === undefined || restorePoint === undefined) {
+        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
+    }
+    note('Putting the database back to where it was before this run.');
+    try {
+        const words = await rollBack(restorePoint);
+        const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
+        return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
+    }
+    catch (thrown) {
+        const why = (0,errors/* explain */.WE)(thrown);
+        const error = {
+            message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
+            ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+            hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+        };
+        return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
+    }
+}
+function leftBehindWords({ applied, changed, unsettled }) {
+    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
+    const known = applied.length > 0
+        ? `applied before that, and kept: ${applied.join(', ')}`
+        : changed
+            ? 'what it did before that is kept'
+            : 'the database is as it was';
+    if (unknown === '')
+        return known;
+    return changed ? `${unknown}; ${known}` : unknown;
+}
+function recordOf({ from, to, applied, changed, restorePoint }) {
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied: [...applied],
+        // Going back to it when nothing was changed would only cost what customers wrote since.
+        ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
+    };
+}
+function lockedElsewhere() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+function appliedWords(applied) {
+    const [only, ...others] = applied;
+    return others.length === 0 ? `applied ${only ?? ''}` : `applied ${applied.length}: ${applied.join(', ')}`;
+}
+function migrate_database_tagsOf(migrations) {
+    return migrations.map(({ tag }) => tag);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/render-sql.ts
+
+/** The SQL that would run, file by file, as it is written: for people to read before it does. */
+function renderPendingSql(migrations, { format } = { format: 'v0' }) {
+    return migrations
+        .map((migration) => {
+        const { statements, noTransaction } = migration;
+        const title = `-- ${fileOf(format, migration)}${noTransaction ? ' (outside a transaction)' : ''}`;
+        return [title, ...statements.map(ended).filter((statement) => statement !== '')].join('\n');
+    })
+        .join('\n\n');
+}
+/** A statement with a semicolon, which those that were told apart by drizzle's breakpoints may lack. */
+function ended(statement) {
+    const text = statement.trim();
+    if (text === '')
+        return '';
+    // On a line of its own after a comment that would swallow it.
+    const lastLine = text.slice(text.lastIndexOf('\n') + 1);
+    if (text.endsWith(';'))
+        return text;
+    return lastLine.includes('--') ? `${text}\n;` : `${text};`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/restore-point.ts
+/** Reads how far the log has been written: what was committed before is in it. */
+async function readWalPosition(connection, now = () => new Date()) {
+    const takenAt = now().toISOString();
+    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+    return { lsn: String(row?.['lsn']), takenAt };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/index.ts
+
+
+
+
 
 
 
@@ -49678,20 +51155,48 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 9561:
+/***/ 9442:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  G6: () => (/* reexport */ MAX_FAILURES_FORM),
+  Y: () => (/* reexport */ MOST_SHARDS),
+  SM: () => (/* reexport */ NEON_DEFAULTS),
   eI: () => (/* reexport */ SKIP_REASONS),
   Ko: () => (/* reexport */ StoppedError),
+  g7: () => (/* reexport */ WAVES_FORM),
+  AQ: () => (/* reexport */ assignWaves),
+  l9: () => (/* reexport */ carriedOver),
+  XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
+  kA: () => (/* reexport */ fleetReportSchema),
+  Gj: () => (/* reexport */ gate),
+  cu: () => (/* reexport */ identityOf),
+  ju: () => (/* reexport */ inOrderOfAttention),
+  Cs: () => (/* reexport */ makePlan),
   dO: () => (/* reexport */ makeReport),
-  E_: () => (/* reexport */ workThroughTenants)
+  Jv: () => (/* reexport */ maxFailuresOf),
+  PI: () => (/* reexport */ mergeRecords),
+  LS: () => (/* reexport */ openRecorder),
+  $T: () => (/* reexport */ parseMaxFailures),
+  aX: () => (/* reexport */ parseWaves),
+  m3: () => (/* reexport */ readPlan),
+  T3: () => (/* reexport */ readRecords),
+  OS: () => (/* reexport */ requireAgreement),
+  Of: () => (/* reexport */ rollOut),
+  Mu: () => (/* reexport */ selectTenants),
+  IS: () => (/* reexport */ shardOf),
+  Rb: () => (/* reexport */ soak),
+  qw: () => (/* reexport */ stopReasonOf),
+  E_: () => (/* reexport */ workThroughTenants),
+  pD: () => (/* reexport */ writePlan),
+  Mk: () => (/* reexport */ writeShardReport),
+  f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: NEON_DEFAULTS, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countOutcomes, fleetReportSchema, identify, inOrderOfAttention, outcomeSchema, selectTenants, stopReasonOf, tenantOf, verdictOf, weigh
+// UNUSED EXPORTS: STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, planSchema, settle, shareBudget, skipFor, tenantOf, verdictOf, weigh
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
@@ -49724,6 +51229,15 @@ function selectTenants(fleet, patterns) {
         unmatched,
     };
 }
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+function findIdleExclusions(fleet, patterns) {
+    const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+    return {
+        spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+        globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+    };
+}
+const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
 function isExclusion(pattern) {
     return pattern.startsWith('!');
@@ -49748,6 +51262,68 @@ function withoutGroups(pattern) {
     });
 }
 
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var neon = __nccwpck_require__(5702);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
+
+
+
+/** Calls that are about the account: what they are refused for says nothing about any tenant. */
+const ABOUT_THE_ACCOUNT = new Set(['listProjects', 'createProject']);
+const QUOTA = {
+    reason: 'quota-suspended',
+    detail: 'its compute is suspended because a quota of the project is used up',
+};
+const GONE = { reason: 'gone', detail: 'the project, or the branch, was deleted after it had been listed' };
+const CREATING = { reason: 'creating', detail: 'Neon has not finished making it' };
+const ADDRESS = { reason: 'ip-restricted', detail: "the project's network settings keep this runner out" };
+const REFUSALS = {
+    quota: QUOTA,
+    address: ADDRESS,
+    gone: { reason: 'gone', detail: 'its compute was deleted, with the project or its branch, after it had been listed' },
+    creating: CREATING,
+};
+/**
+ * Failures that say nothing about the work but something about the tenant: nobody has to look at the cause, and the
+ * tenant is skipped under a reason of its own. Undefined for every other failure.
+ */
+function skipFor(thrown) {
+    const skip = skipOf(thrown);
+    return skip === undefined ? undefined : { status: 'skipped', ...skip, error: (0,errors/* explain */.WE)(thrown) };
+}
+function skipOf(thrown) {
+    if (thrown instanceof neon/* StillCreatingError */.KS)
+        return CREATING;
+    if (thrown instanceof neon/* NeonApiError */.tB)
+        return skipForAnswer(thrown);
+    const refusal = (0,postgres/* refusalOf */.Of)(thrown);
+    return refusal === undefined ? undefined : REFUSALS[refusal];
+}
+function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
+    if (!isNeonsAnswer || ABOUT_THE_ACCOUNT.has(operation))
+        return undefined;
+    if (quotaExceeded)
+        return QUOTA;
+    // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
+    return status === 404 || status === 410 ? GONE : undefined;
+}
+/**
+ * What the project list alone says will become of a tenant, so that a plan tells it and no connection is tried. Undefined
+ * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
+ * depends on the runner's address.
+ */
+function foreseenSkip(project, { mayBePrivate = false } = {}) {
+    if (project.deletedAt !== undefined)
+        return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
+    if (project.blocksPublicConnections !== true)
+        return undefined;
+    if (mayBePrivate && project.blocksVpcConnections !== true)
+        return undefined;
+    return { status: 'skipped', reason: ADDRESS.reason, detail: 'the project lets nobody in from the public internet' };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/tenant.ts
 /** The names that Neon gives to a new project's database and role. */
 const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
@@ -49762,10 +51338,14 @@ function tenantOf(project, location = {}) {
         role: location.role ?? NEON_DEFAULTS.role,
         assumed: { database: location.database === undefined, role: location.role === undefined },
         labels: {},
+        ...(project.historyRetentionSeconds === undefined
+            ? {}
+            : { historyRetentionSeconds: project.historyRetentionSeconds }),
     };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/discovery.ts
+
 
 
 
@@ -49775,11 +51355,19 @@ function tenantOf(project, location = {}) {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
-function discoverTenants(listing, patterns, location, now) {
-    const { selected, unmatched } = selectTenants(listing.projects.map((project) => tenantOf(project, location)), patterns);
+function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
+    const foreseen = new Map();
+    const fleet = listing.projects.map((project) => {
+        const tenant = tenantOf(project, location);
+        const skip = foreseenSkip(project, whereabouts);
+        if (skip !== undefined)
+            foreseen.set(tenant, skip);
+        return tenant;
+    });
+    const { selected, unmatched } = selectTenants(fleet, patterns);
     const unavailable = listing.unavailableProjectIds.map((projectId) => ({
         key: projectId,
         name: projectId,
@@ -49789,13 +51377,30 @@ function discoverTenants(listing, patterns, location, now) {
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
-    if (unlisted.length === 0) {
-        if (unmatched.length > 0)
-            throw nothingMatches(unmatched, listing);
+    const isWhole = unlisted.length === 0;
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    if (isWhole) {
+        const nowhere = [...unmatched, ...idle.spelledOut];
+        if (nowhere.length > 0)
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
-    return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
+    return {
+        tenants: selected.filter((tenant) => !foreseen.has(tenant)),
+        settled: [
+            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+            ...selected.flatMap((tenant) => {
+                const skip = foreseen.get(tenant);
+                return skip === undefined ? [] : [settle(tenant, skip, now)];
+            }),
+        ],
+        idleExclusions: isWhole ? idle.globs : [],
+    };
+}
+/** The outcome of a tenant that is known without any work on it. */
+function settle({ projectId, name, database }, result, now) {
+    return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 function nothingMatches(unmatched, { projects }) {
     const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
@@ -50492,35 +52097,103 @@ function createPuller(iterator) {
 	};
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var neon = __nccwpck_require__(3888);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
-
-
-
-/** Calls that are about the account: a 404 to them means a wrong organisation, not a project that is gone. */
-const ABOUT_THE_ACCOUNT = new Set(['listProjects', 'createProject']);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/names.ts
+const NAMES_SHOWN = 3;
+const LONGEST_NAME = 60;
 /**
- * Failures that say nothing about the work but something about the tenant: nobody has to look at the cause, and the
- * tenant is skipped under a reason of its own. Undefined for every other failure.
+ * A few names for a sentence, quoted and of bounded length: `"ACME Corp", "Payroll Inc" and 4 more`. The sentence may be
+ * repeated for every tenant of a fleet.
  */
-function skipFor(thrown) {
-    if ((0,postgres/* isQuotaSuspended */.G4)(thrown)) {
-        return skipped('quota-suspended', 'its compute is suspended because a quota of the project is used up', thrown);
-    }
-    // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
-    if (thrown instanceof neon/* NeonApiError */.tB &&
-        thrown.status === 404 &&
-        thrown.isNeonsAnswer &&
-        !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
-        return skipped('gone', 'the project was deleted after it had been listed', thrown);
-    }
-    return undefined;
+function namesOf(named) {
+    const shown = named.slice(0, NAMES_SHOWN).map(({ name }) => JSON.stringify(shortened(name)));
+    const more = named.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
-function skipped(reason, detail, thrown) {
-    return { status: 'skipped', reason, detail, error: (0,errors/* explain */.WE)(thrown) };
+function shortened(name) {
+    // By characters, not code units: half of one is no text.
+    const characters = Array.from(name.slice(0, 2 * LONGEST_NAME + 2));
+    return characters.length > LONGEST_NAME ? `${characters.slice(0, LONGEST_NAME).join('')}…` : name;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/brakes.ts
+
+/** Whether an outcome counts against the error budget: what failed or was put back, unless Neon was the cause. */
+function countsAsFailure(outcome) {
+    return outcome.status === 'rolled-back' || (outcome.status === 'failed' && outcome.infrastructure !== true);
+}
+/** The brakes of one run: its error budget, its breaker, and the failures that stop everything. */
+function makeBrakes({ budget, breaker, halted }) {
+    let halt = halted;
+    let failures = 0;
+    let unavailableInARow = 0;
+    const cause = (outcome) => {
+        if (outcome.status === 'failed' && outcome.stopsRollout === true) {
+            return { reason: 'canary-failed', why: `${namesOf([outcome])} stopped the rollout` };
+        }
+        if (budget !== undefined && failures > budget.maxFailures) {
+            return { reason: 'budget', why: `${failures} failed, which is more than the ${budget.maxFailures} allowed here` };
+        }
+        if (breaker !== undefined && unavailableInARow >= breaker.openAfter) {
+            const why = `Neon or the way to it failed for ${unavailableInARow} tenants in a row`;
+            return { reason: 'neon-unavailable', why };
+        }
+        return undefined;
+    };
+    return {
+        take(outcome) {
+            if (countsAsFailure(outcome))
+                failures += 1;
+            const unavailable = outcome.status === 'failed' && outcome.infrastructure === true;
+            unavailableInARow = unavailable ? unavailableInARow + 1 : 0;
+            if (halt !== undefined)
+                return undefined;
+            halt = cause(outcome);
+            return halt;
+        },
+        get halt() {
+            return halt;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/infrastructure.ts
+
+
+/** No answer in time, held by another operation, too many requests; with every 5xx these are about Neon, not the work. */
+const ABOUT_NEON = new Set([408, 423, 429]);
+/**
+ * Whether a failure says that Neon or the way to the database failed, and nothing about the work itself. Such failures
+ * feed the breaker instead of the error budget.
+ */
+function isInfrastructure(thrown) {
+    if (thrown instanceof neon/* NeonApiError */.tB) {
+        const { status } = thrown;
+        return status === undefined || status >= 500 || ABOUT_NEON.has(status);
+    }
+    return thrown instanceof postgres/* PostgresError */.Yj && thrown.whileConnecting;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/migration-record.ts
+/**
+ * What two attempts on one tenant did together, so that all of it can be undone. What both tell counts once: an outcome
+ * that was carried over from an earlier attempt is the same piece of work.
+ */
+function joinMigrations(earlier, later) {
+    // An attempt that left nothing behind needs no way back.
+    if (earlier === undefined || earlier.applied.length === 0)
+        return later ?? earlier;
+    if (later === undefined)
+        return earlier;
+    const before = new Set(earlier.applied);
+    // The way back, and what it leads to, are those of the first attempt that left something behind.
+    const { from, restorePoint } = earlier;
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(later.to === undefined ? {} : { to: later.to }),
+        applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
+        ...(later.pending === undefined ? {} : { pending: later.pending }),
+        ...(restorePoint === undefined ? {} : { restorePoint }),
+    };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/stop.ts
@@ -50543,32 +52216,63 @@ function stopReasonOf(signal) {
 
 
 
+
+
+
 const DEFAULT_STOP_GRACE_MS = 3_000;
 /**
  * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
- * failing tenant never stops the others, and after a stop the ones that were not started are `skipped`.
+ * failing tenant never stops the others, unless the failures are more than the budget allows or of the kind that opens
+ * the breaker; after a stop or a halt the ones that were not started are `skipped`.
  */
 async function workThroughTenants(options) {
-    const { tenants, concurrency, signal, onOutcome, now = () => new Date() } = options;
-    const stopGraceMs = options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS;
+    const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
+    const brakes = makeBrakes(options);
     let done = 0;
     return pMap(tenants, async (tenant) => {
         const startedAt = now();
-        const started = !signal.aborted;
         const notes = [];
-        const context = { signal, note: (line) => notes.push(line) };
-        const result = started
-            ? await attempt(() => options.work(tenant, context), signal, stopGraceMs)
-            : notStarted(signal);
-        const outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
+        let { projectId } = tenant;
+        const context = {
+            signal: options.signal,
+            note: (line) => notes.push(line),
+            found: (id) => void (projectId = id),
+        };
+        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+        const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
+        const halt = brakes.take(outcome);
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
+        if (halt !== undefined)
+            tell(onHalt, halt);
         return outcome;
     }, { concurrency });
 }
-function tell(listener, done) {
+/** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
+async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
+    let result;
+    for (let attempts = 0;; attempts += 1) {
+        if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result)))
+            return { attempts, result };
+        if (signal.aborted)
+            return { attempts, result: result ?? notStarted(signal) };
+        const halt = halted();
+        if (halt !== undefined)
+            return { attempts, result: result ?? heldBack(halt) };
+        if (result !== undefined)
+            context.note(`attempt ${attempts} failed: ${result.detail}; trying again`);
+        const next = await attempt(() => work(tenant, context), signal, stopGraceMs);
+        const migration = joinMigrations(result?.migration, next.migration);
+        result = migration === undefined ? next : { ...next, migration };
+    }
+}
+/** What was put back may have been used by customers since, and what contradicts the migrations still will. */
+function mayBeTriedAgain(result) {
+    return result.status === 'failed' && result.stopsRollout !== true;
+}
+function tell(listener, told) {
     try {
-        listener?.(done);
+        listener?.(told);
     }
     catch {
         // A log that cannot be written must not cost the run its record.
@@ -50593,26 +52297,34 @@ function notStarted(signal) {
     const reason = stopReasonOf(signal);
     return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
 }
+function heldBack({ reason, why }) {
+    return { status: 'skipped', reason, detail: `not started: ${why}` };
+}
 async function attempt(work, signal, stopGraceMs) {
     const grace = graceAfter(signal, stopGraceMs);
     try {
-        return await Promise.race([settle(work, signal), grace.expired]);
+        return await Promise.race([engine_settle(work, signal), grace.expired]);
     }
     finally {
         grace.cancel();
     }
 }
-async function settle(work, signal) {
+async function engine_settle(work, signal) {
     try {
         return await work();
     }
     catch (thrown) {
         const error = (0,errors/* explain */.WE)(thrown);
         if (!signal.aborted)
-            return skipFor(thrown) ?? { status: 'failed', detail: error.message, error };
+            return skipFor(thrown) ?? failed(thrown);
         const reason = stopReasonOf(signal);
         return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
     }
+}
+function failed(thrown) {
+    const error = (0,errors/* explain */.WE)(thrown);
+    const cause = isInfrastructure(thrown) ? { infrastructure: true } : {};
+    return { status: 'failed', detail: error.message, error, ...cause };
 }
 /** An outcome that appears when the work has not ended by itself some time after the stop. */
 function graceAfter(signal, graceMs) {
@@ -50637,6 +52349,252 @@ function graceAfter(signal, graceMs) {
             signal.removeEventListener('abort', onAbort);
         },
     };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/percent.ts
+/** A percentage of a whole number, as a whole number. */
+function shareOf(total, percent, rounding) {
+    // 10 % of 70 is 7.000000000000001 in floating point, which must not be rounded up to 8.
+    const exact = Number(((total * percent) / 100).toFixed(6));
+    return rounding === 'up' ? Math.ceil(exact) : Math.floor(exact);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/error-budget.ts
+
+
+const MAX_FAILURES_FORM = 'a number of tenants such as 5, or a share of them such as 1% (0 for none at all)';
+/** @throws ExplainedError for anything but a number or a percentage. */
+function parseMaxFailures(text) {
+    const [, number, sign] = /^(\d{1,9}(?:\.\d{1,3})?)\s*(%?)$/.exec(text.trim()) ?? [];
+    const value = Number(number);
+    if (sign === '%' && value <= 100)
+        return { kind: 'percent', percent: value };
+    if (sign === '' && Number.isInteger(value))
+        return { kind: 'count', count: value };
+    throw new errors/* ExplainedError */.hM({ message: `max-failures: ${JSON.stringify(text)} is not ${MAX_FAILURES_FORM}` });
+}
+/** The budget of a fleet in tenants: a percentage is rounded down, and is at least one tenant unless it is nought. */
+function maxFailuresOf(spec, total) {
+    if (spec.kind === 'count')
+        return spec.count;
+    return spec.percent === 0 ? 0 : Math.max(1, shareOf(total, spec.percent, 'down'));
+}
+/**
+ * Divides a budget among shards that cannot see one another, by their sizes. The shares add up to the budget exactly:
+ * what is left after rounding down goes to those that lost most by it, the first of equals.
+ */
+function shareBudget(maxFailures, shardSizes) {
+    const total = shardSizes.reduce((sum, size) => sum + size, 0);
+    if (total === 0)
+        return shardSizes.map((_, index) => (index === 0 ? maxFailures : 0));
+    const shares = shardSizes.map((size) => Math.floor((maxFailures * size) / total));
+    const left = maxFailures - shares.reduce((sum, share) => sum + share, 0);
+    const byLoss = shardSizes
+        .map((size, index) => ({ index, loss: (maxFailures * size) % total }))
+        .toSorted((a, b) => b.loss - a.loss || a.index - b.index);
+    for (const { index } of byLoss.slice(0, left))
+        shares[index] = (shares[index] ?? 0) + 1;
+    return shares;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/order.ts
+/** By name, then by what makes two of one name differ. */
+function compareTenants(a, b) {
+    return compareText(a.name, b.name) || compareText(a.projectId, b.projectId) || compareText(a.database, b.database);
+}
+/** The same text for the same database of the same project, and for no other. */
+function identityOf({ projectId, database }) {
+    return JSON.stringify([projectId, database]);
+}
+// Code unit order, not the machine's locale: the same fleet gives the same order everywhere.
+function compareText(a, b) {
+    if (a === b)
+        return 0;
+    return a < b ? -1 : 1;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/rollout-decision.ts
+
+
+const NOT_REACHED = new Set(['cancelled', 'deadline', 'neon-unavailable', 'budget']);
+/** Reduces the outcomes of one wave. */
+function tallyWave(name, outcomes) {
+    return {
+        name,
+        failures: outcomes.filter(countsAsFailure).length,
+        failed: outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back'),
+        notReached: outcomes.filter((outcome) => outcome.status === 'skipped' && NOT_REACHED.has(outcome.reason)),
+        stopper: outcomes.find((outcome) => outcome.status === 'failed' && outcome.stopsRollout === true),
+        unavailable: outcomes.some((outcome) => outcome.status === 'skipped' && outcome.reason === 'neon-unavailable'),
+    };
+}
+/**
+ * Decides after each wave whether the next may start: while nobody stopped the rollout, the failures of all waves so far
+ * are within the budget, and Neon is there. The first of several waves is the canary: it must be done, and nobody in it
+ * may have failed for whatever reason.
+ *
+ * @param ended the waves so far, in order.
+ * @param waves how many there are in all.
+ */
+function decideNextWave(ended, { waves, maxFailures }) {
+    const failures = ended.reduce((sum, wave) => sum + wave.failures, 0);
+    const no = (reason, why) => ({ go: false, failures, reason, why });
+    const stopped = ended.find(({ stopper }) => stopper !== undefined);
+    if (stopped?.stopper !== undefined) {
+        return no('canary-failed', `${namesOf([stopped.stopper])} in wave ${stopped.name} stopped the rollout`);
+    }
+    const [canary] = ended;
+    if (waves > 1 && canary !== undefined) {
+        if (canary.failed.length > 0) {
+            return no('canary-failed', `in the first wave (${canary.name}) failed ${namesOf(canary.failed)}`);
+        }
+        if (canary.notReached.length > 0) {
+            return no('canary-failed', `the first wave (${canary.name}) ended without ${namesOf(canary.notReached)}`);
+        }
+    }
+    if (failures > maxFailures) {
+        const failed = ended.flatMap((wave) => wave.failed.filter(countsAsFailure));
+        const where = ended.at(-1)?.name ?? '';
+        return no('canary-failed', `up to wave ${where} ${failures} failed (${namesOf(failed)}), which is more than the ${maxFailures} allowed`);
+    }
+    const unavailable = ended.find((wave) => wave.unavailable);
+    if (unavailable !== undefined) {
+        return no('neon-unavailable', `Neon or the way to it failed for many tenants in a row in wave ${unavailable.name}`);
+    }
+    return { go: true, failures, why: `${failures} failed so far, ${maxFailures} are allowed` };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/verdict.ts
+/** The one word that a run ends with. */
+const VERDICTS = ['succeeded', 'failed', 'incomplete'];
+/** The published table of outcomes: which status makes a run green, incomplete or red. */
+const STATUS_WEIGHTS = {
+    succeeded: 'green',
+    unchanged: 'green',
+    failed: 'red',
+    'rolled-back': 'red',
+    skipped: 'incomplete',
+};
+/** The weight of one outcome, given the reasons for skipping that the user declared acceptable. */
+function weigh(outcome, allowSkipped) {
+    if (outcome.status === 'skipped' && allowSkipped.has(outcome.reason))
+        return 'green';
+    return STATUS_WEIGHTS[outcome.status];
+}
+/**
+ * The verdict over a whole run. Green means that the whole selected fleet is where it should be: one failure makes it
+ * `failed`, else one tenant that was left out makes it `incomplete`.
+ */
+function verdictOf(outcomes, allowSkipped = new Set()) {
+    const weights = new Set(outcomes.map((outcome) => weigh(outcome, allowSkipped)));
+    if (weights.has('red'))
+        return 'failed';
+    return weights.has('incomplete') ? 'incomplete' : 'succeeded';
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/merge.ts
+
+
+
+
+
+/**
+ * Puts the records of all shards and attempts together: every planned tenant exactly once. The newest attempt counts;
+ * what an older one did to the tenant stays known, so that all of it can be undone.
+ */
+function mergeRecords(plan, records, options = {}) {
+    const known = newestOutcomes(records);
+    const begun = new Set(records.map(({ shard }) => shard));
+    const outcomes = [...plan.settled];
+    const ended = [];
+    const limits = { waves: plan.waves.length, maxFailures: plan.maxFailures };
+    let decision = decideNextWave(ended, limits);
+    for (const { wave, name } of plan.waves) {
+        if (options.throughWave !== undefined && wave > options.throughWave)
+            break;
+        const before = decision;
+        const ofWave = plan.shards
+            .filter((shard) => shard.wave === wave)
+            .flatMap((shard) => shard.tenants.map((tenant) => known.get(identityOf(tenant)) ??
+            missing(plan, shard, tenant, {
+                begun: begun.has(shard.shard),
+                before,
+                runCancelled: options.runCancelled === true,
+            })));
+        for (const outcome of ofWave)
+            outcomes.push(outcome);
+        ended.push(tallyWave(name, ofWave));
+        decision = decideNextWave(ended, limits);
+    }
+    return { outcomes, decision };
+}
+/** The newest outcome of each tenant, by its identity. */
+function newestOutcomes(records) {
+    const known = new Map();
+    const leftBehind = new Map();
+    for (const { outcomes } of records.toSorted(byAge)) {
+        for (const outcome of outcomes) {
+            const identity = identityOf(outcome);
+            const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
+            // Who was put back has nothing of that attempt left to be undone.
+            const wasPutBack = outcome.status === 'rolled-back';
+            if (migration !== undefined && !wasPutBack)
+                leftBehind.set(identity, migration);
+            known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+        }
+    }
+    return known;
+}
+/** Oldest first: a higher attempt is newer, and of one attempt what began later. */
+function byAge(a, b) {
+    return a.attempt - b.attempt || Date.parse(a.startedAt) - Date.parse(b.startedAt);
+}
+/** Says something about a tenant that no record says anything about. */
+function missing(plan, { shard }, tenant, { begun, before, runCancelled }) {
+    const identity = {
+        projectId: tenant.projectId,
+        name: tenant.name,
+        database: tenant.database,
+        attempts: 0,
+        startedAt: plan.createdAt,
+        durationMs: 0,
+    };
+    if (!before.go && !begun) {
+        return { ...identity, status: 'skipped', reason: before.reason, detail: `not started: ${before.why}` };
+    }
+    if (runCancelled) {
+        const detail = `the run was cancelled before shard ${shard} reported on it`;
+        return { ...identity, status: 'skipped', reason: 'cancelled', detail };
+    }
+    const message = `shard ${shard} did not report`;
+    const hint = begun
+        ? 'Its job ended before this tenant was done, so that its state is not known. Re-run the failed jobs: each tenant is looked at first, and only what is left is done.'
+        : 'Its job did not run, or was lost before it wrote anything. Re-run the failed jobs.';
+    return { ...identity, status: 'failed', detail: message, error: { message, code: 'no-report', hint } };
+}
+/**
+ * Decides, after a wave, whether the one after it may start; after the last one there is none to start.
+ *
+ * @throws ExplainedError when the plan has no such wave.
+ */
+function gate(plan, records, wave) {
+    if (plan.waves.every((one) => one.wave !== wave)) {
+        throw new errors/* ExplainedError */.hM({ message: `through-wave: the plan has ${plan.waves.length} waves, and no wave ${wave}` });
+    }
+    const { decision } = mergeRecords(plan, records, { throughWave: wave });
+    const { go, why, failures } = decision;
+    if (!go)
+        return { go, why, failures };
+    const isLast = plan.waves.every((one) => one.wave <= wave);
+    return isLast ? { go: false, why: 'no wave is left', failures } : { go, why, failures };
+}
+/** Those of a shard that an earlier attempt has brought to a good end: they are neither worked on nor woken again. */
+function carriedOver(shard, earlier) {
+    const known = newestOutcomes(earlier);
+    return shard.tenants.flatMap((tenant) => {
+        const outcome = known.get(identityOf(tenant));
+        return outcome !== undefined && STATUS_WEIGHTS[outcome.status] === 'green' ? [outcome] : [];
+    });
 }
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
@@ -50677,21 +52635,61 @@ const SKIP_REASONS = [
     'creating',
     'gone',
     'unlisted',
+    'ip-restricted',
 ];
 const explanationSchema = schemas/* object */.Ikc({
     message: schemas/* string */.YjP(),
     code: schemas/* string */.YjP().exactOptional(),
     hint: schemas/* string */.YjP().exactOptional(),
 });
+const restorePointSchema = schemas/* discriminatedUnion */.gMt('kind', [
+    schemas/* object */.Ikc({
+        kind: schemas/* literal */.euz('lsn'),
+        /** Host of the endpoint whose branch it is: where a connection is open anyway, this costs no question to the API. */
+        host: schemas/* string */.YjP(),
+        lsn: schemas/* string */.YjP(),
+        takenAt: datetime(),
+        /** When the history of the project no longer reaches back so far; absent where that is not known. */
+        usableUntil: datetime().exactOptional(),
+    }),
+    schemas/* object */.Ikc({
+        kind: schemas/* literal */.euz('branch'),
+        branchId: schemas/* string */.YjP(),
+        restoreBranchId: schemas/* string */.YjP(),
+        name: schemas/* string */.YjP(),
+        takenAt: datetime(),
+    }),
+]);
+const migrationSchema = schemas/* object */.Ikc({
+    /** Tag that the database was at before; absent: nothing had been applied. */
+    from: schemas/* string */.YjP().exactOptional(),
+    /** Tag that it is at now. */
+    to: schemas/* string */.YjP().exactOptional(),
+    /** Tags that this run applied, in their order. */
+    applied: schemas/* array */.YOg(schemas/* string */.YjP()),
+    /** Tags that would be applied: of a plan or a dry run. */
+    pending: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
+    restorePoint: restorePointSchema.exactOptional(),
+});
+/** What any result may carry. */
+const everyResult = { detail: schemas/* string */.YjP(), migration: migrationSchema.exactOptional() };
 const resultSchemas = {
-    succeeded: schemas/* object */.Ikc({ status: schemas/* literal */.euz('succeeded'), detail: schemas/* string */.YjP() }),
-    unchanged: schemas/* object */.Ikc({ status: schemas/* literal */.euz('unchanged'), reason: schemas/* enum */.k5n(UNCHANGED_REASONS), detail: schemas/* string */.YjP() }),
-    failed: schemas/* object */.Ikc({ status: schemas/* literal */.euz('failed'), detail: schemas/* string */.YjP(), error: explanationSchema }),
-    rolledBack: schemas/* object */.Ikc({ status: schemas/* literal */.euz('rolled-back'), detail: schemas/* string */.YjP(), error: explanationSchema }),
+    succeeded: schemas/* object */.Ikc({ status: schemas/* literal */.euz('succeeded'), ...everyResult }),
+    unchanged: schemas/* object */.Ikc({ status: schemas/* literal */.euz('unchanged'), reason: schemas/* enum */.k5n(UNCHANGED_REASONS), ...everyResult }),
+    failed: schemas/* object */.Ikc({
+        status: schemas/* literal */.euz('failed'),
+        ...everyResult,
+        error: explanationSchema,
+        /** Neon or the way to the database failed, not the work: feeds the breaker instead of the error budget. */
+        infrastructure: schemas/* literal */.euz(true).exactOptional(),
+        /** Nobody else is started after this, in no shard and in no wave. */
+        stopsRollout: schemas/* literal */.euz(true).exactOptional(),
+    }),
+    rolledBack: schemas/* object */.Ikc({ status: schemas/* literal */.euz('rolled-back'), ...everyResult, error: explanationSchema }),
     skipped: schemas/* object */.Ikc({
         status: schemas/* literal */.euz('skipped'),
         reason: schemas/* enum */.k5n(SKIP_REASONS),
-        detail: schemas/* string */.YjP(),
+        ...everyResult,
         error: explanationSchema.exactOptional(),
     }),
 };
@@ -50712,38 +52710,14 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/verdict.ts
-/** The one word that a run ends with. */
-const VERDICTS = ['succeeded', 'failed', 'incomplete'];
-/** The published table of outcomes: which status makes a run green, incomplete or red. */
-const STATUS_WEIGHTS = {
-    succeeded: 'green',
-    unchanged: 'green',
-    failed: 'red',
-    'rolled-back': 'red',
-    skipped: 'incomplete',
-};
-/** The weight of one outcome, given the reasons for skipping that the user declared acceptable. */
-function weigh(outcome, allowSkipped) {
-    if (outcome.status === 'skipped' && allowSkipped.has(outcome.reason))
-        return 'green';
-    return STATUS_WEIGHTS[outcome.status];
-}
-/**
- * The verdict over a whole run. Green means that the whole selected fleet is where it should be: one failure makes it
- * `failed`, else one tenant that was left out makes it `incomplete`.
- */
-function verdictOf(outcomes, allowSkipped = new Set()) {
-    const weights = new Set(outcomes.map((outcome) => weigh(outcome, allowSkipped)));
-    if (weights.has('red'))
-        return 'failed';
-    return weights.has('incomplete') ? 'incomplete' : 'succeeded';
-}
-
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
 
+
+const ACTIONS = ['provision', 'migrate', 'backup'];
 const countsSchema = schemas/* object */.Ikc({
     total: schemas/* int */.Whr().nonnegative(),
     succeeded: schemas/* int */.Whr().nonnegative(),
@@ -50755,12 +52729,19 @@ const countsSchema = schemas/* object */.Ikc({
 /** The machine-readable record of a run. Holds nothing secret, so that it may be kept as an artifact. */
 const fleetReportSchema = schemas/* object */.Ikc({
     schemaVersion: schemas/* literal */.euz(1),
-    action: schemas/* enum */.k5n(['provision', 'migrate', 'backup']),
+    action: schemas/* enum */.k5n(ACTIONS),
     command: schemas/* string */.YjP(),
     verdict: schemas/* enum */.k5n(VERDICTS),
     startedAt: datetime(),
     durationMs: schemas/* number */.aig().nonnegative(),
     runUrl: schemas/* string */.YjP().exactOptional(),
+    /** Which plan it belongs to; of one shard also which, and the attempt of the workflow run that worked on it. */
+    plan: schemas/* object */.Ikc({
+        id: schemas/* string */.YjP(),
+        shard: schemas/* int */.Whr().positive().exactOptional(),
+        attempt: schemas/* int */.Whr().positive().exactOptional(),
+    })
+        .exactOptional(),
     counts: countsSchema,
     outcomes: schemas/* array */.YOg(outcomeSchema),
 });
@@ -50781,6 +52762,7 @@ function makeReport(source) {
         startedAt: source.startedAt.toISOString(),
         durationMs: Math.max(0, source.endedAt.getTime() - source.startedAt.getTime()),
         ...(source.runUrl === undefined ? {} : { runUrl: source.runUrl }),
+        ...(source.plan === undefined ? {} : { plan: source.plan }),
         counts: countOutcomes(source.outcomes),
         outcomes: inOrderOfAttention(source.outcomes),
     };
@@ -50788,16 +52770,624 @@ function makeReport(source) {
 const ATTENTION = ['failed', 'rolled-back', 'skipped', 'succeeded', 'unchanged'];
 /** Failures first, then what was left out, then the rest; within each by name. */
 function inOrderOfAttention(outcomes) {
-    return outcomes.toSorted((a, b) => ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) ||
-        compareText(a.name, b.name) ||
-        compareText(a.projectId, b.projectId) ||
-        compareText(a.database, b.database));
+    return outcomes.toSorted((a, b) => ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) || compareTenants(a, b));
 }
-// Code unit order, not the machine's locale: the same fleet gives the same report everywhere.
-function compareText(a, b) {
-    if (a === b)
-        return 0;
-    return a < b ? -1 : 1;
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/shards.ts
+
+/** The most jobs that GitHub makes of one matrix. */
+const MOST_SHARDS = 256;
+/**
+ * Cuts waves into shards that never mix two waves and, within a wave, differ by at most one tenant. When there are more
+ * tenants than `maxShards` shards of the wished size hold, all shards grow alike.
+ *
+ * @throws ExplainedError when there are more waves than shards allowed.
+ */
+function makeShards(waves, { maxShards, tenantsPerShard }) {
+    const filled = waves.filter(({ tenants }) => tenants.length > 0);
+    const most = Math.min(maxShards, MOST_SHARDS);
+    if (filled.length > most) {
+        throw new errors/* ExplainedError */.hM({
+            message: `max-shards: ${filled.length} waves do not fit into ${most} shards, since no shard belongs to two waves`,
+            hint: 'Ask for fewer waves, or raise max-shards.',
+        });
+    }
+    const size = smallestFitting(filled.map(({ tenants }) => tenants.length), tenantsPerShard, most);
+    const shards = [];
+    for (const { wave, tenants } of filled) {
+        for (const part of cut(tenants, Math.ceil(tenants.length / size))) {
+            shards.push({ shard: shards.length + 1, wave, tenants: part });
+        }
+    }
+    return shards;
+}
+/** The smallest size of a shard, from the wished one on, with which all waves fit. */
+function smallestFitting(waveSizes, wished, maxShards) {
+    const shardsOf = (size) => waveSizes.reduce((sum, tenants) => sum + Math.ceil(tenants / size), 0);
+    let low = Math.max(1, wished);
+    let high = Math.max(low, ...waveSizes);
+    while (low < high) {
+        const middle = Math.floor((low + high) / 2);
+        if (shardsOf(middle) <= maxShards)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+function cut(all, parts) {
+    const [size, larger] = [Math.floor(all.length / parts), all.length % parts];
+    let from = 0;
+    return Array.from({ length: parts }, (_, index) => {
+        const to = from + size + (index < larger ? 1 : 0);
+        const part = all.slice(from, to);
+        from = to;
+        return part;
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/waves.ts
+
+
+
+
+const WAVES_FORM = 'growing numbers or percentages such as 1, 1%, 10%, 100%; in front of them names or globs, those on one line being one wave';
+/**
+ * Reads a list of waves, separated by commas or line breaks. Names and globs come first: those beside each other on one
+ * line make one wave. What is left after the last entry is a wave of its own, so that everybody is in one.
+ *
+ * @throws ExplainedError when an entry can never hold anybody or stands where it cannot.
+ */
+function parseWaves(text) {
+    const specs = [];
+    for (const line of text.split('\n')) {
+        let names = [];
+        for (const entry of line.split(',').map((part) => part.trim())) {
+            if (entry === '')
+                continue;
+            const size = sizeOf(entry);
+            if (size !== undefined) {
+                requireGrowth(specs.at(-1), size, entry);
+                specs.push(size);
+                continue;
+            }
+            if (specs.some(({ kind }) => kind !== 'names'))
+                throw wrong(`${quoted(entry)} stands behind a number`);
+            if (names.length > 0)
+                specs.pop();
+            names = [...names, entry];
+            specs.push({ kind: 'names', patterns: names });
+        }
+    }
+    for (const spec of specs) {
+        if (spec.kind === 'names' && spec.patterns.every(isExclusion))
+            throw wrong(`${quoted(nameOf(spec))} selects nobody`);
+    }
+    const last = specs.at(-1);
+    return last?.kind === 'percent' && last.percent === 100 ? specs : [...specs, { kind: 'percent', percent: 100 }];
+}
+function sizeOf(entry) {
+    const [, number, sign] = /^(\d{1,9}(?:\.\d{1,3})?)\s*(%?)$/.exec(entry) ?? [];
+    if (number === undefined)
+        return undefined;
+    const value = Number(number);
+    if (value === 0)
+        throw wrong(`${quoted(entry)} is nobody`);
+    if (sign === '%') {
+        if (value > 100)
+            throw wrong(`${quoted(entry)} is more than everybody`);
+        return { kind: 'percent', percent: value };
+    }
+    if (!Number.isInteger(value))
+        throw wrong(`${quoted(entry)} is no number of tenants`);
+    return { kind: 'count', count: value };
+}
+function requireGrowth(before, next, entry) {
+    if (before?.kind === 'percent' && before.percent === 100)
+        throw wrong(`${quoted(entry)} stands behind 100%`);
+    // A number beside a percentage can only be compared once the size of the fleet is known.
+    const shrinks = (before?.kind === 'percent' && next.kind === 'percent' && next.percent <= before.percent) ||
+        (before?.kind === 'count' && next.kind === 'count' && next.count <= before.count);
+    if (shrinks)
+        throw wrong(`${quoted(entry)} is not more than ${nameOf(before)} in front of it, and each counts all so far`);
+}
+function wrong(what) {
+    return new errors/* ExplainedError */.hM({ message: `waves: ${what}`, hint: `Accepted are ${WAVES_FORM}.` });
+}
+function quoted(text) {
+    return JSON.stringify(text);
+}
+function nameOf(spec) {
+    if (spec.kind === 'names')
+        return spec.patterns.join(', ');
+    return spec.kind === 'count' ? String(spec.count) : `${spec.percent}%`;
+}
+/**
+ * Puts every tenant into exactly one wave. Within the fleet the order is that of names, so that the same fleet gives the
+ * same waves whatever order it was listed in. Waves that nobody is left for are dropped.
+ *
+ * @throws ExplainedError when a name or glob matches nobody: the canary that a typing mistake removes must be missed.
+ */
+function assignWaves(tenants, specs) {
+    const waves = [];
+    let left = tenants.toSorted(compareTenants);
+    for (const spec of specs) {
+        const chosen = spec.kind === 'names' ? named(tenants, left, spec.patterns) : upTo(spec, tenants.length, left);
+        if (chosen.length === 0)
+            continue;
+        waves.push({ wave: waves.length + 1, name: nameOf(spec), tenants: chosen });
+        const taken = new Set(chosen);
+        left = left.filter((tenant) => !taken.has(tenant));
+    }
+    return waves;
+}
+function named(all, left, patterns) {
+    const { selected, unmatched } = selectTenants(all, patterns);
+    if (unmatched.length > 0) {
+        throw new errors/* ExplainedError */.hM({
+            message: `waves: no selected tenant matches ${unmatched.map(quoted).join(', ')}; nothing was done`,
+            hint: 'A name in waves is compared with the name and the id of each tenant that the input tenants selects.',
+        });
+    }
+    const chosen = new Set(selected);
+    return left.filter((tenant) => chosen.has(tenant));
+}
+function upTo(spec, total, left) {
+    const target = spec.kind === 'count' ? spec.count : shareOf(total, spec.percent, 'up');
+    return left.slice(0, Math.max(0, target - (total - left.length)));
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/write-whole.ts
+
+
+
+/** Writes a file so that whoever looks finds either all of it or what was there before. Makes its folder. */
+async function writeWhole(file, text) {
+    await (0,promises_.mkdir)(external_node_path_default().dirname(file), { recursive: true });
+    const draft = `${file}.${(0,external_node_crypto_.randomUUID)()}.draft`;
+    await (0,promises_.writeFile)(draft, text);
+    await (0,promises_.rename)(draft, file);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/plan.ts
+
+
+
+
+
+
+
+
+
+
+const tenantSchema = schemas/* object */.Ikc({
+    key: schemas/* string */.YjP(),
+    projectId: schemas/* string */.YjP(),
+    name: schemas/* string */.YjP(),
+    branch: schemas/* string */.YjP().exactOptional(),
+    database: schemas/* string */.YjP(),
+    role: schemas/* string */.YjP(),
+    assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
+    labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
+    historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
+});
+const number = schemas/* int */.Whr().positive();
+const SCHEMA_VERSION = 1;
+/** What one job decided for the jobs after it. Holds nothing secret: it travels as an artifact. */
+const planSchema = schemas/* object */.Ikc({
+    schemaVersion: schemas/* literal */.euz(SCHEMA_VERSION),
+    id: schemas/* uuid */.uRe(),
+    action: schemas/* enum */.k5n(ACTIONS),
+    createdAt: datetime(),
+    runUrl: schemas/* string */.YjP().exactOptional(),
+    /** What those who carry it out must agree with, such as a digest of the migrations. */
+    settings: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
+    /** Failures that are allowed over all shards together. */
+    maxFailures: schemas/* int */.Whr().nonnegative(),
+    waves: schemas/* array */.YOg(schemas/* object */.Ikc({ wave: number, name: schemas/* string */.YjP(), tenants: schemas/* int */.Whr().nonnegative(), shards: schemas/* array */.YOg(number) })),
+    shards: schemas/* array */.YOg(schemas/* object */.Ikc({ shard: number, wave: number, maxFailures: schemas/* int */.Whr().nonnegative(), tenants: schemas/* array */.YOg(tenantSchema) })),
+    /** Outcomes that are known without any work. */
+    settled: schemas/* array */.YOg(outcomeSchema),
+});
+/**
+ * Decides who is worked on in which wave and which shard, and how many failures each shard may have.
+ *
+ * @throws ExplainedError when a name in the waves matches nobody, when there are more waves than shards allowed, or when
+ *   one database was selected twice.
+ */
+function makePlan(source) {
+    requireDistinct(source.tenants);
+    const maxFailures = maxFailuresOf(source.maxFailures, source.tenants.length);
+    const waves = assignWaves(source.tenants, source.waves);
+    const shards = makeShards(waves, source);
+    const shares = shareBudget(maxFailures, shards.map(({ tenants }) => tenants.length));
+    return {
+        schemaVersion: SCHEMA_VERSION,
+        id: source.id,
+        action: source.action,
+        createdAt: source.createdAt.toISOString(),
+        ...(source.runUrl === undefined ? {} : { runUrl: source.runUrl }),
+        settings: { ...source.settings },
+        maxFailures,
+        waves: waves.map(({ wave, name, tenants }) => ({
+            wave,
+            name,
+            tenants: tenants.length,
+            shards: shards.filter((shard) => shard.wave === wave).map(({ shard }) => shard),
+        })),
+        shards: shards.map(({ shard, wave, tenants }, index) => ({
+            shard,
+            wave,
+            maxFailures: shares[index] ?? 0,
+            tenants: tenants.map((tenant) => ({ ...tenant, assumed: { ...tenant.assumed }, labels: { ...tenant.labels } })),
+        })),
+        settled: [...source.settled],
+    };
+}
+function requireDistinct(tenants) {
+    const twice = firstTwice(tenants);
+    if (twice === undefined)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `the database ${JSON.stringify(twice.database)} of ${JSON.stringify(twice.name)} (${twice.projectId}) was selected twice; nothing was done`,
+    });
+}
+function firstTwice(tenants) {
+    const seen = new Set();
+    return tenants.find((tenant) => {
+        const identity = identityOf(tenant);
+        if (seen.has(identity))
+            return true;
+        seen.add(identity);
+        return false;
+    });
+}
+/** Writes a plan so that there is either all of it or none. */
+async function writePlan(plan, file) {
+    await writeWhole(file, `${JSON.stringify(plan)}\n`);
+}
+/** @throws ExplainedError when the file is not there, not a plan, of another version, or contradicts itself. */
+async function readPlan(file) {
+    const given = parsePlan(await readPlanFile(file), file);
+    const version = schemas/* object */.Ikc({ schemaVersion: schemas/* unknown */.L5J() }).safeParse(given).data?.schemaVersion;
+    if (version !== undefined && version !== SCHEMA_VERSION) {
+        throw new errors/* ExplainedError */.hM({
+            message: `${file} is a plan of version ${JSON.stringify(version)}; this version of neon-fleet reads version ${SCHEMA_VERSION}`,
+            hint: 'Use the same version of neon-fleet for plan, apply and report.',
+        });
+    }
+    const plan = planSchema.safeParse(given);
+    if (!plan.success) {
+        const [issue] = plan.error.issues;
+        throw noPlan(file, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`);
+    }
+    const contradiction = contradictionIn(plan.data);
+    if (contradiction !== undefined)
+        throw noPlan(file, contradiction);
+    return plan.data;
+}
+async function readPlanFile(file) {
+    try {
+        return await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (thrown) {
+        const missing = (0,errors/* systemCode */.xU)(thrown) === 'ENOENT';
+        throw new errors/* ExplainedError */.hM({
+            message: missing ? `there is no plan at ${file}` : `the plan at ${file} cannot be read`,
+            hint: 'The command plan writes one; another job gets it as an artifact (upload-artifact, download-artifact).',
+        }, { cause: thrown });
+    }
+}
+function parsePlan(text, file) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        throw noPlan(file, 'it is not JSON');
+    }
+}
+function noPlan(file, why) {
+    return new errors/* ExplainedError */.hM({
+        message: `${file} is not a plan: ${why}`,
+        hint: 'Was the artifact downloaded whole, and is it the plan that the command plan wrote?',
+    });
+}
+/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
+function contradictionIn({ waves, shards }) {
+    const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+    if (twice !== undefined)
+        return `${twice.projectId} is in it twice`;
+    if (new Set(shards.map(({ shard }) => shard)).size < shards.length)
+        return 'a shard is in it twice';
+    for (const { wave, tenants, shards: numbers } of waves) {
+        const own = shards.filter((shard) => shard.wave === wave);
+        const sameShards = own.map(({ shard }) => shard).join() === numbers.join();
+        const inThem = own.reduce((sum, shard) => sum + shard.tenants.length, 0);
+        if (!sameShards || inThem !== tenants)
+            return `wave ${wave} is not what its shards are`;
+    }
+    const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
+    return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+}
+/**
+ * Compares what a plan was made for with what is about to be done.
+ *
+ * @throws ExplainedError that names each difference: a plan of other migrations, or of another action, is not carried out.
+ */
+function requireAgreement(plan, action, settings) {
+    const names = [...new Set([...Object.keys(plan.settings), ...Object.keys(settings)])].toSorted();
+    const differences = [
+        ...(plan.action === action ? [] : [`it is a plan for ${plan.action}, and this is ${action}`]),
+        ...names
+            .filter((name) => plan.settings[name] !== settings[name])
+            .map((name) => `${name} was ${shown(plan.settings[name])} and is ${shown(settings[name])}`),
+    ];
+    if (differences.length === 0)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `the plan was made for something else; nothing was done.\n${differences.map((line) => `  ${line}`).join('\n')}`,
+        hint: 'Check out the same commit and give the same inputs as in the job that made the plan, or make a new plan.',
+    });
+}
+function shown(value) {
+    return value === undefined ? 'not set' : JSON.stringify(value);
+}
+/** @throws ExplainedError when the plan has no such shard. */
+function shardOf(plan, shard) {
+    const found = plan.shards.find((one) => one.shard === shard);
+    if (found !== undefined)
+        return found;
+    const what = plan.shards.length === 0 ? 'no shard at all: there is nothing to do' : `the shards 1 to ${plan.shards.length}`;
+    throw new errors/* ExplainedError */.hM({ message: `shard: the plan has ${what}, and not ${shard}` });
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/records.ts
+
+
+
+
+
+
+
+
+const headerSchema = schemas/* object */.Ikc({
+    schemaVersion: schemas/* literal */.euz(1),
+    planId: schemas/* string */.YjP(),
+    action: schemas/* enum */.k5n(ACTIONS),
+    shard: schemas/* int */.Whr().positive(),
+    /** Which attempt of the workflow run it was, from 1. */
+    attempt: schemas/* int */.Whr().positive(),
+    startedAt: datetime(),
+});
+/**
+ * Begins the running record of a shard in a folder of its own: a header, then what was carried over, then one outcome a
+ * line. A record that an earlier attempt left at the same place is kept beside it.
+ */
+async function openRecorder(folder, header, carriedOver = []) {
+    await (0,promises_.mkdir)(folder, { recursive: true });
+    const file = external_node_path_default().join(folder, `outcomes-${header.shard}.jsonl`);
+    setAside(file, header.planId);
+    const lines = [{ schemaVersion: 1, ...header }, ...carriedOver];
+    await writeWhole(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const descriptor = (0,external_node_fs_.openSync)(file, 'a');
+    let torn = false;
+    return {
+        add(outcome) {
+            // After a write that failed half-way the next outcome begins a line of its own.
+            const line = `${torn ? '\n' : ''}${JSON.stringify(outcome)}\n`;
+            torn = true;
+            writeAll(descriptor, Buffer.from(line));
+            torn = false;
+        },
+        close: () => (0,external_node_fs_.closeSync)(descriptor),
+    };
+}
+function writeAll(descriptor, bytes) {
+    for (let written = 0; written < bytes.length;)
+        written += (0,external_node_fs_.writeSync)(descriptor, bytes, written);
+}
+/** A runner of one's own may keep its folder from one attempt to the next, or to another plan. */
+function setAside(file, planId) {
+    const header = headerOf(file);
+    if (header === 'no file')
+        return;
+    if (header?.planId !== planId) {
+        (0,external_node_fs_.rmSync)(file);
+        return;
+    }
+    let number = 1;
+    const kept = () => file.replace(/\.jsonl$/, `.${number}.jsonl`);
+    while ((0,external_node_fs_.existsSync)(kept()))
+        number += 1;
+    (0,external_node_fs_.renameSync)(file, kept());
+}
+function headerOf(file) {
+    try {
+        const [line = ''] = (0,external_node_fs_.readFileSync)(file, 'utf8').split('\n', 1);
+        return headerSchema.safeParse(parseLine(line)).data;
+    }
+    catch (thrown) {
+        if ((0,errors/* systemCode */.xU)(thrown) === 'ENOENT')
+            return 'no file';
+        throw thrown;
+    }
+}
+/** Writes the report of a shard beside its running record, and returns where. */
+async function writeShardReport(folder, shard, report) {
+    const file = external_node_path_default().join(folder, `report-${shard}.json`);
+    await writeWhole(file, `${JSON.stringify(report, null, 2)}\n`);
+    return file;
+}
+const OUTCOMES_FILE = /^outcomes-\d+(?:\.\d+)?\.jsonl$/;
+const REPORT_FILE = /^report-\d+\.json$/;
+/**
+ * Reads what the shards of a plan left in a folder and the folders in it: reports, and the running records of those that
+ * did not come to an end. Other files do not matter; a folder that is not there holds nothing.
+ *
+ * @throws ExplainedError when something belongs to another plan, or to another version of neon-fleet.
+ */
+async function readRecords(folder, plan) {
+    const files = await filesIn(folder);
+    const records = [];
+    const reported = new Set();
+    for (const file of files.filter((name) => REPORT_FILE.test(external_node_path_default().basename(name)))) {
+        const record = readReport(await (0,promises_.readFile)(file, 'utf8'), file, plan.id);
+        if (record === undefined)
+            continue;
+        records.push(record);
+        reported.add(runOf(record));
+    }
+    for (const file of files.filter((name) => OUTCOMES_FILE.test(external_node_path_default().basename(name)))) {
+        const record = readOutcomes(await (0,promises_.readFile)(file, 'utf8'), file, plan.id);
+        // The report of the same run says all of it.
+        if (record !== undefined && !reported.has(runOf(record)))
+            records.push(record);
+    }
+    return records;
+}
+function runOf({ shard, attempt, startedAt }) {
+    return `${shard} ${attempt} ${startedAt}`;
+}
+async function filesIn(folder) {
+    try {
+        const entries = await (0,promises_.readdir)(folder, { withFileTypes: true });
+        const inside = entries.map(async (entry) => {
+            const place = external_node_path_default().join(folder, entry.name);
+            if (entry.isDirectory())
+                return filesIn(place);
+            return entry.isFile() ? [place] : [];
+        });
+        return (await Promise.all(inside)).flat().toSorted();
+    }
+    catch (thrown) {
+        if ((0,errors/* systemCode */.xU)(thrown) === 'ENOENT')
+            return [];
+        throw thrown;
+    }
+}
+const planIdSchema = schemas/* object */.Ikc({ plan: schemas/* object */.Ikc({ id: schemas/* string */.YjP() }) });
+function readReport(text, file, planId) {
+    const given = parseLine(text);
+    const id = planIdSchema.safeParse(given).data?.plan.id;
+    // Other tools write files of that name too.
+    if (id === undefined)
+        return undefined;
+    requireSamePlan(id, planId, file);
+    const report = fleetReportSchema.safeParse(given).data;
+    const { shard, attempt } = report?.plan ?? {};
+    if (report === undefined || shard === undefined || attempt === undefined)
+        throw unreadable(file);
+    const { action, startedAt, outcomes } = report;
+    return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
+}
+function readOutcomes(text, file, planId) {
+    const [first = '', ...lines] = text.split('\n');
+    const given = parseLine(first);
+    const id = schemas/* object */.Ikc({ planId: schemas/* string */.YjP() }).safeParse(given).data?.planId;
+    if (id === undefined)
+        return undefined;
+    requireSamePlan(id, planId, file);
+    const header = headerSchema.safeParse(given).data;
+    if (header === undefined)
+        throw unreadable(file);
+    const outcomes = lines.flatMap((line) => {
+        const parsed = parseLine(line);
+        // A line that was cut off when its process was killed, or the disk was full, says nothing.
+        if (parsed === undefined)
+            return [];
+        const outcome = outcomeSchema.safeParse(parsed);
+        if (!outcome.success)
+            throw unreadable(file);
+        return [outcome.data];
+    });
+    return { ...header, outcomes, complete: false };
+}
+/** Undefined for what is no whole JSON. */
+function parseLine(line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        return undefined;
+    }
+}
+function requireSamePlan(id, planId, file) {
+    if (id === planId)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `${file} belongs to another plan (${id}, and not ${planId})`,
+        hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
+    });
+}
+function unreadable(file) {
+    return new errors/* ExplainedError */.hM({
+        message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
+        hint: 'Use the same version of neon-fleet for plan, apply and report.',
+    });
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/rollout.ts
+
+
+
+/**
+ * Works through waves one after another in one job, and accounts for every tenant of every wave exactly once. When a wave
+ * says that the next must not start, everybody in the later ones is skipped, with the wave and the names in the detail.
+ */
+async function rollOut(options) {
+    const { soakMs, maxFailures, onWave, onDecision, ...engine } = options;
+    const waves = options.waves.filter(({ tenants }) => tenants.length > 0);
+    const total = waves.reduce((sum, { tenants }) => sum + tenants.length, 0);
+    const outcomes = [];
+    const ended = [];
+    let halted;
+    for (const [index, wave] of waves.entries()) {
+        const before = outcomes.length;
+        const failuresBefore = ended.reduce((sum, { failures }) => sum + failures, 0);
+        if (halted === undefined)
+            onWave?.(wave);
+        const worked = await workThroughTenants({
+            ...engine,
+            tenants: wave.tenants,
+            budget: { maxFailures: maxFailures - failuresBefore },
+            ...(halted === undefined ? {} : { halted }),
+            onOutcome: (done) => engine.onOutcome?.({ ...done, progress: { done: before + done.progress.done, total } }),
+        });
+        for (const outcome of worked)
+            outcomes.push(outcome);
+        ended.push(tallyWave(wave.name, worked));
+        // After a stop the engine skips the rest by itself, under the reason of the stop.
+        if (halted !== undefined || options.signal.aborted || index === waves.length - 1)
+            continue;
+        const decision = decideNextWave(ended, { waves: waves.length, maxFailures });
+        onDecision?.(decision, wave);
+        if (decision.go)
+            await soak(soakMs, options.signal);
+        else
+            halted = decision;
+    }
+    return outcomes;
+}
+/** Waits between two waves; ends early, without an error, when the run is told to stop. */
+async function soak(durationMs, signal) {
+    if (durationMs <= 0)
+        return;
+    try {
+        await (0,external_node_timers_promises_.setTimeout)(durationMs, undefined, { signal });
+    }
+    catch (thrown) {
+        if (!signal.aborted)
+            throw thrown;
+    }
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/index.ts
@@ -50811,20 +53401,37 @@ function compareText(a, b) {
 
 
 
+
+
+
+
+
+
+
+
+
+
+
+
 /***/ }),
 
-/***/ 3888:
+/***/ 5702:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  vz: () => (/* reexport */ BranchExistsError),
   tB: () => (/* reexport */ NeonApiError),
+  KS: () => (/* reexport */ StillCreatingError),
+  mi: () => (/* reexport */ burstFor),
   Xg: () => (/* reexport */ findDatabase),
-  nv: () => (/* reexport */ openNeon)
+  ui: () => (/* reexport */ isUnfinished),
+  nv: () => (/* reexport */ openNeon),
+  ft: () => (/* reexport */ waitForOperations)
 });
 
-// UNUSED EXPORTS: callWithRetry, mayRetry, phaseOf, waitForOperations
+// UNUSED EXPORTS: DEFAULT_RATE_PER_MINUTE, RateLimiter, callWithRetry, delayBeforeRetry, mayRetry, phaseOf, systemClock
 
 // NAMESPACE OBJECT: ./node_modules/axios/lib/platform/common/utils.js
 var common_utils_namespaceObject = {};
@@ -50837,10 +53444,6 @@ __nccwpck_require__.d(common_utils_namespaceObject, {
   origin: () => (origin)
 });
 
-// EXTERNAL MODULE: external "node:timers/promises"
-var promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./node_modules/@neondatabase/api-client/dist/index.js
-var dist = __nccwpck_require__(3643);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
@@ -50857,7 +53460,19 @@ const projectSchema = schemas/* object */.Ikc({
     region_id: schemas/* string */.YjP(),
     pg_version: schemas/* int */.Whr(),
     created_at: schemas/* string */.YjP(),
+    compute_last_active_at: tolerant(schemas/* string */.YjP()),
+    history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
+    deleted_at: tolerant(schemas/* string */.YjP()),
+    settings: tolerant(schemas/* object */.Ikc({
+        allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
+        block_public_connections: tolerant(schemas/* boolean */.zMY()),
+        block_vpc_connections: tolerant(schemas/* boolean */.zMY()),
+    })),
 });
+/** What nothing depends on: odd values count as absent, so that one project cannot make a whole fleet unreadable. */
+function tolerant(schema) {
+    return schema.nullish().catch(undefined);
+}
 const paginationSchema = schemas/* object */.Ikc({ cursor: schemas/* string */.YjP().optional() }).nullish();
 const projectPageSchema = schemas/* object */.Ikc({
     projects: schemas/* array */.YOg(projectSchema),
@@ -50871,9 +53486,22 @@ const operationSchema = schemas/* object */.Ikc({
     error: schemas/* string */.YjP().nullish(),
 });
 const operationAnswerSchema = schemas/* object */.Ikc({ operation: operationSchema });
-const branchSchema = schemas/* object */.Ikc({ id: schemas/* string */.YjP(), name: schemas/* string */.YjP(), default: schemas/* boolean */.zMY() });
+const projectAnswerSchema = schemas/* object */.Ikc({ project: projectSchema });
+const branchSchema = schemas/* object */.Ikc({
+    id: schemas/* string */.YjP().min(1),
+    name: schemas/* string */.YjP(),
+    default: schemas/* boolean */.zMY(),
+    protected: tolerant(schemas/* boolean */.zMY()),
+    parent_id: tolerant(schemas/* string */.YjP()),
+    created_at: tolerant(schemas/* string */.YjP()),
+    current_state: tolerant(schemas/* string */.YjP()),
+});
+const branchAnswerSchema = schemas/* object */.Ikc({ branch: branchSchema });
+/** What was written on branches when they were made, by the branch's id. */
+const annotationsSchema = tolerant(schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* object */.Ikc({ value: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()) })));
 const branchPageSchema = schemas/* object */.Ikc({
     branches: schemas/* array */.YOg(branchSchema),
+    annotations: annotationsSchema,
     pagination: schemas/* object */.Ikc({ next: schemas/* string */.YjP().optional() }).nullish(),
 });
 const createdProjectSchema = schemas/* object */.Ikc({
@@ -50885,8 +53513,17 @@ const createdProjectSchema = schemas/* object */.Ikc({
 });
 const databasesSchema = schemas/* object */.Ikc({ databases: schemas/* array */.YOg(schemas/* object */.Ikc({ name: schemas/* string */.YjP(), owner_name: schemas/* string */.YjP() })) });
 const operationsSchema = schemas/* object */.Ikc({ operations: schemas/* array */.YOg(operationSchema), pagination: paginationSchema });
+const changedBranchSchema = schemas/* object */.Ikc({ branch: branchSchema, operations: schemas/* array */.YOg(operationSchema) });
+/** A deletion of what is gone already is answered with 204 and nothing. */
+const deletedBranchSchema = schemas/* union */.KCZ([
+    schemas/* object */.Ikc({ operations: schemas/* array */.YOg(operationSchema) }),
+    schemas/* literal */.euz('').transform(() => ({ operations: [] })),
+]);
 const connectionUriSchema = schemas/* object */.Ikc({ uri: schemas/* string */.YjP().min(1) });
+const endpointsSchema = schemas/* object */.Ikc({ endpoints: schemas/* array */.YOg(schemas/* object */.Ikc({ host: schemas/* string */.YjP(), branch_id: schemas/* string */.YjP() })) });
 
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/axios/lib/helpers/bind.js
 
 
@@ -54464,7 +57101,7 @@ function getEnv(key) {
 }
 
 // EXTERNAL MODULE: ./node_modules/https-proxy-agent/dist/index.js
-var https_proxy_agent_dist = __nccwpck_require__(3669);
+var dist = __nccwpck_require__(3669);
 // EXTERNAL MODULE: external "http"
 var external_http_ = __nccwpck_require__(8611);
 // EXTERNAL MODULE: external "https"
@@ -56200,7 +58837,7 @@ function getTunnelingAgent(agentOptions, userHttpsAgent) {
     userHttpsAgent && userHttpsAgent.options
       ? { ...userHttpsAgent.options, ...agentOptions }
       : agentOptions;
-  agent = new https_proxy_agent_dist(merged);
+  agent = new dist(merged);
   const callback = agent.callback;
   agent.callback = function axiosTunnelingAgentCallback(req, opts) {
     // Without a proxy the origin TLS connection would be made by https.globalAgent,
@@ -56405,7 +59042,7 @@ function setProxy(
       // install our own tunneling agent and forward their TLS options (if any)
       // so a custom httpsAgent for cert pinning / rejectUnauthorized still
       // applies to the origin TLS upgrade.
-      if (!(configHttpsAgent instanceof https_proxy_agent_dist)) {
+      if (!(configHttpsAgent instanceof dist)) {
         const proxyHost = readProxyField('hostname') || readProxyField('host');
         const proxyPort = readProxyField('port');
         const rawProxyProtocol = readProxyField('protocol');
@@ -60677,6 +63314,8 @@ class NeonApiError extends errors/* ExplainedError */.hM {
     status;
     /** Whether the answer had the form of Neon's own errors, and not that of something in between. */
     isNeonsAnswer;
+    /** Whether a quota of the project or the account is used up. */
+    quotaExceeded;
     constructor(operation, failure, options) {
         super({
             message: `Neon API, ${operation}: ${wordsFor(failure)}`,
@@ -60692,9 +63331,39 @@ class NeonApiError extends errors/* ExplainedError */.hM {
         if (failure.status !== undefined)
             this.status = failure.status;
         this.isNeonsAnswer = failure.status !== undefined && failure.message !== undefined;
+        this.quotaExceeded = failure.quotaExceeded === true;
+    }
+    /** Whether a request that changes something may have been carried out: no answer, or a gateway's in its place. */
+    get mayHaveBeenCarriedOut() {
+        return this.status === undefined || OUTCOME_UNKNOWN.has(this.status);
     }
 }
-const errorBodySchema = schemas/* object */.Ikc({ message: schemas/* string */.YjP(), request_id: schemas/* string */.YjP().optional() });
+const OUTCOME_UNKNOWN = new Set([408, 500, 502, 504]);
+/** There is a branch of that name already: names are unique within a project. */
+class BranchExistsError extends errors/* ExplainedError */.hM {
+    branch;
+    constructor(projectId, branch, hint, options) {
+        super({ message: `the project ${projectId} already has a branch ${JSON.stringify(branch.name)} (${branch.id})`, hint }, options);
+        this.branch = branch;
+        this.name = 'BranchExistsError';
+    }
+}
+/** A project or branch that Neon has not finished making: nobody can connect to it yet. */
+class StillCreatingError extends errors/* ExplainedError */.hM {
+    constructor(projectId, what, options) {
+        super({ message: `${what} of the project ${projectId} is still being created`, hint: 'Run again in a moment.' }, options);
+        this.name = 'StillCreatingError';
+    }
+}
+const errorBodySchema = schemas/* object */.Ikc({
+    message: schemas/* string */.YjP(),
+    code: schemas/* string */.YjP().optional().catch(undefined),
+    request_id: schemas/* string */.YjP().optional().catch(undefined),
+});
+/** With this header the number of a request is chosen by the client. */
+const REQUEST_ID_HEADER = 'X-Request-ID';
+const QUOTA_CODE = /QUOTA_EXCEEDED|TIME_EXCEEDED/;
+const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 /** Reduces what the official client throws to what may be known about it; undefined for anything else. */
 function failureOf(thrown) {
     if (!axios_isAxiosError(thrown))
@@ -60702,18 +63371,34 @@ function failureOf(thrown) {
     const { response } = thrown;
     if (response === undefined) {
         const code = (0,errors/* systemCode */.xU)(thrown);
-        return { answerLost: true, ...(code === undefined ? {} : { systemCode: code }), message: thrown.message };
+        const sentId = headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+        return {
+            answerLost: true,
+            ...(code === undefined ? {} : { systemCode: code }),
+            message: thrown.message,
+            ...(sentId === undefined ? {} : { requestId: sentId }),
+        };
     }
     const body = errorBodySchema.safeParse(response.data);
     const retryAfterMs = parseRetryAfter(headerOf(response.headers, 'retry-after'));
-    const requestId = body.data?.request_id ?? headerOf(response.headers, 'x-request-id');
+    const requestId = body.data?.request_id ??
+        headerOf(response.headers, 'x-request-id') ??
+        headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+    const { status } = response;
     return {
-        status: response.status,
+        status,
         answerLost: false,
         ...(body.success ? { message: body.data.message } : {}),
         ...(requestId === undefined ? {} : { requestId }),
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...(saysQuotaExceeded(status, body.data) ? { quotaExceeded: true } : {}),
     };
+}
+/** With 429 the words are about requests, which come again. */
+function saysQuotaExceeded(status, body) {
+    if (status === 429)
+        return false;
+    return status === 402 || QUOTA_CODE.test(body?.code ?? '') || QUOTA_WORDS.test(body?.message ?? '');
 }
 /** Reads a `Retry-After` header: seconds or an HTTP date (RFC 9110, 10.2.3). */
 function parseRetryAfter(header, now = new Date()) {
@@ -60730,12 +63415,14 @@ function headerOf(headers, name) {
     return typeof value === 'string' ? value : undefined;
 }
 function wordsFor({ status, message, requestId, systemCode: code }) {
-    if (status === undefined)
-        return `no answer (${message ?? code ?? 'the connection failed'})`;
     const id = requestId === undefined ? '' : ` (request ${requestId})`;
+    if (status === undefined)
+        return `no answer (${message ?? code ?? 'the connection failed'})${id}`;
     return `HTTP ${status}${message === undefined ? '' : `: ${message}`}${id}`;
 }
-function hintFor({ status, message }) {
+function hintFor({ status, message, quotaExceeded }) {
+    if (quotaExceeded === true)
+        return { hint: 'Raise the quota in Neon, or wait for the next billing period.' };
     switch (status) {
         case undefined:
             return { hint: 'Is the API reachable from this runner? Check neon-api-url and the network, then run again.' };
@@ -60751,11 +63438,604 @@ function hintFor({ status, message }) {
             return { hint: 'Another operation holds the project. Run again when it has ended.' };
         case 429:
             return {
-                hint: "The account's API rate limit is used up. Lower the concurrency or run when less else is running.",
+                hint: "The account's API rate limit is used up. Lower neon-api-rate, or run when less else is running.",
             };
         default:
             return status >= 500 ? { hint: 'Neon had a problem: see https://neonstatus.com, then run again.' } : {};
     }
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/neon/operations.ts
+
+
+/**
+ * Reads an operation's status. `failed` counts as still pending: the documentation says that Neon may retry it, and
+ * when it does not, the wait's own time limit ends it. A status that is not known counts as pending for the same reason.
+ */
+function phaseOf(status) {
+    switch (status) {
+        case 'finished':
+        case 'skipped':
+            return 'done';
+        case 'error':
+        case 'cancelled':
+            return 'failed';
+        default:
+            return 'pending';
+    }
+}
+/** Whether it is still under way. What failed in the past is history. */
+function isUnfinished({ status }) {
+    return status === 'scheduling' || status === 'running';
+}
+const DEFAULT_TIMEOUT_MS = 120_000;
+const FIRST_POLL_MS = 100;
+const LAST_POLL_MS = 2_000;
+/**
+ * Waits until all the operations have ended well.
+ *
+ * @throws ExplainedError when one of them failed or the time is over; the reason of the signal when it is aborted.
+ */
+async function waitForOperations(neon, projectId, operations, options = {}) {
+    const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    let pollMs = options.pollEveryMs ?? FIRST_POLL_MS;
+    let waiting = operations.filter(stillPending(projectId));
+    while (waiting.length > 0) {
+        if (performance.now() > deadline)
+            throw tookTooLong(projectId, waiting);
+        await (0,promises_.setTimeout)(pollMs, undefined, { signal: options.signal }).catch((thrown) => {
+            options.signal?.throwIfAborted();
+            throw thrown;
+        });
+        pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
+        const seen = await Promise.all(waiting.map(({ id }) => neon.getOperation(projectId, id)));
+        waiting = seen.filter(stillPending(projectId));
+    }
+}
+function stillPending(projectId) {
+    return (operation) => {
+        const phase = phaseOf(operation.status);
+        if (phase === 'failed')
+            throw operationFailed(projectId, operation);
+        return phase === 'pending';
+    };
+}
+function operationFailed(projectId, { action, id, status, error }) {
+    return new errors/* ExplainedError */.hM({
+        message: `Neon's operation ${action} on project ${projectId} ended as ${status}${error ? `: ${error}` : ''}`,
+        hint: `Look at the project's operations in the Neon console (operation ${id}), then run again.`,
+    });
+}
+function tookTooLong(projectId, waiting) {
+    const names = waiting.map(({ action, status }) => `${action} (${status})`).join(', ');
+    return new errors/* ExplainedError */.hM({
+        message: `Neon's operations on project ${projectId} did not end in time: ${names}`,
+        hint: 'The project exists. Run again: what is there is found and finished, nothing is created twice.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/branches.ts
+
+
+
+/** A branch in our terms. */
+function branchOf(answer) {
+    const { parent_id: parentId, created_at: createdAt, current_state: state, protected: isProtected } = answer;
+    return {
+        id: answer.id,
+        name: answer.name,
+        isDefault: answer.default,
+        ...(typeof isProtected === 'boolean' ? { isProtected } : {}),
+        ...(typeof parentId === 'string' ? { parentId } : {}),
+        ...(typeof createdAt === 'string' ? { createdAt } : {}),
+        ...(typeof state === 'string' ? { state } : {}),
+    };
+}
+/** What was carried out may take a moment to show. */
+const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
+/** What stands in the way of a request is there already. */
+const LOOK_ONCE_MS = [0];
+/** How an API that lets one branch have a name may refuse a second one. */
+const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
+const DELETE_ATTEMPTS = 3;
+/** The changes to branches that are safe when answers get lost: what is not known is looked up. */
+function reconciledBranches(calls) {
+    const unfinished = async (projectId) => (await calls.listOperations(projectId)).filter(isUnfinished);
+    return {
+        async createBranch(branch) {
+            const { projectId, name } = branch;
+            // By the name alone it could be one that an earlier run has made, with what the parent held then.
+            const mark = (0,external_node_crypto_.randomUUID)();
+            try {
+                return await calls.create(branch, mark);
+            }
+            catch (thrown) {
+                const found = await lookFor(calls, thrown, projectId, (marked) => marked.branch.name === name);
+                if (found === undefined)
+                    throw thrown;
+                if (found.mark !== mark) {
+                    throw new BranchExistsError(projectId, found.branch, 'Choose another name, or delete it.', { cause: thrown });
+                }
+                return { branch: found.branch, operations: await unfinished(projectId) };
+            }
+        },
+        async restoreBranch(restore) {
+            const { projectId, branchId, preserveUnderName: name } = restore;
+            // Looked for before, so that one that is there afterwards can only come from this restore.
+            const taken = (await calls.list(projectId)).find(({ branch }) => branch.name === name);
+            if (taken !== undefined) {
+                const hint = 'Has the branch been restored already? It is kept under that name since then. Nothing was changed.';
+                throw new BranchExistsError(projectId, taken.branch, hint);
+            }
+            try {
+                return await calls.restore(restore);
+            }
+            catch (thrown) {
+                const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
+                if (kept === undefined)
+                    throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
+                return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
+            }
+        },
+        async deleteBranch(projectId, branchId) {
+            for (let attempt = 1;; attempt += 1) {
+                try {
+                    return await calls.delete(projectId, branchId);
+                }
+                catch (thrown) {
+                    if (isGone(thrown))
+                        return unfinishedIfThere(unfinished, projectId);
+                    if (!carriedOutPerhaps(thrown))
+                        throw thrown;
+                    if (await isAbsent(calls, projectId, branchId))
+                        return unfinishedIfThere(unfinished, projectId);
+                    // It is there: the request was not carried out, and an id is never given to another branch.
+                    if (attempt >= DELETE_ATTEMPTS)
+                        throw thrown;
+                }
+            }
+        },
+    };
+}
+/**
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
+ */
+async function lookFor(calls, thrown, projectId, isIt) {
+    if (!(thrown instanceof NeonApiError))
+        return undefined;
+    const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
+    if (!refused && !carriedOutPerhaps(thrown))
+        return undefined;
+    for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
+        if (waitMs > 0)
+            await calls.sleep(waitMs);
+        const found = (await calls.list(projectId)).find(isIt);
+        if (found !== undefined)
+            return found;
+    }
+    return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
+}
+function isGone(thrown) {
+    return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;
+}
+async function isAbsent(calls, projectId, branchId) {
+    try {
+        await calls.get(projectId, branchId);
+        return false;
+    }
+    catch (thrown) {
+        if (isGone(thrown))
+            return true;
+        throw thrown;
+    }
+}
+/** With the whole project gone there is nothing to wait for either. */
+async function unfinishedIfThere(unfinished, projectId) {
+    try {
+        return await unfinished(projectId);
+    }
+    catch (thrown) {
+        if (isGone(thrown))
+            return [];
+        throw thrown;
+    }
+}
+
+// EXTERNAL MODULE: ./node_modules/@neondatabase/api-client/dist/index.js
+var api_client_dist = __nccwpck_require__(3643);
+;// CONCATENATED MODULE: ./packages/shared/src/neon/clock.ts
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The machine's own time, which a change of its date and time does not touch. */
+const systemClock = {
+    now: () => performance.now(),
+    after: (ms, call) => {
+        // A timer's fraction of a millisecond is cut off: rounded up, nothing wakes too early.
+        const timer = setTimeout(call, Math.min(Math.ceil(ms), LONGEST_TIMER_MS));
+        return () => clearTimeout(timer);
+    },
+};
+/**
+ * Waits.
+ *
+ * @throws the reason of the signal as soon as it is aborted.
+ */
+function sleep(clock, ms, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted === true) {
+            reject(reasonOf(signal));
+            return;
+        }
+        let cancel = () => undefined;
+        const onAbort = () => {
+            cancel();
+            reject(reasonOf(signal));
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+        cancel = clock.after(ms, () => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+        });
+    });
+}
+/** Why a signal was aborted, as something that can be thrown. */
+function reasonOf(signal) {
+    return signal?.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal?.reason });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/token-bucket.ts
+/**
+ * A token bucket that keeps an allowance in every window, not only on average: what fills up while a burst is spent counts
+ * as well, so that the bucket is refilled more slowly by as much as it holds.
+ *
+ * It decides and does not wait; times are given in, in milliseconds that never go back.
+ */
+class TokenBucket {
+    #capacity;
+    #tokensPerMs;
+    #speed = 1;
+    #tokens;
+    #filledAt;
+    constructor({ most, windowMs, atOnce }, now) {
+        this.#capacity = Math.max(1, Math.floor(Math.min(atOnce, most)));
+        this.#tokensPerMs = (most < 1 ? most : Math.floor(most) - (this.#capacity - 1)) / windowMs;
+        this.#tokens = this.#capacity;
+        this.#filledAt = now;
+    }
+    /** How long until there is a token, if nobody takes one before; 0 when there is one. */
+    waitMs(now) {
+        this.#fill(now);
+        return this.#tokens >= 1 ? 0 : (1 - this.#tokens) / (this.#tokensPerMs * this.#speed);
+    }
+    /** Takes a token; only when {@link waitMs} says 0. */
+    take(now) {
+        this.#fill(now);
+        this.#tokens -= 1;
+    }
+    /** Refills at a fraction of its pace from now on. */
+    setSpeed(speed, now) {
+        this.#fill(now);
+        this.#speed = speed;
+    }
+    /** Throws away what has gathered for a burst. */
+    empty(now) {
+        this.#fill(now);
+        this.#tokens = Math.min(this.#tokens, 0);
+    }
+    #fill(now) {
+        this.#tokens = Math.min(this.#capacity, this.#tokens + (now - this.#filledAt) * this.#tokensPerMs * this.#speed);
+        this.#filledAt = now;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/rate-limiter.ts
+
+
+/** Neon lets an account make 700 requests a minute; the rest is for the account's own applications. */
+const DEFAULT_RATE_PER_MINUTE = 420;
+const BURST_PER_SECOND = 40;
+/** Neon's limit for each of its operations. Whoever was given a higher rate than this was given this higher as well. */
+function burstFor(ratePerMinute) {
+    return Math.max(BURST_PER_SECOND, Math.ceil(ratePerMinute / 60));
+}
+const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
+const PART_AT_ONCE = 8;
+/** After a refusal the pace is halved, once for all refusals of a second, down to this part of it. */
+const SLOWEST = 1 / 8;
+const ONE_SLOWDOWN_MS = 1_000;
+/** So long without a refusal, and the pace is doubled again. */
+const RECOVERY_MS = 10_000;
+/**
+ * Lets requests out no faster than the account's limit, in the order in which they came, except that one whose own route
+ * is at its limit lets others pass. When the server refuses one for coming too often, all of them slow down.
+ */
+class RateLimiter {
+    #clock;
+    #burstPerSecond;
+    #all;
+    #routes = new Map();
+    #waiting = new Set();
+    #cancelTimer = () => undefined;
+    #pausedUntil = -Infinity;
+    #speed = 1;
+    #slowedAt = -Infinity;
+    #speedSince = -Infinity;
+    constructor({ ratePerMinute, burstPerSecond, clock }) {
+        this.#clock = clock;
+        this.#burstPerSecond = burstPerSecond;
+        const atOnce = Math.min(burstPerSecond, ratePerMinute / PART_AT_ONCE);
+        this.#all = new TokenBucket({ most: ratePerMinute, windowMs: MINUTE_MS, atOnce }, clock.now());
+    }
+    /**
+     * Resolves when a request may go out, and counts it.
+     *
+     * @throws the reason of the signal as soon as it is aborted; nothing is counted then.
+     */
+    take(route, signal) {
+        return new Promise((resolve, reject) => {
+            if (signal?.aborted === true) {
+                reject(reasonOf(signal));
+                return;
+            }
+            const onAbort = () => {
+                this.#waiting.delete(waiter);
+                this.#letOut();
+                reject(reasonOf(signal));
+            };
+            const waiter = {
+                route,
+                go: () => {
+                    signal?.removeEventListener('abort', onAbort);
+                    resolve();
+                },
+            };
+            signal?.addEventListener('abort', onAbort, { once: true });
+            this.#waiting.add(waiter);
+            this.#letOut();
+        });
+    }
+    /** The server said that requests come too often, and how long nobody should ask again, if it said so. */
+    slowDown(retryAfterMs = 0) {
+        const now = this.#clock.now();
+        this.#recover(now);
+        this.#pausedUntil = Math.max(this.#pausedUntil, now + retryAfterMs);
+        this.#speedSince = now;
+        if (now - this.#slowedAt >= ONE_SLOWDOWN_MS) {
+            this.#slowedAt = now;
+            this.#setSpeed(Math.max(SLOWEST, this.#speed / 2), now);
+        }
+        this.#all.empty(now);
+        this.#letOut();
+    }
+    #recover(now) {
+        const steps = Math.floor((now - this.#speedSince) / RECOVERY_MS);
+        if (this.#speed === 1 || steps < 1)
+            return;
+        this.#speedSince += steps * RECOVERY_MS;
+        this.#setSpeed(Math.min(1, this.#speed * 2 ** steps), now);
+    }
+    #setSpeed(speed, now) {
+        this.#speed = speed;
+        this.#all.setSpeed(speed, now);
+    }
+    #letOut() {
+        this.#cancelTimer();
+        const now = this.#clock.now();
+        this.#recover(now);
+        if (now >= this.#pausedUntil) {
+            for (const waiter of this.#waiting) {
+                if (this.#all.waitMs(now) > 0)
+                    break;
+                const route = this.#routeBucket(waiter.route, now);
+                if (route.waitMs(now) > 0)
+                    continue;
+                this.#all.take(now);
+                route.take(now);
+                this.#waiting.delete(waiter);
+                waiter.go();
+            }
+        }
+        if (this.#waiting.size > 0) {
+            this.#cancelTimer = this.#clock.after(this.#nextInMs(now), () => this.#letOut());
+        }
+    }
+    /** When somebody who waits may be let out at the earliest, as far as can be told now. */
+    #nextInMs(now) {
+        const routes = new Set([...this.#waiting].map(({ route }) => route));
+        const soonest = Math.min(...[...routes].map((route) => this.#routeBucket(route, now).waitMs(now)));
+        // The pace may rise in the meantime; and a timer for no time at all would only turn in a circle.
+        const unlessFaster = this.#speed === 1 ? Infinity : RECOVERY_MS;
+        return Math.max(1, Math.min(unlessFaster, Math.max(this.#pausedUntil - now, this.#all.waitMs(now), soonest)));
+    }
+    #routeBucket(route, now) {
+        const known = this.#routes.get(route);
+        if (known !== undefined)
+            return known;
+        const most = this.#burstPerSecond;
+        const made = new TokenBucket({ most, windowMs: SECOND_MS, atOnce: most / PART_AT_ONCE }, now);
+        this.#routes.set(route, made);
+        return made;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/retry.ts
+
+
+const DEFAULT_RETRY_POLICY = { retries: 8, minDelayMs: 250, maxDelayMs: 20_000 };
+/** A longer `Retry-After` than this is treated as an outage: the tenant fails by name instead of the job hanging. */
+const MAX_RETRY_AFTER_MS = 120_000;
+const SAFE_FOR_ALL = new Set([423, 429, 503]);
+const SAFE_FOR_READS = new Set([...SAFE_FOR_ALL, 408, 500, 502, 504]);
+/**
+ * Whether a failed call may be repeated. The API document calls 423 and 503 always safe and asks for a backoff after
+ * 429; anything that leaves open whether the request was carried out is repeated for reads only. A quota that is used up
+ * comes as any of these, and does not pass.
+ */
+function mayRetry(kind, failure) {
+    if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS || failure.quotaExceeded === true)
+        return false;
+    if (failure.status === undefined)
+        return kind === 'read';
+    return (kind === 'read' ? SAFE_FOR_READS : SAFE_FOR_ALL).has(failure.status);
+}
+/**
+ * How long to wait before an attempt is repeated: any time up to a bound that doubles ("full jitter"), so that many that
+ * failed together do not come back together; with `Retry-After`, a little longer than that.
+ *
+ * @param random from 0 to 1.
+ */
+function delayBeforeRetry(attempt, failure, policy, random) {
+    if (failure.retryAfterMs !== undefined)
+        return failure.retryAfterMs + random * policy.minDelayMs;
+    return random * Math.min(policy.maxDelayMs, policy.minDelayMs * 2 ** (attempt - 1));
+}
+/**
+ * Calls the API, repeating what may be repeated.
+ *
+ * @throws what the last attempt threw, or the reason of the signal.
+ */
+async function callWithRetry(send, options) {
+    const { operation, kind, policy, signal, clock } = options;
+    for (let attempt = 1;; attempt += 1) {
+        await options.turn();
+        try {
+            return await send();
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            const failure = failureOf(thrown);
+            if (failure === undefined)
+                throw thrown;
+            const again = attempt <= policy.retries && mayRetry(kind, failure);
+            // Also when this call gives up: the others go on.
+            if (failure.status === 429)
+                options.onThrottled(boundedRetryAfter(failure));
+            if (!again)
+                throw thrown;
+            const waitMs = delayBeforeRetry(attempt, failure, policy, options.random());
+            options.onRetry({
+                operation,
+                attempt,
+                why: failure.status === undefined ? 'no answer' : `HTTP ${failure.status}`,
+                waitMs,
+                ...(failure.requestId === undefined ? {} : { requestId: failure.requestId }),
+            });
+            await sleep(clock, waitMs, signal);
+        }
+    }
+}
+/** One answer may not make everybody wait longer than it could make itself wait. */
+function boundedRetryAfter({ retryAfterMs }) {
+    return retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/throttle-notices.ts
+const ONCE_IN_MS = 60_000;
+/**
+ * Tells that the server refused requests for coming too often: at once the first time, then at most once a minute, each
+ * time with how many there were since the last time.
+ */
+function throttleNotices(clock, tell) {
+    let untold = 0;
+    let toldAt = -Infinity;
+    const look = () => {
+        const now = clock.now();
+        if (untold === 0 || now - toldAt < ONCE_IN_MS)
+            return;
+        const times = untold;
+        untold = 0;
+        toldAt = now;
+        tell(times);
+    };
+    return {
+        count: () => {
+            untold += 1;
+            look();
+        },
+        look,
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/caller.ts
+
+
+
+
+
+
+
+
+
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Puts a rate limit, retries, timeouts and checked answers around the official client, which has none of them. */
+function openCaller(options) {
+    const { signal, clock = systemClock, ratePerMinute = DEFAULT_RATE_PER_MINUTE } = options;
+    const api = (0,api_client_dist.createApiClient)({
+        apiKey: options.apiKey,
+        timeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+        maxContentLength: MAX_ANSWER_BYTES,
+        maxRedirects: 0,
+        headers: { 'User-Agent': options.userAgent },
+        ...(options.apiUrl === undefined ? {} : { baseURL: options.apiUrl }),
+    });
+    const burstPerSecond = options.burstPerSecond ?? burstFor(ratePerMinute);
+    const limiter = new RateLimiter({ ratePerMinute, burstPerSecond, clock });
+    const throttling = throttleNotices(clock, (times) => options.onThrottled?.(times));
+    /** Sends one attempt, under a number of its own. */
+    async function attempt(send) {
+        throttling.look();
+        const requestId = (0,external_node_crypto_.randomUUID)();
+        const headers = { [REQUEST_ID_HEADER]: requestId };
+        const { data } = await send({ headers, ...(signal === undefined ? {} : { signal }) });
+        return { data, requestId };
+    }
+    async function call(operation, kind, schema, send) {
+        let answer;
+        try {
+            answer = await callWithRetry(() => attempt(send), {
+                operation,
+                kind,
+                policy: options.retryPolicy ?? DEFAULT_RETRY_POLICY,
+                signal,
+                clock,
+                random: options.random ?? Math.random,
+                turn: () => limiter.take(operation, signal),
+                onThrottled: (retryAfterMs) => {
+                    limiter.slowDown(retryAfterMs);
+                    throttling.count();
+                },
+                onRetry: options.onRetry ?? (() => undefined),
+            });
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            const failure = failureOf(thrown);
+            throw failure === undefined ? thrown : new NeonApiError(operation, failure);
+        }
+        const parsed = schema.safeParse(answer.data);
+        if (!parsed.success)
+            throw unexpectedAnswer(operation, parsed.error, answer.requestId);
+        return parsed.data;
+    }
+    return { api, call };
+}
+function unexpectedAnswer(operation, error, requestId) {
+    const where = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'the answer'}: ${message}`);
+    return new errors/* ExplainedError */.hM({
+        message: `Neon API, ${operation}: the answer is not what the API documents (${where.join('; ')}) (request ${requestId})`,
+        hint: 'Does neon-api-url point at the Neon API, and is there a proxy in between that answers in its place?',
+    });
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/pages.ts
@@ -60798,57 +64078,28 @@ function endless(why) {
     });
 }
 
-// EXTERNAL MODULE: ./node_modules/p-retry/index.js + 1 modules
-var p_retry = __nccwpck_require__(4995);
-;// CONCATENATED MODULE: ./packages/shared/src/neon/retry.ts
-
-
-const DEFAULT_RETRY_POLICY = { retries: 8, minDelayMs: 250, maxDelayMs: 20_000 };
-/** A longer `Retry-After` than this is treated as an outage: the tenant fails by name instead of the job hanging. */
-const MAX_RETRY_AFTER_MS = 120_000;
-const SAFE_FOR_ALL = new Set([423, 429, 503]);
-const SAFE_FOR_READS = new Set([...SAFE_FOR_ALL, 408, 500, 502, 504]);
-/**
- * Whether a failed call may be repeated. The API document calls 423 and 503 always safe and asks for a backoff after
- * 429; anything that leaves open whether the request was carried out is repeated for reads only.
- */
-function mayRetry(kind, failure) {
-    if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS)
-        return false;
-    if (failure.status === undefined)
-        return kind === 'read';
-    return (kind === 'read' ? SAFE_FOR_READS : SAFE_FOR_ALL).has(failure.status);
+;// CONCATENATED MODULE: ./packages/shared/src/neon/projects.ts
+/** A project in the fleet's terms. */
+function projectRefOf(answer) {
+    const { allowed_ips: allowed, block_public_connections: blocksPublic, block_vpc_connections: blocksVpc, } = answer.settings ?? {};
+    const ips = allowed?.ips ?? [];
+    return {
+        projectId: answer.id,
+        name: answer.name,
+        regionId: answer.region_id,
+        pgVersion: answer.pg_version,
+        createdAt: answer.created_at,
+        ...given('computeLastActiveAt', answer.compute_last_active_at),
+        ...given('historyRetentionSeconds', answer.history_retention_seconds),
+        ...(ips.length === 0 ? {} : { allowedIps: ips }),
+        ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
+        ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),
+        ...(blocksVpc === true ? { blocksVpcConnections: true } : {}),
+        ...given('deletedAt', answer.deleted_at),
+    };
 }
-/**
- * Calls the API, repeating with jitter what may be repeated.
- *
- * @throws what the last attempt threw, or the reason of the signal.
- */
-async function callWithRetry(call, options) {
-    const { operation, kind, policy, signal, sleep, onRetry } = options;
-    return (0,p_retry/* default */.Ay)(call, {
-        retries: policy.retries,
-        minTimeout: policy.minDelayMs,
-        maxTimeout: policy.maxDelayMs,
-        randomize: true,
-        ...(signal === undefined ? {} : { signal }),
-        shouldRetry: ({ error }) => {
-            const failure = failureOf(error);
-            return failure !== undefined && mayRetry(kind, failure);
-        },
-        onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
-            const failure = failureOf(error);
-            if (failure === undefined || retriesLeft === 0 || !mayRetry(kind, failure))
-                return;
-            onRetry({
-                operation,
-                attempt: attemptNumber,
-                why: failure.status === undefined ? 'no answer' : `HTTP ${failure.status}`,
-            });
-            if (failure.retryAfterMs !== undefined)
-                await sleep(failure.retryAfterMs, signal);
-        },
-    });
+function given(key, value) {
+    return value === undefined || value === null ? {} : { [key]: value };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/client.ts
@@ -60860,54 +64111,74 @@ async function callWithRetry(call, options) {
 
 
 
-const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const PROJECTS_A_PAGE = 400; // the most that the API gives
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** The annotation by which a branch is known to be ours when the answer to its creation was lost. */
+const MARK = 'neon-fleet-request';
 /**
- * Opens the Neon API with retries, timeouts and checked answers around the official client, which has none of them.
+ * Opens the Neon API with a rate limit, retries, timeouts and checked answers around the official client, which has none
+ * of them.
  *
  * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
  * does not have the shape the API documents.
  */
 function openNeon(options) {
-    const { orgId, signal } = options;
-    const api = (0,dist.createApiClient)({
-        apiKey: options.apiKey,
-        timeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
-        maxContentLength: MAX_ANSWER_BYTES,
-        maxRedirects: 0,
-        headers: { 'User-Agent': options.userAgent },
-        ...(options.apiUrl === undefined ? {} : { baseURL: options.apiUrl }),
-    });
-    const params = signal === undefined ? {} : { signal };
-    async function call(operation, kind, schema, send) {
-        let data;
-        try {
-            ({ data } = await callWithRetry(send, {
-                operation,
-                kind,
-                policy: options.retryPolicy ?? DEFAULT_RETRY_POLICY,
-                signal,
-                sleep: options.sleep ?? ((ms, abort) => (0,promises_.setTimeout)(ms, undefined, { signal: abort })),
-                onRetry: options.onRetry ?? (() => undefined),
+    const { orgId, signal, clock = systemClock } = options;
+    const { api, call } = openCaller(options);
+    async function listMarkedBranches(projectId) {
+        const pages = readPages(async (cursor) => {
+            const answer = await call('listProjectBranches', 'read', branchPageSchema, (params) => api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params));
+            const marked = answer.branches.map((branch) => ({
+                branch: branchOf(branch),
+                mark: answer.annotations?.[branch.id]?.value[MARK],
             }));
-        }
-        catch (thrown) {
-            signal?.throwIfAborted();
-            const failure = failureOf(thrown);
-            throw failure === undefined ? thrown : new NeonApiError(operation, failure);
-        }
-        const parsed = schema.safeParse(data);
-        if (!parsed.success)
-            throw unexpectedAnswer(operation, parsed.error);
-        return parsed.data;
+            return { items: marked, cursor: answer.pagination?.next };
+        });
+        const branches = [];
+        for await (const page of pages)
+            branches.push(...page);
+        return branches;
     }
+    const branches = {
+        async create({ projectId, name, parentId, parentLsn, expiresAt }, mark) {
+            const branch = {
+                name,
+                ...(parentId === undefined ? {} : { parent_id: parentId }),
+                ...(parentLsn === undefined ? {} : { parent_lsn: parentLsn }),
+                ...(expiresAt === undefined ? {} : { expires_at: toSeconds(expiresAt) }),
+            };
+            const answer = await call('createProjectBranch', 'write', changedBranchSchema, (params) => api.createProjectBranch(projectId, { branch, annotation_value: { [MARK]: mark } }, params));
+            return { branch: branchOf(answer.branch), operations: answer.operations };
+        },
+        async restore({ projectId, branchId, sourceBranchId, sourceLsn, sourceTimestamp, preserveUnderName }) {
+            const answer = await call('restoreProjectBranch', 'write', changedBranchSchema, (params) => api.restoreProjectBranch(projectId, branchId, {
+                source_branch_id: sourceBranchId,
+                ...(sourceLsn === undefined ? {} : { source_lsn: sourceLsn }),
+                ...(sourceTimestamp === undefined ? {} : { source_timestamp: sourceTimestamp }),
+                preserve_under_name: preserveUnderName,
+            }, params));
+            return { branch: branchOf(answer.branch), operations: answer.operations };
+        },
+        async delete(projectId, branchId) {
+            const { operations } = await call('deleteProjectBranch', 'write', deletedBranchSchema, (params) => api.deleteProjectBranch({ projectId, branchId }, params));
+            return operations;
+        },
+        async get(projectId, branchId) {
+            const { branch } = await call('getProjectBranch', 'read', branchAnswerSchema, (params) => api.getProjectBranch(projectId, branchId, params));
+            return branchOf(branch);
+        },
+        async listOperations(projectId) {
+            const { operations } = await call('listProjectOperations', 'read', operationsSchema, (params) => api.listProjectOperations({ projectId }, params));
+            return operations;
+        },
+        list: listMarkedBranches,
+        sleep: (ms) => sleep(clock, ms, signal),
+    };
     return {
         async listProjects(search) {
             const projects = new Map();
             const unavailable = new Set();
             const pages = readPages(async (cursor) => {
-                const answer = await call('listProjects', 'read', projectPageSchema, () => api.listProjects({
+                const answer = await call('listProjects', 'read', projectPageSchema, (params) => api.listProjects({
                     limit: PROJECTS_A_PAGE,
                     ...(cursor === undefined ? {} : { cursor }),
                     ...(search === undefined ? {} : { search }),
@@ -60919,11 +64190,15 @@ function openNeon(options) {
             });
             for await (const page of pages)
                 for (const project of page)
-                    projects.set(project.id, refOf(project));
+                    projects.set(project.id, projectRefOf(project));
             return {
                 projects: [...projects.values()],
                 unavailableProjectIds: [...unavailable].filter((id) => !projects.has(id)),
             };
+        },
+        async getProject(projectId) {
+            const { project } = await call('getProject', 'read', projectAnswerSchema, (params) => api.getProject(projectId, params));
+            return projectRefOf(project);
         },
         async createProject({ name, regionId, pgVersion, branch, database, role }) {
             const branchRequest = {
@@ -60931,7 +64206,7 @@ function openNeon(options) {
                 ...(database === undefined ? {} : { database_name: database }),
                 ...(role === undefined ? {} : { role_name: role }),
             };
-            const answer = await call('createProject', 'write', createdProjectSchema, () => api.createProject({
+            const answer = await call('createProject', 'write', createdProjectSchema, (params) => api.createProject({
                 project: {
                     name,
                     ...(regionId === undefined ? {} : { region_id: regionId }),
@@ -60942,33 +64217,40 @@ function openNeon(options) {
             }, params));
             for (const { connection_uri } of answer.connection_uris ?? [])
                 options.onSecret?.(connection_uri);
-            return { project: refOf(answer.project), operations: answer.operations };
+            return { project: projectRefOf(answer.project), operations: answer.operations };
         },
         async listBranches(projectId) {
-            const pages = readPages(async (cursor) => {
-                const answer = await call('listProjectBranches', 'read', branchPageSchema, () => api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params));
-                return { items: answer.branches, cursor: answer.pagination?.next };
-            });
-            const branches = [];
-            for await (const page of pages) {
-                branches.push(...page.map((branch) => ({ id: branch.id, name: branch.name, isDefault: branch.default })));
-            }
-            return branches;
+            return (await listMarkedBranches(projectId)).map(({ branch }) => branch);
         },
+        getBranch: (projectId, branchId) => branches.get(projectId, branchId),
+        async defaultBranch(projectId) {
+            const found = (await listMarkedBranches(projectId)).find(({ branch }) => branch.isDefault);
+            if (found === undefined)
+                throw new StillCreatingError(projectId, 'the default branch');
+            return found.branch;
+        },
+        async branchOfHost(projectId, host) {
+            const { endpoints } = await call('listProjectEndpoints', 'read', endpointsSchema, (params) => api.listProjectEndpoints(projectId, params));
+            const found = endpoints.find((endpoint) => endpoint.host === host);
+            if (found !== undefined)
+                return found.branch_id;
+            throw new errors/* ExplainedError */.hM({
+                message: `the project ${projectId} has no endpoint ${host} any more, so that its branch is not known`,
+                hint: 'Was the compute deleted? Restore the branch in the Neon console.',
+            });
+        },
+        ...reconciledBranches(branches),
         async listDatabases(projectId, branchId) {
-            const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, () => api.listProjectBranchDatabases(projectId, branchId, params));
+            const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, (params) => api.listProjectBranchDatabases(projectId, branchId, params));
             return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
         },
-        async listOperations(projectId) {
-            const { operations } = await call('listProjectOperations', 'read', operationsSchema, () => api.listProjectOperations({ projectId }, params));
-            return operations;
-        },
+        listOperations: (projectId) => branches.listOperations(projectId),
         async getOperation(projectId, operationId) {
-            const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, () => api.getProjectOperation(projectId, operationId, params));
+            const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, (params) => api.getProjectOperation(projectId, operationId, params));
             return operation;
         },
         async connectionUri({ projectId, database, role, branchId, pooled }) {
-            const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, () => api.getConnectionUri({
+            const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, (params) => api.getConnectionUri({
                 projectId,
                 database_name: database,
                 role_name: role,
@@ -60980,86 +64262,9 @@ function openNeon(options) {
         },
     };
 }
-function refOf(project) {
-    return {
-        projectId: project.id,
-        name: project.name,
-        regionId: project.region_id,
-        pgVersion: project.pg_version,
-        createdAt: project.created_at,
-    };
-}
-function unexpectedAnswer(operation, error) {
-    const where = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'the answer'}: ${message}`);
-    return new errors/* ExplainedError */.hM({
-        message: `Neon API, ${operation}: the answer is not what the API documents (${where.join('; ')})`,
-        hint: 'Does neon-api-url point at the Neon API, and is there a proxy in between that answers in its place?',
-    });
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/neon/operations.ts
-
-
-/**
- * Reads an operation's status. `failed` counts as still pending: the documentation says that Neon may retry it, and
- * when it does not, the wait's own time limit ends it. A status that is not known counts as pending for the same reason.
- */
-function phaseOf(status) {
-    switch (status) {
-        case 'finished':
-        case 'skipped':
-            return 'done';
-        case 'error':
-        case 'cancelled':
-            return 'failed';
-        default:
-            return 'pending';
-    }
-}
-const DEFAULT_TIMEOUT_MS = 120_000;
-const FIRST_POLL_MS = 100;
-const LAST_POLL_MS = 2_000;
-/**
- * Waits until all the operations have ended well.
- *
- * @throws ExplainedError when one of them failed or the time is over; the reason of the signal when it is aborted.
- */
-async function waitForOperations(neon, projectId, operations, options = {}) {
-    const deadline = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    let pollMs = options.pollEveryMs ?? FIRST_POLL_MS;
-    let waiting = operations.filter(stillPending(projectId));
-    while (waiting.length > 0) {
-        if (performance.now() > deadline)
-            throw tookTooLong(projectId, waiting);
-        await delay(pollMs, undefined, { signal: options.signal }).catch((thrown) => {
-            options.signal?.throwIfAborted();
-            throw thrown;
-        });
-        pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
-        const seen = await Promise.all(waiting.map(({ id }) => neon.getOperation(projectId, id)));
-        waiting = seen.filter(stillPending(projectId));
-    }
-}
-function stillPending(projectId) {
-    return (operation) => {
-        const phase = phaseOf(operation.status);
-        if (phase === 'failed')
-            throw operationFailed(projectId, operation);
-        return phase === 'pending';
-    };
-}
-function operationFailed(projectId, { action, id, status, error }) {
-    return new ExplainedError({
-        message: `Neon's operation ${action} on project ${projectId} ended as ${status}${error ? `: ${error}` : ''}`,
-        hint: `Look at the project's operations in the Neon console (operation ${id}), then run again.`,
-    });
-}
-function tookTooLong(projectId, waiting) {
-    const names = waiting.map(({ action, status }) => `${action} (${status})`).join(', ');
-    return new ExplainedError({
-        message: `Neon's operations on project ${projectId} did not end in time: ${names}`,
-        hint: 'The project exists. Run again: what is there is found and finished, nothing is created twice.',
-    });
+/** Neon takes times to the second. */
+function toSeconds(isoTime) {
+    return new Date(isoTime).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/resolve.ts
@@ -61070,10 +64275,12 @@ function tookTooLong(projectId, waiting) {
  * are the project's own looked up: where the name was only assumed, a single one is used. Several, or a name that was
  * spelled out and does not exist, are an error that lists what there is: work never lands in another database than asked.
  *
- * @throws ExplainedError when there is no such branch, or no single database to choose.
+ * @throws ExplainedError when there is no such branch, or no single database to choose; StillCreatingError when Neon has
+ *   not finished making it.
  */
 async function findDatabase(neon, wanted) {
-    const branchId = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+    const branch = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+    const branchId = branch?.id;
     const request = {
         projectId: wanted.projectId,
         database: wanted.database,
@@ -61086,7 +64293,7 @@ async function findDatabase(neon, wanted) {
     catch (thrown) {
         if (!(thrown instanceof NeonApiError && thrown.status === 404))
             throw thrown;
-        const only = await onlyDatabase(neon, wanted, branchId, thrown);
+        const only = await onlyDatabase(neon, wanted, branch, thrown);
         const instead = { ...request, ...only };
         return { ...instead, uri: await neon.connectionUri(instead).catch(notThereEither(instead)) };
     }
@@ -61106,19 +64313,26 @@ async function findBranch(neon, projectId, branch) {
     const branches = await neon.listBranches(projectId);
     const found = branches.find(({ id }) => id === branch) ?? branches.find(({ name }) => name === branch);
     if (found !== undefined)
-        return found.id;
+        return found;
     throw new errors/* ExplainedError */.hM({
         message: `the project ${projectId} has no branch ${JSON.stringify(branch)}`,
         hint: `It has ${listed(branches.map(({ name, id }) => `${JSON.stringify(name)} (${id})`))}. Set the input branch.`,
     });
 }
-async function onlyDatabase(neon, { projectId, database, role, assumed }, branchId, cause) {
-    const branch = branchId ?? (await neon.listBranches(projectId)).find(({ isDefault }) => isDefault)?.id;
+async function onlyDatabase(neon, { projectId, database, role, assumed }, named, cause) {
+    const branches = named === undefined ? await neon.listBranches(projectId) : [named];
+    // The project answers, so it is not gone: it has no branch, or one without anything in it yet.
+    if (branches.length === 0)
+        throw new StillCreatingError(projectId, 'the default branch', { cause });
+    const branch = named ?? branches.find(({ isDefault }) => isDefault);
     if (branch === undefined)
         throw cause;
-    const databases = await neon.listDatabases(projectId, branch);
-    const named = databases.filter(({ name }) => name === database);
-    const [only, ...others] = named.length > 0 || !assumed.database ? named : databases;
+    if (branch.state === 'init') {
+        throw new StillCreatingError(projectId, `the branch ${JSON.stringify(branch.name)}`, { cause });
+    }
+    const databases = await neon.listDatabases(projectId, branch.id);
+    const ofThatName = databases.filter(({ name }) => name === database);
+    const [only, ...others] = ofThatName.length > 0 || !assumed.database ? ofThatName : databases;
     if (only !== undefined && others.length === 0) {
         const found = { database: only.name, role: assumed.role ? only.owner : role };
         if (found.database !== database || found.role !== role)
@@ -61141,169 +64355,53 @@ function listed(items) {
 
 
 
+
+
 /***/ }),
 
-/***/ 4883:
+/***/ 3146:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  QW: () => (/* reexport */ LOCK_KEY),
   Yj: () => (/* reexport */ PostgresError),
   cD: () => (/* reexport */ SQLSTATE),
   Ng: () => (/* reexport */ connect),
-  G4: () => (/* reexport */ isQuotaSuspended),
+  w4: () => (/* reexport */ hostOf),
+  y7: () => (/* reexport */ isConnectionLoss),
   sq: () => (/* reexport */ parseConnectionUri),
+  $t: () => (/* reexport */ placeOf),
+  Of: () => (/* reexport */ refusalOf),
   HJ: () => (/* reexport */ takeLock),
-  DR: () => (/* reexport */ trustedAuthorities)
+  iq: () => (/* reexport */ trust_trustSource),
+  DR: () => (/* reexport */ trustedAuthorities),
+  $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
+// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, findServer, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, runProgram, startProgram, versionWords, withoutValues
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-// EXTERNAL MODULE: external "node:timers/promises"
-var promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/postgres/child-process.ts
-
-
-
-const STDERR_KEPT = (/* unused pure expression or super */ null && (64 * 1024));
-/** A polite end lets pg_dump cancel its statement on the server. */
-const POLITE_MS = 800;
-const REAP_TIMEOUT_MS = 1_000;
-const running = new Set();
-let exitHookInstalled = false;
-/**
- * Starts a program in a process group of its own, so that it can be ended with everything it starts.
- *
- * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
- * itself as soon as it writes to or reads from its broken pipes.
- */
-function startProgram({ file, args, env, signal }) {
-    installExitHook();
-    const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-    running.add(child);
-    const stderr = keepEnd(child.stderr);
-    const ended = new Promise((resolve, reject) => {
-        child.once('error', (thrown) => {
-            running.delete(child);
-            reject(notStarted(file, thrown));
-        });
-        child.once('exit', (code, by) => {
-            running.delete(child);
-            resolve({ code, signal: by });
-        });
-    });
-    const exited = ended.then(async (exit) => {
-        await Promise.race([stderr.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stderr: stderr.text() };
-    });
-    exited.catch(() => undefined);
-    // Writing to a program that has ended is an error of the stream; what counts is how the program ended.
-    child.stdin.on('error', () => undefined);
-    let stopping;
-    const stop = () => (stopping ??= endGroup(child, ended));
-    const onAbort = () => void stop();
-    if (signal?.aborted === true)
-        onAbort();
-    else
-        signal?.addEventListener('abort', onAbort, { once: true });
-    const forget = () => signal?.removeEventListener('abort', onAbort);
-    ended.then(forget, forget);
-    return { stdin: child.stdin, stdout: child.stdout, exited, stop };
-}
-/**
- * Runs a program to its end and gives what it wrote.
- *
- * @throws ExplainedError when it could not be started, the reason of the signal when it was ended by it.
- */
-async function child_process_runProgram(options) {
-    options.signal?.throwIfAborted();
-    const program = startProgram(options);
-    try {
-        program.stdin.end();
-        const stdout = keepEnd(program.stdout);
-        const exit = await program.exited;
-        options.signal?.throwIfAborted();
-        await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stdout: stdout.text() };
-    }
-    finally {
-        await program.stop();
-    }
-}
-/** How a program ended, in words. */
-function child_process_exitWords({ code, signal }) {
-    return signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
-}
-async function endGroup(child, ended) {
-    const gone = ended.then(() => true, () => true);
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-        sendToGroup(child, 'SIGTERM');
-        const polite = await Promise.race([gone, delay(POLITE_MS, false, { ref: false })]);
-        if (!polite) {
-            sendToGroup(child, 'SIGKILL');
-            await Promise.race([gone, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        }
-    }
-    for (const stream of [child.stdin, child.stdout, child.stderr])
-        stream?.destroy();
-}
-function sendToGroup(child, signal) {
-    if (child.pid === undefined)
-        return;
-    try {
-        process.kill(-child.pid, signal);
-    }
-    catch {
-        // The group is gone, or runs as somebody else (sudo): then only the pipe's end can tell it.
-    }
-}
-function installExitHook() {
-    if (exitHookInstalled)
-        return;
-    exitHookInstalled = true;
-    process.on('exit', () => {
-        for (const child of running)
-            sendToGroup(child, 'SIGKILL');
-    });
-}
-function keepEnd(stream) {
-    let kept = Buffer.alloc(0);
-    stream.on('data', (chunk) => {
-        kept = Buffer.concat([kept, chunk]).subarray(-STDERR_KEPT);
-    });
-    const complete = new Promise((resolve) => {
-        stream.once('close', resolve);
-        stream.once('error', () => resolve());
-    });
-    return { complete, text: () => kept.toString('utf8') };
-}
-function notStarted(file, thrown) {
-    const code = systemCode(thrown);
-    return new ExplainedError({
-        message: `${file} could not be started${code === 'ENOENT' ? ': there is no such program' : ''}`,
-        ...(code === undefined ? {} : { code }),
-    });
-}
-
+// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
+var processes = __nccwpck_require__(2337);
 // EXTERNAL MODULE: external "node:fs/promises"
-var external_node_fs_promises_ = __nccwpck_require__(1455);
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
-
 
 
 /** What apt needs of the environment besides the usual: how to reach the network, and that nobody will answer questions. */
 const APT_VARIABLES = (/* unused pure expression or super */ null && (['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']));
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 /** The commands, in words, that a person would type. */
-function client_install_installCommands(major) {
-    return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+function client_install_installCommands(major, part = 'client') {
+    return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+function packageOf(major, part) {
+    return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 /**
  * Installs the client programs of a major version with apt: from the distribution, else from PostgreSQL's own repository
@@ -61312,7 +64410,8 @@ function client_install_installCommands(major) {
  * @throws ExplainedError with the exact command when it cannot.
  */
 async function client_install_installClient(installation) {
-    const { major, env, signal, onNote, run = runProgram } = installation;
+    const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+    const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
     const root = installation.isRoot ?? process.getuid?.() === 0;
     const attempt = async (command) => {
         const [file, ...args] = asRoot(command, root);
@@ -61327,8 +64426,8 @@ async function client_install_installClient(installation) {
             return `${command.join(' ')} could not be run (${thrown instanceof Error ? thrown.message : 'no reason given'})`;
         }
     };
-    onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-    const client = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+    onNote(`${what} ${major} are not here; installing them with apt`);
+    const client = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
     const problems = [];
     const succeeds = async (command) => {
         const problem = await attempt(command);
@@ -61354,8 +64453,8 @@ async function client_install_installClient(installation) {
             return;
     }
     throw new ExplainedError({
-        message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-        hint: `Run before this step: ${client_install_installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+        message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+        hint: `Run before this step: ${client_install_installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
     });
 }
 function asRoot(command, root) {
@@ -61403,9 +64502,8 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 
-
 function openClientFinder(options) {
-    const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
+    const { env, signal, onNote = () => undefined, folders = client_programs_clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
     const search = async () => searchClients(await folders(env), env, signal);
     let found;
@@ -61440,7 +64538,7 @@ function openClientFinder(options) {
     };
 }
 /** Folders in which client programs may be, whether they are there or not. */
-async function clientFolders(env) {
+async function client_programs_clientFolders(env) {
     const versioned = await Promise.all([
         below('/usr/lib/postgresql', /^\d+$/), // Debian, Ubuntu
         below('/usr', /^pgsql-\d+$/), // Red Hat
@@ -61474,7 +64572,55 @@ async function clientIn(folder, env, signal) {
             signal,
         });
         const version = code === 0 ? parseClientVersion(stdout) : undefined;
-        return version === undefined ? undefined : { ...version, pgDump, psql };
+        // Every package that has pg_dump has pg_restore beside it.
+        return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/postgres/server-programs.ts
+
+
+
+
+
+
+/**
+ * Finds server programs of a major version, else of the nearest newer one; installs them where there are none.
+ *
+ * @throws ExplainedError with the command that installs them, when they could not be.
+ */
+async function findServer(major, search) {
+    const there = chooseClient(await serversHere(search), major);
+    if (there !== undefined)
+        return there;
+    await installClient({ ...search, major, part: 'server' });
+    const now = chooseClient(await serversHere(search), major);
+    if (now !== undefined)
+        return now;
+    throw new Error(`PostgreSQL ${major} was installed, and its server programs are not where they should be`);
+}
+async function serversHere({ env, signal }) {
+    const found = await Promise.all((await clientFolders(env)).map((folder) => serverIn(folder, env, signal)));
+    return found.filter((server) => server !== undefined);
+}
+async function serverIn(folder, env, signal) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((name) => path.join(folder, name));
+    if (initdb === undefined || postgres === undefined)
+        return undefined;
+    try {
+        await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
+        const { code, stdout } = await runProgram({
+            file: postgres,
+            args: ['--version'],
+            env: childEnvironment(env),
+            signal,
+        });
+        const version = code === 0 ? parseClientVersion(stdout) : undefined;
+        return version === undefined ? undefined : { ...version, initdb, postgres };
     }
     catch {
         signal?.throwIfAborted();
@@ -61486,8 +64632,282 @@ async function clientIn(folder, env, signal) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
-// EXTERNAL MODULE: ./node_modules/p-retry/index.js + 1 modules
-var p_retry = __nccwpck_require__(4995);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
+const objectToString = Object.prototype.toString;
+
+const isError = value => objectToString.call(value) === '[object Error]';
+
+const errorMessages = new Set([
+	'network error', // Chrome
+	'NetworkError when attempting to fetch resource.', // Firefox
+	'The Internet connection appears to be offline.', // Safari 16
+	'Network request failed', // `cross-fetch`
+	'fetch failed', // Undici (Node.js)
+	'terminated', // Undici (Node.js)
+	' A network error occurred.', // Bun (WebKit)
+	'Network connection lost', // Cloudflare Workers (fetch)
+]);
+
+function isNetworkError(error) {
+	const isValid = error
+		&& isError(error)
+		&& error.name === 'TypeError'
+		&& typeof error.message === 'string';
+
+	if (!isValid) {
+		return false;
+	}
+
+	const {message, stack} = error;
+
+	// Safari 17+ has generic message but no stack for network errors
+	if (message === 'Load failed' || (message.startsWith('Load failed (') && message.endsWith(')'))) {
+		return stack === undefined
+			// Sentry adds its own stack trace to the fetch error, so also check for that
+			|| '__sentry_captured__' in error;
+	}
+
+	// Deno network errors start with specific text
+	if (message.startsWith('error sending request for url')) {
+		return true;
+	}
+
+	// Chrome: exact "Failed to fetch" or with hostname: "Failed to fetch (example.com)"
+	if (message === 'Failed to fetch' || (message.startsWith('Failed to fetch (') && message.endsWith(')'))) {
+		return true;
+	}
+
+	// Standard network error messages
+	return errorMessages.has(message);
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-retry/index.js
+
+
+function validateRetries(retries) {
+	if (typeof retries === 'number') {
+		if (retries < 0) {
+			throw new TypeError('Expected `retries` to be a non-negative number.');
+		}
+
+		if (Number.isNaN(retries)) {
+			throw new TypeError('Expected `retries` to be a valid number or Infinity, got NaN.');
+		}
+	} else if (retries !== undefined) {
+		throw new TypeError('Expected `retries` to be a number or Infinity.');
+	}
+}
+
+function validateNumberOption(name, value, {min = 0, allowInfinity = false} = {}) {
+	if (value === undefined) {
+		return;
+	}
+
+	if (typeof value !== 'number' || Number.isNaN(value)) {
+		throw new TypeError(`Expected \`${name}\` to be a number${allowInfinity ? ' or Infinity' : ''}.`);
+	}
+
+	if (!allowInfinity && !Number.isFinite(value)) {
+		throw new TypeError(`Expected \`${name}\` to be a finite number.`);
+	}
+
+	if (value < min) {
+		throw new TypeError(`Expected \`${name}\` to be \u2265 ${min}.`);
+	}
+}
+
+class AbortError extends Error {
+	constructor(message) {
+		super();
+
+		if (message instanceof Error) {
+			this.originalError = message;
+			({message} = message);
+		} else {
+			this.originalError = new Error(message);
+			this.originalError.stack = this.stack;
+		}
+
+		this.name = 'AbortError';
+		this.message = message;
+	}
+}
+
+function calculateDelay(retriesConsumed, options) {
+	const attempt = Math.max(1, retriesConsumed + 1);
+	const random = options.randomize ? (Math.random() + 1) : 1;
+
+	let timeout = Math.round(random * options.minTimeout * (options.factor ** (attempt - 1)));
+	timeout = Math.min(timeout, options.maxTimeout);
+
+	return timeout;
+}
+
+function calculateRemainingTime(start, max) {
+	if (!Number.isFinite(max)) {
+		return max;
+	}
+
+	return max - (performance.now() - start);
+}
+
+async function onAttemptFailure({error, attemptNumber, retriesConsumed, startTime, options}) {
+	const normalizedError = error instanceof Error
+		? error
+		: new TypeError(`Non-error was thrown: "${error}". You should only throw errors.`);
+
+	if (normalizedError instanceof AbortError) {
+		throw normalizedError.originalError;
+	}
+
+	const retriesLeft = Number.isFinite(options.retries)
+		? Math.max(0, options.retries - retriesConsumed)
+		: options.retries;
+
+	const maxRetryTime = options.maxRetryTime ?? Number.POSITIVE_INFINITY;
+
+	const context = Object.freeze({
+		error: normalizedError,
+		attemptNumber,
+		retriesLeft,
+		retriesConsumed,
+	});
+
+	await options.onFailedAttempt(context);
+
+	if (calculateRemainingTime(startTime, maxRetryTime) <= 0) {
+		throw normalizedError;
+	}
+
+	const consumeRetry = await options.shouldConsumeRetry(context);
+
+	const remainingTime = calculateRemainingTime(startTime, maxRetryTime);
+
+	if (remainingTime <= 0 || retriesLeft <= 0) {
+		throw normalizedError;
+	}
+
+	if (normalizedError instanceof TypeError && !isNetworkError(normalizedError)) {
+		if (consumeRetry) {
+			throw normalizedError;
+		}
+
+		options.signal?.throwIfAborted();
+		return false;
+	}
+
+	if (!await options.shouldRetry(context)) {
+		throw normalizedError;
+	}
+
+	if (!consumeRetry) {
+		options.signal?.throwIfAborted();
+		return false;
+	}
+
+	const delayTime = calculateDelay(retriesConsumed, options);
+	const finalDelay = Math.min(delayTime, remainingTime);
+
+	options.signal?.throwIfAborted();
+
+	if (finalDelay > 0) {
+		await new Promise((resolve, reject) => {
+			const onAbort = () => {
+				clearTimeout(timeoutToken);
+				options.signal?.removeEventListener('abort', onAbort);
+				reject(options.signal.reason);
+			};
+
+			const timeoutToken = setTimeout(() => {
+				options.signal?.removeEventListener('abort', onAbort);
+				resolve();
+			}, finalDelay);
+
+			if (options.unref) {
+				timeoutToken.unref?.();
+			}
+
+			options.signal?.addEventListener('abort', onAbort, {once: true});
+		});
+	}
+
+	options.signal?.throwIfAborted();
+
+	return true;
+}
+
+async function pRetry(input, options = {}) {
+	options = {...options};
+
+	validateRetries(options.retries);
+
+	if (Object.hasOwn(options, 'forever')) {
+		throw new Error('The `forever` option is no longer supported. For many use-cases, you can set `retries: Infinity` instead.');
+	}
+
+	options.retries ??= 10;
+	options.factor ??= 2;
+	options.minTimeout ??= 1000;
+	options.maxTimeout ??= Number.POSITIVE_INFINITY;
+	options.maxRetryTime ??= Number.POSITIVE_INFINITY;
+	options.randomize ??= false;
+	options.onFailedAttempt ??= () => {};
+	options.shouldRetry ??= () => true;
+	options.shouldConsumeRetry ??= () => true;
+
+	// Validate numeric options and normalize edge cases
+	validateNumberOption('factor', options.factor, {min: 0, allowInfinity: false});
+	validateNumberOption('minTimeout', options.minTimeout, {min: 0, allowInfinity: false});
+	validateNumberOption('maxTimeout', options.maxTimeout, {min: 0, allowInfinity: true});
+	validateNumberOption('maxRetryTime', options.maxRetryTime, {min: 0, allowInfinity: true});
+
+	// Treat non-positive factor as 1 to avoid zero backoff or negative behavior
+	if (!(options.factor > 0)) {
+		options.factor = 1;
+	}
+
+	options.signal?.throwIfAborted();
+
+	let attemptNumber = 0;
+	let retriesConsumed = 0;
+	const startTime = performance.now();
+
+	while (Number.isFinite(options.retries) ? retriesConsumed <= options.retries : true) {
+		attemptNumber++;
+
+		try {
+			options.signal?.throwIfAborted();
+
+			const result = await input(attemptNumber);
+
+			options.signal?.throwIfAborted();
+
+			return result;
+		} catch (error) {
+			if (await onAttemptFailure({
+				error,
+				attemptNumber,
+				retriesConsumed,
+				startTime,
+				options,
+			})) {
+				retriesConsumed++;
+			}
+		}
+	}
+
+	// Should not reach here, but in case it does, throw an error
+	throw new Error('Retry attempts exhausted without throwing an error.');
+}
+
+function makeRetriable(function_, options) {
+	return function (...arguments_) {
+		return pRetry(() => function_.apply(this, arguments_), options);
+	};
+}
+
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/errors.ts
@@ -61519,7 +64939,7 @@ function postgresError(thrown, { doing } = {}) {
         return thrown;
     const prefix = doing === undefined ? '' : `${doing}: `;
     if (thrown instanceof esm/* DatabaseError */.a$) {
-        const hint = hintForSqlState(thrown.code, thrown.message);
+        const hint = hintForAnswer(thrown.code, thrown.message, doing !== undefined);
         return new PostgresError({
             message: prefix + withoutValues(thrown.code, thrown.message),
             ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
@@ -61547,14 +64967,34 @@ const SQLSTATE = {
     lockNotAvailable: '55P03',
     queryCanceled: '57014',
     undefinedTable: '42P01',
+    undefinedSchema: '3F000',
     cannotConnectNow: '57P03',
 };
-/** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
-const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
-/** Whether a failure says that the project's quota is used up and its compute cannot be started. */
-function isQuotaSuspended(thrown) {
+/** How the proxy words its refusals (its source, and what people report); they have no SQLSTATE of their own. */
+const REFUSAL_WORDS = [
+    ['quota', /exceeded .*quota|quota .*exceeded|exceeded .*compute time|compute time .*exceeded/i],
+    [
+        'address',
+        /IP address\b.*\bnot allowed to connect|blocked network|\bVPC endpoint\b.*\b(not allowed|not specified)/i,
+    ],
+    ['gone', /\bendpoint (could not|cannot) be found/i],
+    ['creating', /running (conflicting )?operations|still being created/i],
+];
+const REFUSAL_HINTS = {
+    quota: 'Raise the quota of the project in Neon, or wait for the next billing period.',
+    address: "The project's IP allow-list or network settings keep this runner out: add its address in Neon, or use a runner that is let in.",
+    gone: 'Was the project or its branch deleted a moment ago?',
+    creating: 'Neon is still working on the project. Run again in a moment.',
+};
+/** Whether a failure is one of the refusals that say nothing about what was wanted of the database. */
+function refusalOf(thrown) {
     // Once connected, these may be the words of a migration's own trigger or function.
-    return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
+    if (!(thrown instanceof PostgresError) || !thrown.whileConnecting)
+        return undefined;
+    return refusalIn(thrown.message);
+}
+function refusalIn(message) {
+    return REFUSAL_WORDS.find(([, words]) => words.test(message))?.[0];
 }
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
 /** Whether a failed attempt to connect may well succeed a moment later. */
@@ -61565,6 +65005,13 @@ function isTransient(thrown) {
         return thrown.sqlState === SQLSTATE.cannotConnectNow;
     return TRANSIENT_SYSTEM_CODES.has(thrown.code ?? '') || thrown.message.includes('terminated unexpectedly');
 }
+/**
+ * Whether a failure leaves open what became of the statement: there was no answer, or the server said only that the
+ * connection ends.
+ */
+function isConnectionLoss(thrown) {
+    return thrown instanceof PostgresError && (thrown.sqlState === undefined || /^(08|57P)/.test(thrown.sqlState));
+}
 const HINTS = {
     '28P01': 'The password was refused: it may have been reset while this ran. Run again: it is fetched anew.',
     '28000': 'The role may not connect. Is the IP allow-list of the project open for this runner?',
@@ -61572,14 +65019,15 @@ const HINTS = {
     '42501': 'The role may not do this. Set the input role to the owner of the objects.',
     '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
     '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
-    '55P04': 'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
+    '55P04': 'A new enum value cannot be used in the transaction that adds it. Use it in a migration of its own: with transaction: per-migration each has a transaction of its own.',
     '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
     '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
-    '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',
+    '25001': 'This statement cannot run in a transaction. Give it a migration of its own whose file begins with the line -- neon-fleet: no-transaction',
 };
-function hintForSqlState(code, message) {
-    if (QUOTA_WORDS.test(message))
-        return 'Raise the quota of the project in Neon, or wait for the next billing period.';
+function hintForAnswer(code, message, whileConnecting) {
+    const refusal = whileConnecting ? refusalIn(message) : undefined;
+    if (refusal !== undefined)
+        return REFUSAL_HINTS[refusal];
     return code === undefined ? undefined : HINTS[code];
 }
 const CERTIFICATE_CODES = /CERT|SIGNATURE|ISSUER|ALTNAME/;
@@ -61605,6 +65053,11 @@ function hintForSystemCode(code, message) {
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/target.ts
 
+/** The host of a connection URI, with its port where that is not PostgreSQL's own: what an endpoint is known by. */
+function hostOf(uri) {
+    const { host, port } = parseConnectionUri(uri);
+    return port === DEFAULT_PORT ? host : `${host}:${port}`;
+}
 const DEFAULT_PORT = 5432;
 /**
  * Reads a `postgresql://` URI, Neon's (`?sslmode=require&channel_binding=require`) or any other.
@@ -61682,6 +65135,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -61698,22 +65152,31 @@ async function connect(target, options = {}) {
     signal?.throwIfAborted();
     const name = `${options.applicationName ?? 'neon-fleet'} ${(0,external_node_crypto_.randomUUID)().slice(0, 13)}`;
     // A compute that is just waking or moving refuses for a moment. Nothing was asked of it yet, so asking again is safe.
-    const client = await (0,p_retry/* default */.Ay)(() => connection_open(target, { ...options, applicationName: name }), {
+    const client = await pRetry(() => connection_open(target, { ...options, applicationName: name }), {
         ...CONNECT_RETRIES,
         shouldRetry: ({ error }) => isTransient(error),
         ...(signal === undefined ? {} : { signal }),
     });
     const onAbort = () => void cancelThenCut(client, name, target, options);
     signal?.addEventListener('abort', onAbort, { once: true });
+    const query = async (sql, parameters) => {
+        try {
+            const result = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
+            return rowsOf(result);
+        }
+        catch (thrown) {
+            throw postgresError(thrown);
+        }
+    };
     return {
-        async query(sql, parameters) {
-            try {
-                const result = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
-                return rowsOf(result);
-            }
-            catch (thrown) {
-                throw postgresError(thrown);
-            }
+        query,
+        pipeline(sqls) {
+            const stream = streamOf(client);
+            // In one piece: as many packets as needed, and not one for each query.
+            stream?.cork();
+            const answers = sqls.map((sql) => query(sql));
+            stream?.uncork();
+            return Promise.allSettled(answers);
         },
         async close() {
             signal?.removeEventListener('abort', onAbort);
@@ -61760,6 +65223,7 @@ async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs
         application_name: applicationName ?? 'neon-fleet',
         connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         keepAlive: true,
+        pipeline: true,
         ...(target.options === undefined ? {} : { options: target.options }),
     });
     // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
@@ -61812,10 +65276,7 @@ function streamOf(client) {
     if (typeof connection !== 'object' || connection === null)
         return undefined;
     const stream = Reflect.get(connection, 'stream');
-    if (typeof stream !== 'object' || stream === null || !('destroy' in stream))
-        return undefined;
-    const { destroy } = stream;
-    return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+    return stream instanceof external_node_stream_.Writable ? stream : undefined;
 }
 function rowsOf(result) {
     const last = Array.isArray(result) ? result.at(-1) : result;
@@ -61874,7 +65335,7 @@ function trust_trustSource(env) {
 async function trustedAuthorities(env) {
     const source = trust_trustSource(env);
     // NODE_EXTRA_CA_CERTS is believed by Node itself. A list of our own would cost a megabyte for each connection.
-    return source.kind === 'file' ? [await (0,external_node_fs_promises_.readFile)(source.path, 'utf8')] : undefined;
+    return source.kind === 'file' ? [await (0,promises_.readFile)(source.path, 'utf8')] : undefined;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/libpq-trust.ts
@@ -61931,11 +65392,18 @@ async function nothing() {
     // There is nothing to remove.
 }
 
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/lock.ts
 
 /** Two numbers that mean this project: "neon" and "flee" in ASCII. Advisory locks are each database's own. */
 const LOCK_KEY = [0x6e656f6e, 0x666c6565];
 const POLL_EVERY_MS = 250;
+/** Asks for the tenant's lock once, without waiting; the answer is in the column `held`. */
+function tryLockSql(mode) {
+    const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
+    return `SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`;
+}
 /**
  * Takes the tenant's lock, which is held until the connection closes. Returns false when somebody else kept it for the
  * whole time.
@@ -61945,16 +65413,15 @@ const POLL_EVERY_MS = 250;
  */
 async function takeLock(connection, options) {
     const { mode, waitMs, signal, pollEveryMs = POLL_EVERY_MS } = options;
-    const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
     const deadline = performance.now() + waitMs;
     for (;;) {
-        const [answer] = await connection.query(`SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`);
+        const [answer] = await connection.query(tryLockSql(mode));
         if (answer?.['held'] === true)
             return true;
         const leftMs = deadline - performance.now();
         if (leftMs <= 0)
             return false;
-        await (0,promises_.setTimeout)(Math.min(pollEveryMs, leftMs), undefined, { signal });
+        await (0,external_node_timers_promises_.setTimeout)(Math.min(pollEveryMs, leftMs), undefined, { signal });
     }
 }
 
@@ -61968,6 +65435,183 @@ async function takeLock(connection, options) {
 
 
 
+
+
+
+
+/***/ }),
+
+/***/ 2337:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  Qc: () => (/* reexport */ childEnvironment),
+  Ey: () => (/* reexport */ exitWords),
+  mB: () => (/* reexport */ runProgram)
+});
+
+// UNUSED EXPORTS: startProgram
+
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-environment.ts
+/** The variables that a child process inherits: where programs and homes are, and in which language to speak. */
+const INHERITED = ['PATH', 'HOME', 'LANG', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'LC_MESSAGES', 'TMPDIR', 'TZ'];
+/**
+ * The environment of a child process: an allow-list, because what a step was given (API keys, AWS credentials, tokens of
+ * GitHub) concerns none of the programs that are started here.
+ */
+function childEnvironment(env, own = {}) {
+    const inherited = INHERITED.map((name) => [name, env[name]]);
+    const filled = [...inherited, ...Object.entries(own)].filter((entry) => entry[1] !== undefined && entry[1] !== '');
+    return Object.fromEntries(filled);
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-process.ts
+
+
+
+const STDERR_KEPT = 64 * 1024;
+/** A polite end lets pg_dump cancel its statement on the server. */
+const POLITE_MS = 800;
+const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = 2 ** 31 - 1; // the longest that a timer can wait: 24 days
+const running = new Set();
+let exitHookInstalled = false;
+/**
+ * Starts a program in a process group of its own, so that it can be ended with everything it starts.
+ *
+ * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
+ * itself as soon as it writes to or reads from its broken pipes.
+ */
+function startProgram({ file, args, env, cwd, signal, user }) {
+    installExitHook();
+    const child = (0,external_node_child_process_namespaceObject.spawn)(file, [...args], {
+        env: { ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...user,
+    });
+    running.add(child);
+    const stderr = keepEnd(child.stderr);
+    const ended = new Promise((resolve, reject) => {
+        child.once('error', (thrown) => {
+            running.delete(child);
+            reject(notStarted(file, thrown));
+        });
+        child.once('exit', (code, by) => {
+            running.delete(child);
+            resolve({ code, signal: by });
+        });
+    });
+    const exited = ended.then(async (exit) => {
+        await Promise.race([stderr.complete, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        return { ...exit, stderr: stderr.text() };
+    });
+    exited.catch(() => undefined);
+    // Writing to a program that has ended is an error of the stream; what counts is how the program ended.
+    child.stdin.on('error', () => undefined);
+    let stopping;
+    const stop = () => (stopping ??= endGroup(child, ended));
+    const onAbort = () => void stop();
+    if (signal?.aborted === true)
+        onAbort();
+    else
+        signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = () => signal?.removeEventListener('abort', onAbort);
+    ended.then(forget, forget);
+    return { stdin: child.stdin, stdout: child.stdout, exited, stop };
+}
+/**
+ * Runs a program to its end and gives what it wrote.
+ *
+ * @throws ExplainedError when it could not be started, the reason of the signal when it was ended by it.
+ */
+async function runProgram(options) {
+    options.signal?.throwIfAborted();
+    const program = startProgram(options);
+    let timedOut = false;
+    const limit = setTimeout(() => {
+        timedOut = true;
+        void program.stop();
+    }, options.timeLimitMs ?? NO_LIMIT_MS);
+    try {
+        if (options.holdStdin !== true)
+            program.stdin.end();
+        const stdout = keepEnd(program.stdout);
+        const exit = await program.exited;
+        options.signal?.throwIfAborted();
+        await Promise.race([stdout.complete, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        return { ...exit, stdout: stdout.text(), timedOut };
+    }
+    finally {
+        clearTimeout(limit);
+        await program.stop();
+    }
+}
+/** How a program ended, in words. */
+function exitWords({ code, signal }) {
+    return signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
+}
+async function endGroup(child, ended) {
+    const gone = ended.then(() => true, () => true);
+    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        sendToGroup(child, 'SIGTERM');
+        const polite = await Promise.race([gone, (0,promises_.setTimeout)(POLITE_MS, false, { ref: false })]);
+        if (!polite) {
+            sendToGroup(child, 'SIGKILL');
+            await Promise.race([gone, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        }
+    }
+    for (const stream of [child.stdin, child.stdout, child.stderr])
+        stream?.destroy();
+}
+function sendToGroup(child, signal) {
+    if (child.pid === undefined)
+        return;
+    try {
+        process.kill(-child.pid, signal);
+    }
+    catch {
+        // The group is gone, or runs as somebody else (sudo): then only the pipe's end can tell it.
+    }
+}
+function installExitHook() {
+    if (exitHookInstalled)
+        return;
+    exitHookInstalled = true;
+    process.on('exit', () => {
+        for (const child of running)
+            sendToGroup(child, 'SIGKILL');
+    });
+}
+function keepEnd(stream) {
+    let kept = Buffer.alloc(0);
+    stream.on('data', (chunk) => {
+        kept = Buffer.concat([kept, chunk]).subarray(-STDERR_KEPT);
+    });
+    const complete = new Promise((resolve) => {
+        stream.once('close', resolve);
+        stream.once('error', () => resolve());
+    });
+    return { complete, text: () => kept.toString('utf8') };
+}
+function notStarted(file, thrown) {
+    const code = (0,errors/* systemCode */.xU)(thrown);
+    return new errors/* ExplainedError */.hM({
+        message: `${file} could not be started${code === 'ENOENT' ? ': there is no such program' : ''}`,
+        ...(code === undefined ? {} : { code }),
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
 
 
 
@@ -62098,6 +65742,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
 
 /***/ }),
 
@@ -69796,291 +73447,2972 @@ module.exports = axios;
 
 /***/ }),
 
-/***/ 4995:
+/***/ 8179:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  Ay: () => (/* binding */ pRetry)
+  Yz: () => (/* binding */ core_debug),
+  N4: () => (/* binding */ endGroup),
+  z3: () => (/* binding */ error),
+  V4: () => (/* binding */ getInput),
+  pq: () => (/* binding */ info),
+  C1: () => (/* binding */ setFailed),
+  uH: () => (/* binding */ setOutput),
+  Pq: () => (/* binding */ core_setSecret),
+  Oh: () => (/* binding */ startGroup),
+  z: () => (/* reexport */ summary),
+  $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: AbortError, makeRetriable
+// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getBooleanInput, getIDToken, getMultilineInput, getState, group, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, toPlatformPath, toPosixPath, toWin32Path
 
-;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
-const objectToString = Object.prototype.toString;
-
-const isError = value => objectToString.call(value) === '[object Error]';
-
-const errorMessages = new Set([
-	'network error', // Chrome
-	'NetworkError when attempting to fetch resource.', // Firefox
-	'The Internet connection appears to be offline.', // Safari 16
-	'Network request failed', // `cross-fetch`
-	'fetch failed', // Undici (Node.js)
-	'terminated', // Undici (Node.js)
-	' A network error occurred.', // Bun (WebKit)
-	'Network connection lost', // Cloudflare Workers (fetch)
-]);
-
-function isNetworkError(error) {
-	const isValid = error
-		&& isError(error)
-		&& error.name === 'TypeError'
-		&& typeof error.message === 'string';
-
-	if (!isValid) {
-		return false;
-	}
-
-	const {message, stack} = error;
-
-	// Safari 17+ has generic message but no stack for network errors
-	if (message === 'Load failed' || (message.startsWith('Load failed (') && message.endsWith(')'))) {
-		return stack === undefined
-			// Sentry adds its own stack trace to the fetch error, so also check for that
-			|| '__sentry_captured__' in error;
-	}
-
-	// Deno network errors start with specific text
-	if (message.startsWith('error sending request for url')) {
-		return true;
-	}
-
-	// Chrome: exact "Failed to fetch" or with hostname: "Failed to fetch (example.com)"
-	if (message === 'Failed to fetch' || (message.startsWith('Failed to fetch (') && message.endsWith(')'))) {
-		return true;
-	}
-
-	// Standard network error messages
-	return errorMessages.has(message);
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+/**
+ * Sanitizes an input into a string so it can be passed into issueCommand safely
+ * @param input input to sanitize into a string
+ */
+function utils_toCommandValue(input) {
+    if (input === null || input === undefined) {
+        return '';
+    }
+    else if (typeof input === 'string' || input instanceof String) {
+        return input;
+    }
+    return JSON.stringify(input);
 }
-
-;// CONCATENATED MODULE: ./node_modules/p-retry/index.js
-
-
-function validateRetries(retries) {
-	if (typeof retries === 'number') {
-		if (retries < 0) {
-			throw new TypeError('Expected `retries` to be a non-negative number.');
-		}
-
-		if (Number.isNaN(retries)) {
-			throw new TypeError('Expected `retries` to be a valid number or Infinity, got NaN.');
-		}
-	} else if (retries !== undefined) {
-		throw new TypeError('Expected `retries` to be a number or Infinity.');
-	}
+/**
+ *
+ * @param annotationProperties
+ * @returns The command properties to send with the actual annotation command
+ * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
+ */
+function utils_toCommandProperties(annotationProperties) {
+    if (!Object.keys(annotationProperties).length) {
+        return {};
+    }
+    return {
+        title: annotationProperties.title,
+        file: annotationProperties.file,
+        line: annotationProperties.startLine,
+        endLine: annotationProperties.endLine,
+        col: annotationProperties.startColumn,
+        endColumn: annotationProperties.endColumn
+    };
 }
+//# sourceMappingURL=utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
 
-function validateNumberOption(name, value, {min = 0, allowInfinity = false} = {}) {
-	if (value === undefined) {
-		return;
-	}
 
-	if (typeof value !== 'number' || Number.isNaN(value)) {
-		throw new TypeError(`Expected \`${name}\` to be a number${allowInfinity ? ' or Infinity' : ''}.`);
-	}
-
-	if (!allowInfinity && !Number.isFinite(value)) {
-		throw new TypeError(`Expected \`${name}\` to be a finite number.`);
-	}
-
-	if (value < min) {
-		throw new TypeError(`Expected \`${name}\` to be \u2265 ${min}.`);
-	}
+/**
+ * Issues a command to the GitHub Actions runner
+ *
+ * @param command - The command name to issue
+ * @param properties - Additional properties for the command (key-value pairs)
+ * @param message - The message to include with the command
+ * @remarks
+ * This function outputs a specially formatted string to stdout that the Actions
+ * runner interprets as a command. These commands can control workflow behavior,
+ * set outputs, create annotations, mask values, and more.
+ *
+ * Command Format:
+ *   ::name key=value,key=value::message
+ *
+ * @example
+ * ```typescript
+ * // Issue a warning annotation
+ * issueCommand('warning', {}, 'This is a warning message');
+ * // Output: ::warning::This is a warning message
+ *
+ * // Set an environment variable
+ * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
+ * // Output: ::set-env name=MY_VAR::some value
+ *
+ * // Add a secret mask
+ * issueCommand('add-mask', {}, 'secretValue123');
+ * // Output: ::add-mask::secretValue123
+ * ```
+ *
+ * @internal
+ * This is an internal utility function that powers the public API functions
+ * such as setSecret, warning, error, and exportVariable.
+ */
+function command_issueCommand(command, properties, message) {
+    const cmd = new Command(command, properties, message);
+    process.stdout.write(cmd.toString() + external_os_.EOL);
 }
-
-class AbortError extends Error {
-	constructor(message) {
-		super();
-
-		if (message instanceof Error) {
-			this.originalError = message;
-			({message} = message);
-		} else {
-			this.originalError = new Error(message);
-			this.originalError.stack = this.stack;
-		}
-
-		this.name = 'AbortError';
-		this.message = message;
-	}
+function command_issue(name, message = '') {
+    command_issueCommand(name, {}, message);
 }
-
-function calculateDelay(retriesConsumed, options) {
-	const attempt = Math.max(1, retriesConsumed + 1);
-	const random = options.randomize ? (Math.random() + 1) : 1;
-
-	let timeout = Math.round(random * options.minTimeout * (options.factor ** (attempt - 1)));
-	timeout = Math.min(timeout, options.maxTimeout);
-
-	return timeout;
+const CMD_STRING = '::';
+class Command {
+    constructor(command, properties, message) {
+        if (!command) {
+            command = 'missing.command';
+        }
+        this.command = command;
+        this.properties = properties;
+        this.message = message;
+    }
+    toString() {
+        let cmdStr = CMD_STRING + this.command;
+        if (this.properties && Object.keys(this.properties).length > 0) {
+            cmdStr += ' ';
+            let first = true;
+            for (const key in this.properties) {
+                if (this.properties.hasOwnProperty(key)) {
+                    const val = this.properties[key];
+                    if (val) {
+                        if (first) {
+                            first = false;
+                        }
+                        else {
+                            cmdStr += ',';
+                        }
+                        cmdStr += `${key}=${escapeProperty(val)}`;
+                    }
+                }
+            }
+        }
+        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
+        return cmdStr;
+    }
 }
-
-function calculateRemainingTime(start, max) {
-	if (!Number.isFinite(max)) {
-		return max;
-	}
-
-	return max - (performance.now() - start);
+function escapeData(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A');
 }
-
-async function onAttemptFailure({error, attemptNumber, retriesConsumed, startTime, options}) {
-	const normalizedError = error instanceof Error
-		? error
-		: new TypeError(`Non-error was thrown: "${error}". You should only throw errors.`);
-
-	if (normalizedError instanceof AbortError) {
-		throw normalizedError.originalError;
-	}
-
-	const retriesLeft = Number.isFinite(options.retries)
-		? Math.max(0, options.retries - retriesConsumed)
-		: options.retries;
-
-	const maxRetryTime = options.maxRetryTime ?? Number.POSITIVE_INFINITY;
-
-	const context = Object.freeze({
-		error: normalizedError,
-		attemptNumber,
-		retriesLeft,
-		retriesConsumed,
-	});
-
-	await options.onFailedAttempt(context);
-
-	if (calculateRemainingTime(startTime, maxRetryTime) <= 0) {
-		throw normalizedError;
-	}
-
-	const consumeRetry = await options.shouldConsumeRetry(context);
-
-	const remainingTime = calculateRemainingTime(startTime, maxRetryTime);
-
-	if (remainingTime <= 0 || retriesLeft <= 0) {
-		throw normalizedError;
-	}
-
-	if (normalizedError instanceof TypeError && !isNetworkError(normalizedError)) {
-		if (consumeRetry) {
-			throw normalizedError;
-		}
-
-		options.signal?.throwIfAborted();
-		return false;
-	}
-
-	if (!await options.shouldRetry(context)) {
-		throw normalizedError;
-	}
-
-	if (!consumeRetry) {
-		options.signal?.throwIfAborted();
-		return false;
-	}
-
-	const delayTime = calculateDelay(retriesConsumed, options);
-	const finalDelay = Math.min(delayTime, remainingTime);
-
-	options.signal?.throwIfAborted();
-
-	if (finalDelay > 0) {
-		await new Promise((resolve, reject) => {
-			const onAbort = () => {
-				clearTimeout(timeoutToken);
-				options.signal?.removeEventListener('abort', onAbort);
-				reject(options.signal.reason);
-			};
-
-			const timeoutToken = setTimeout(() => {
-				options.signal?.removeEventListener('abort', onAbort);
-				resolve();
-			}, finalDelay);
-
-			if (options.unref) {
-				timeoutToken.unref?.();
-			}
-
-			options.signal?.addEventListener('abort', onAbort, {once: true});
-		});
-	}
-
-	options.signal?.throwIfAborted();
-
-	return true;
+function escapeProperty(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A')
+        .replace(/:/g, '%3A')
+        .replace(/,/g, '%2C');
 }
+//# sourceMappingURL=command.js.map
+// EXTERNAL MODULE: external "crypto"
+var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+// For internal use, subject to change.
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
 
-async function pRetry(input, options = {}) {
-	options = {...options};
 
-	validateRetries(options.retries);
 
-	if (Object.hasOwn(options, 'forever')) {
-		throw new Error('The `forever` option is no longer supported. For many use-cases, you can set `retries: Infinity` instead.');
-	}
 
-	options.retries ??= 10;
-	options.factor ??= 2;
-	options.minTimeout ??= 1000;
-	options.maxTimeout ??= Number.POSITIVE_INFINITY;
-	options.maxRetryTime ??= Number.POSITIVE_INFINITY;
-	options.randomize ??= false;
-	options.onFailedAttempt ??= () => {};
-	options.shouldRetry ??= () => true;
-	options.shouldConsumeRetry ??= () => true;
-
-	// Validate numeric options and normalize edge cases
-	validateNumberOption('factor', options.factor, {min: 0, allowInfinity: false});
-	validateNumberOption('minTimeout', options.minTimeout, {min: 0, allowInfinity: false});
-	validateNumberOption('maxTimeout', options.maxTimeout, {min: 0, allowInfinity: true});
-	validateNumberOption('maxRetryTime', options.maxRetryTime, {min: 0, allowInfinity: true});
-
-	// Treat non-positive factor as 1 to avoid zero backoff or negative behavior
-	if (!(options.factor > 0)) {
-		options.factor = 1;
-	}
-
-	options.signal?.throwIfAborted();
-
-	let attemptNumber = 0;
-	let retriesConsumed = 0;
-	const startTime = performance.now();
-
-	while (Number.isFinite(options.retries) ? retriesConsumed <= options.retries : true) {
-		attemptNumber++;
-
-		try {
-			options.signal?.throwIfAborted();
-
-			const result = await input(attemptNumber);
-
-			options.signal?.throwIfAborted();
-
-			return result;
-		} catch (error) {
-			if (await onAttemptFailure({
-				error,
-				attemptNumber,
-				retriesConsumed,
-				startTime,
-				options,
-			})) {
-				retriesConsumed++;
-			}
-		}
-	}
-
-	// Should not reach here, but in case it does, throw an error
-	throw new Error('Retry attempts exhausted without throwing an error.');
+function file_command_issueFileCommand(command, message) {
+    const filePath = process.env[`GITHUB_${command}`];
+    if (!filePath) {
+        throw new Error(`Unable to find environment variable for file command ${command}`);
+    }
+    if (!external_fs_.existsSync(filePath)) {
+        throw new Error(`Missing file at path: ${filePath}`);
+    }
+    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_.EOL}`, {
+        encoding: 'utf8'
+    });
 }
-
-function makeRetriable(function_, options) {
-	return function (...arguments_) {
-		return pRetry(() => function_.apply(this, arguments_), options);
-	};
+function file_command_prepareKeyValueMessage(key, value) {
+    const delimiter = `ghadelimiter_${external_crypto_.randomUUID()}`;
+    const convertedValue = utils_toCommandValue(value);
+    // These should realistically never happen, but just in case someone finds a
+    // way to exploit uuid generation let's not allow keys or values that contain
+    // the delimiter.
+    if (key.includes(delimiter)) {
+        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
+    }
+    if (convertedValue.includes(delimiter)) {
+        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
+    }
+    return `${key}<<${delimiter}${external_os_.EOL}${convertedValue}${external_os_.EOL}${delimiter}`;
 }
+//# sourceMappingURL=file-command.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: external "http"
+var external_http_ = __nccwpck_require__(8611);
+// EXTERNAL MODULE: external "https"
+var external_https_ = __nccwpck_require__(5692);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
+function getProxyUrl(reqUrl) {
+    const usingSsl = reqUrl.protocol === 'https:';
+    if (checkBypass(reqUrl)) {
+        return undefined;
+    }
+    const proxyVar = (() => {
+        if (usingSsl) {
+            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
+        }
+        else {
+            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
+        }
+    })();
+    if (proxyVar) {
+        try {
+            return new DecodedURL(proxyVar);
+        }
+        catch (_a) {
+            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
+                return new DecodedURL(`http://${proxyVar}`);
+        }
+    }
+    else {
+        return undefined;
+    }
+}
+function checkBypass(reqUrl) {
+    if (!reqUrl.hostname) {
+        return false;
+    }
+    const reqHost = reqUrl.hostname;
+    if (isLoopbackAddress(reqHost)) {
+        return true;
+    }
+    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
+    if (!noProxy) {
+        return false;
+    }
+    // Determine the request port
+    let reqPort;
+    if (reqUrl.port) {
+        reqPort = Number(reqUrl.port);
+    }
+    else if (reqUrl.protocol === 'http:') {
+        reqPort = 80;
+    }
+    else if (reqUrl.protocol === 'https:') {
+        reqPort = 443;
+    }
+    // Format the request hostname and hostname with port
+    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
+    if (typeof reqPort === 'number') {
+        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
+    }
+    // Compare request host against noproxy
+    for (const upperNoProxyItem of noProxy
+        .split(',')
+        .map(x => x.trim().toUpperCase())
+        .filter(x => x)) {
+        if (upperNoProxyItem === '*' ||
+            upperReqHosts.some(x => x === upperNoProxyItem ||
+                x.endsWith(`.${upperNoProxyItem}`) ||
+                (upperNoProxyItem.startsWith('.') &&
+                    x.endsWith(`${upperNoProxyItem}`)))) {
+            return true;
+        }
+    }
+    return false;
+}
+function isLoopbackAddress(host) {
+    const hostLower = host.toLowerCase();
+    return (hostLower === 'localhost' ||
+        hostLower.startsWith('127.') ||
+        hostLower.startsWith('[::1]') ||
+        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
+}
+class DecodedURL extends URL {
+    constructor(url, base) {
+        super(url, base);
+        this._decodedUsername = decodeURIComponent(super.username);
+        this._decodedPassword = decodeURIComponent(super.password);
+    }
+    get username() {
+        return this._decodedUsername;
+    }
+    get password() {
+        return this._decodedPassword;
+    }
+}
+//# sourceMappingURL=proxy.js.map
+// EXTERNAL MODULE: ./node_modules/tunnel/index.js
+var node_modules_tunnel = __nccwpck_require__(770);
+// EXTERNAL MODULE: ./node_modules/undici/index.js
+var undici = __nccwpck_require__(6752);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
+/* eslint-disable @typescript-eslint/no-explicit-any */
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
 
+
+
+
+
+var HttpCodes;
+(function (HttpCodes) {
+    HttpCodes[HttpCodes["OK"] = 200] = "OK";
+    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
+    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
+    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
+    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
+    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
+    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
+    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
+    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
+    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
+    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
+    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
+    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
+    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
+    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
+    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
+    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
+    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
+    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
+    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
+    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
+    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
+    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
+    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
+    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
+    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
+    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
+})(HttpCodes || (HttpCodes = {}));
+var Headers;
+(function (Headers) {
+    Headers["Accept"] = "accept";
+    Headers["ContentType"] = "content-type";
+})(Headers || (Headers = {}));
+var MediaTypes;
+(function (MediaTypes) {
+    MediaTypes["ApplicationJson"] = "application/json";
+})(MediaTypes || (MediaTypes = {}));
+/**
+ * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
+ * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+ */
+function lib_getProxyUrl(serverUrl) {
+    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
+    return proxyUrl ? proxyUrl.href : '';
+}
+const HttpRedirectCodes = [
+    HttpCodes.MovedPermanently,
+    HttpCodes.ResourceMoved,
+    HttpCodes.SeeOther,
+    HttpCodes.TemporaryRedirect,
+    HttpCodes.PermanentRedirect
+];
+const HttpResponseRetryCodes = [
+    HttpCodes.BadGateway,
+    HttpCodes.ServiceUnavailable,
+    HttpCodes.GatewayTimeout
+];
+const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
+const ExponentialBackoffCeiling = 10;
+const ExponentialBackoffTimeSlice = 5;
+class HttpClientError extends Error {
+    constructor(message, statusCode) {
+        super(message);
+        this.name = 'HttpClientError';
+        this.statusCode = statusCode;
+        Object.setPrototypeOf(this, HttpClientError.prototype);
+    }
+}
+class HttpClientResponse {
+    constructor(message) {
+        this.message = message;
+    }
+    readBody() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                let output = Buffer.alloc(0);
+                this.message.on('data', (chunk) => {
+                    output = Buffer.concat([output, chunk]);
+                });
+                this.message.on('end', () => {
+                    resolve(output.toString());
+                });
+            }));
+        });
+    }
+    readBodyBuffer() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                const chunks = [];
+                this.message.on('data', (chunk) => {
+                    chunks.push(chunk);
+                });
+                this.message.on('end', () => {
+                    resolve(Buffer.concat(chunks));
+                });
+            }));
+        });
+    }
+}
+function isHttps(requestUrl) {
+    const parsedUrl = new URL(requestUrl);
+    return parsedUrl.protocol === 'https:';
+}
+class lib_HttpClient {
+    constructor(userAgent, handlers, requestOptions) {
+        this._ignoreSslError = false;
+        this._allowRedirects = true;
+        this._allowRedirectDowngrade = false;
+        this._maxRedirects = 50;
+        this._allowRetries = false;
+        this._maxRetries = 1;
+        this._keepAlive = false;
+        this._disposed = false;
+        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
+        this.handlers = handlers || [];
+        this.requestOptions = requestOptions;
+        if (requestOptions) {
+            if (requestOptions.ignoreSslError != null) {
+                this._ignoreSslError = requestOptions.ignoreSslError;
+            }
+            this._socketTimeout = requestOptions.socketTimeout;
+            if (requestOptions.allowRedirects != null) {
+                this._allowRedirects = requestOptions.allowRedirects;
+            }
+            if (requestOptions.allowRedirectDowngrade != null) {
+                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
+            }
+            if (requestOptions.maxRedirects != null) {
+                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
+            }
+            if (requestOptions.keepAlive != null) {
+                this._keepAlive = requestOptions.keepAlive;
+            }
+            if (requestOptions.allowRetries != null) {
+                this._allowRetries = requestOptions.allowRetries;
+            }
+            if (requestOptions.maxRetries != null) {
+                this._maxRetries = requestOptions.maxRetries;
+            }
+        }
+    }
+    options(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    get(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('GET', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    del(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    post(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('POST', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    patch(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    put(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PUT', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    head(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    sendStream(verb, requestUrl, stream, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request(verb, requestUrl, stream, additionalHeaders);
+        });
+    }
+    /**
+     * Gets a typed object from an endpoint
+     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
+     */
+    getJson(requestUrl_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            const res = yield this.get(requestUrl, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    postJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.post(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    putJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.put(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    patchJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.patch(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    /**
+     * Makes a raw http request.
+     * All other methods such as get, post, patch, and request ultimately call this.
+     * Prefer get, del, post and patch
+     */
+    request(verb, requestUrl, data, headers) {
+        return __awaiter(this, void 0, void 0, function* () {
+            if (this._disposed) {
+                throw new Error('Client has already been disposed.');
+            }
+            const parsedUrl = new URL(requestUrl);
+            let info = this._prepareRequest(verb, parsedUrl, headers);
+            // Only perform retries on reads since writes may not be idempotent.
+            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
+                ? this._maxRetries + 1
+                : 1;
+            let numTries = 0;
+            let response;
+            do {
+                response = yield this.requestRaw(info, data);
+                // Check if it's an authentication challenge
+                if (response &&
+                    response.message &&
+                    response.message.statusCode === HttpCodes.Unauthorized) {
+                    let authenticationHandler;
+                    for (const handler of this.handlers) {
+                        if (handler.canHandleAuthentication(response)) {
+                            authenticationHandler = handler;
+                            break;
+                        }
+                    }
+                    if (authenticationHandler) {
+                        return authenticationHandler.handleAuthentication(this, info, data);
+                    }
+                    else {
+                        // We have received an unauthorized response but have no handlers to handle it.
+                        // Let the response return to the caller.
+                        return response;
+                    }
+                }
+                let redirectsRemaining = this._maxRedirects;
+                while (response.message.statusCode &&
+                    HttpRedirectCodes.includes(response.message.statusCode) &&
+                    this._allowRedirects &&
+                    redirectsRemaining > 0) {
+                    const redirectUrl = response.message.headers['location'];
+                    if (!redirectUrl) {
+                        // if there's no location to redirect to, we won't
+                        break;
+                    }
+                    const parsedRedirectUrl = new URL(redirectUrl);
+                    if (parsedUrl.protocol === 'https:' &&
+                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
+                        !this._allowRedirectDowngrade) {
+                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
+                    }
+                    // we need to finish reading the response before reassigning response
+                    // which will leak the open socket.
+                    yield response.readBody();
+                    // strip authorization header if redirected to a different hostname
+                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
+                        for (const header in headers) {
+                            // header names are case insensitive
+                            if (header.toLowerCase() === 'authorization') {
+                                delete headers[header];
+                            }
+                        }
+                    }
+                    // let's make the request with the new redirectUrl
+                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
+                    response = yield this.requestRaw(info, data);
+                    redirectsRemaining--;
+                }
+                if (!response.message.statusCode ||
+                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
+                    // If not a retry code, return immediately instead of retrying
+                    return response;
+                }
+                numTries += 1;
+                if (numTries < maxTries) {
+                    yield response.readBody();
+                    yield this._performExponentialBackoff(numTries);
+                }
+            } while (numTries < maxTries);
+            return response;
+        });
+    }
+    /**
+     * Needs to be called if keepAlive is set to true in request options.
+     */
+    dispose() {
+        if (this._agent) {
+            this._agent.destroy();
+        }
+        this._disposed = true;
+    }
+    /**
+     * Raw request.
+     * @param info
+     * @param data
+     */
+    requestRaw(info, data) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => {
+                function callbackForResult(err, res) {
+                    if (err) {
+                        reject(err);
+                    }
+                    else if (!res) {
+                        // If `err` is not passed, then `res` must be passed.
+                        reject(new Error('Unknown error'));
+                    }
+                    else {
+                        resolve(res);
+                    }
+                }
+                this.requestRawWithCallback(info, data, callbackForResult);
+            });
+        });
+    }
+    /**
+     * Raw request with callback.
+     * @param info
+     * @param data
+     * @param onResult
+     */
+    requestRawWithCallback(info, data, onResult) {
+        if (typeof data === 'string') {
+            if (!info.options.headers) {
+                info.options.headers = {};
+            }
+            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
+        }
+        let callbackCalled = false;
+        function handleResult(err, res) {
+            if (!callbackCalled) {
+                callbackCalled = true;
+                onResult(err, res);
+            }
+        }
+        const req = info.httpModule.request(info.options, (msg) => {
+            const res = new HttpClientResponse(msg);
+            handleResult(undefined, res);
+        });
+        let socket;
+        req.on('socket', sock => {
+            socket = sock;
+        });
+        // If we ever get disconnected, we want the socket to timeout eventually
+        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
+            if (socket) {
+                socket.end();
+            }
+            handleResult(new Error(`Request timeout: ${info.options.path}`));
+        });
+        req.on('error', function (err) {
+            // err has statusCode property
+            // res should have headers
+            handleResult(err);
+        });
+        if (data && typeof data === 'string') {
+            req.write(data, 'utf8');
+        }
+        if (data && typeof data !== 'string') {
+            data.on('close', function () {
+                req.end();
+            });
+            data.pipe(req);
+        }
+        else {
+            req.end();
+        }
+    }
+    /**
+     * Gets an http agent. This function is useful when you need an http agent that handles
+     * routing through a proxy server - depending upon the url and proxy environment variables.
+     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+     */
+    getAgent(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        return this._getAgent(parsedUrl);
+    }
+    getAgentDispatcher(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (!useProxy) {
+            return;
+        }
+        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
+    }
+    _prepareRequest(method, requestUrl, headers) {
+        const info = {};
+        info.parsedUrl = requestUrl;
+        const usingSsl = info.parsedUrl.protocol === 'https:';
+        info.httpModule = usingSsl ? https : http;
+        const defaultPort = usingSsl ? 443 : 80;
+        info.options = {};
+        info.options.host = info.parsedUrl.hostname;
+        info.options.port = info.parsedUrl.port
+            ? parseInt(info.parsedUrl.port)
+            : defaultPort;
+        info.options.path =
+            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
+        info.options.method = method;
+        info.options.headers = this._mergeHeaders(headers);
+        if (this.userAgent != null) {
+            info.options.headers['user-agent'] = this.userAgent;
+        }
+        info.options.agent = this._getAgent(info.parsedUrl);
+        // gives handlers an opportunity to participate
+        if (this.handlers) {
+            for (const handler of this.handlers) {
+                handler.prepareRequest(info.options);
+            }
+        }
+        return info;
+    }
+    _mergeHeaders(headers) {
+        if (this.requestOptions && this.requestOptions.headers) {
+            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
+        }
+        return lowercaseKeys(headers || {});
+    }
+    /**
+     * Gets an existing header value or returns a default.
+     * Handles converting number header values to strings since HTTP headers must be strings.
+     * Note: This returns string | string[] since some headers can have multiple values.
+     * For headers that must always be a single string (like Content-Type), use the
+     * specialized _getExistingOrDefaultContentTypeHeader method instead.
+     */
+    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
+            if (headerValue) {
+                clientHeader =
+                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
+            }
+        }
+        const additionalValue = additionalHeaders[header];
+        if (additionalValue !== undefined) {
+            return typeof additionalValue === 'number'
+                ? additionalValue.toString()
+                : additionalValue;
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    /**
+     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
+     * Always returns a single string (not an array) since Content-Type should be a single value.
+     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
+     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
+     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
+     */
+    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
+            if (headerValue) {
+                if (typeof headerValue === 'number') {
+                    clientHeader = String(headerValue);
+                }
+                else if (Array.isArray(headerValue)) {
+                    clientHeader = headerValue.join(', ');
+                }
+                else {
+                    clientHeader = headerValue;
+                }
+            }
+        }
+        const additionalValue = additionalHeaders[Headers.ContentType];
+        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
+        if (additionalValue !== undefined) {
+            if (typeof additionalValue === 'number') {
+                return String(additionalValue);
+            }
+            else if (Array.isArray(additionalValue)) {
+                return additionalValue.join(', ');
+            }
+            else {
+                return additionalValue;
+            }
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    _getAgent(parsedUrl) {
+        let agent;
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (this._keepAlive && useProxy) {
+            agent = this._proxyAgent;
+        }
+        if (!useProxy) {
+            agent = this._agent;
+        }
+        // if agent is already assigned use that agent.
+        if (agent) {
+            return agent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        let maxSockets = 100;
+        if (this.requestOptions) {
+            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
+        }
+        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
+        if (proxyUrl && proxyUrl.hostname) {
+            const agentOptions = {
+                maxSockets,
+                keepAlive: this._keepAlive,
+                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
+                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
+                })), { host: proxyUrl.hostname, port: proxyUrl.port })
+            };
+            let tunnelAgent;
+            const overHttps = proxyUrl.protocol === 'https:';
+            if (usingSsl) {
+                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
+            }
+            else {
+                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
+            }
+            agent = tunnelAgent(agentOptions);
+            this._proxyAgent = agent;
+        }
+        // if tunneling agent isn't assigned create a new agent
+        if (!agent) {
+            const options = { keepAlive: this._keepAlive, maxSockets };
+            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
+            this._agent = agent;
+        }
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            agent.options = Object.assign(agent.options || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return agent;
+    }
+    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
+        let proxyAgent;
+        if (this._keepAlive) {
+            proxyAgent = this._proxyAgentDispatcher;
+        }
+        // if agent is already assigned use that agent.
+        if (proxyAgent) {
+            return proxyAgent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
+        })));
+        this._proxyAgentDispatcher = proxyAgent;
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return proxyAgent;
+    }
+    _getUserAgentWithOrchestrationId(userAgent) {
+        const baseUserAgent = userAgent || 'actions/http-client';
+        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
+        if (orchId) {
+            // Sanitize the orchestration ID to ensure it contains only valid characters
+            // Valid characters: 0-9, a-z, _, -, .
+            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
+            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
+        }
+        return baseUserAgent;
+    }
+    _performExponentialBackoff(retryNumber) {
+        return __awaiter(this, void 0, void 0, function* () {
+            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
+            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
+            return new Promise(resolve => setTimeout(() => resolve(), ms));
+        });
+    }
+    _processResponse(res, options) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
+                const statusCode = res.message.statusCode || 0;
+                const response = {
+                    statusCode,
+                    result: null,
+                    headers: {}
+                };
+                // not found leads to null obj returned
+                if (statusCode === HttpCodes.NotFound) {
+                    resolve(response);
+                }
+                // get the result from the body
+                function dateTimeDeserializer(key, value) {
+                    if (typeof value === 'string') {
+                        const a = new Date(value);
+                        if (!isNaN(a.valueOf())) {
+                            return a;
+                        }
+                    }
+                    return value;
+                }
+                let obj;
+                let contents;
+                try {
+                    contents = yield res.readBody();
+                    if (contents && contents.length > 0) {
+                        if (options && options.deserializeDates) {
+                            obj = JSON.parse(contents, dateTimeDeserializer);
+                        }
+                        else {
+                            obj = JSON.parse(contents);
+                        }
+                        response.result = obj;
+                    }
+                    response.headers = res.message.headers;
+                }
+                catch (err) {
+                    // Invalid resource (contents not json);  leaving result obj null
+                }
+                // note that 3xx redirects are handled by the http layer.
+                if (statusCode > 299) {
+                    let msg;
+                    // if exception/error in body, attempt to get better error
+                    if (obj && obj.message) {
+                        msg = obj.message;
+                    }
+                    else if (contents && contents.length > 0) {
+                        // it may be the case that the exception is in the body message as string
+                        msg = contents;
+                    }
+                    else {
+                        msg = `Failed request: (${statusCode})`;
+                    }
+                    const err = new HttpClientError(msg, statusCode);
+                    err.result = response.result;
+                    reject(err);
+                }
+                else {
+                    resolve(response);
+                }
+            }));
+        });
+    }
+}
+const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
+//# sourceMappingURL=index.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
+var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+class BasicCredentialHandler {
+    constructor(username, password) {
+        this.username = username;
+        this.password = password;
+    }
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class auth_BearerCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Bearer ${this.token}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class PersonalAccessTokenCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+//# sourceMappingURL=auth.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
+var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+class oidc_utils_OidcClient {
+    static createHttpClient(allowRetry = true, maxRetry = 10) {
+        const requestOptions = {
+            allowRetries: allowRetry,
+            maxRetries: maxRetry
+        };
+        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
+    }
+    static getRequestToken() {
+        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+        if (!token) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
+        }
+        return token;
+    }
+    static getIDTokenUrl() {
+        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
+        if (!runtimeUrl) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
+        }
+        return runtimeUrl;
+    }
+    static getCall(id_token_url) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            var _a;
+            const httpclient = oidc_utils_OidcClient.createHttpClient();
+            const res = yield httpclient
+                .getJson(id_token_url)
+                .catch(error => {
+                throw new Error(`Failed to get ID Token. \n 
+        Error Code : ${error.statusCode}\n 
+        Error Message: ${error.message}`);
+            });
+            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
+            if (!id_token) {
+                throw new Error('Response json body do not have ID Token field');
+            }
+            return id_token;
+        });
+    }
+    static getIDToken(audience) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            try {
+                // New ID Token is requested from action service
+                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
+                if (audience) {
+                    const encodedAudience = encodeURIComponent(audience);
+                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
+                }
+                debug(`ID token url is ${id_token_url}`);
+                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
+                setSecret(id_token);
+                return id_token;
+            }
+            catch (error) {
+                throw new Error(`Error message: ${error.message}`);
+            }
+        });
+    }
+}
+//# sourceMappingURL=oidc-utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
+var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { access, appendFile, writeFile } = external_fs_.promises;
+const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
+const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
+class Summary {
+    constructor() {
+        this._buffer = '';
+    }
+    /**
+     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
+     * Also checks r/w permissions.
+     *
+     * @returns step summary file path
+     */
+    filePath() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            if (this._filePath) {
+                return this._filePath;
+            }
+            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
+            if (!pathFromEnv) {
+                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
+            }
+            try {
+                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
+            }
+            catch (_a) {
+                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
+            }
+            this._filePath = pathFromEnv;
+            return this._filePath;
+        });
+    }
+    /**
+     * Wraps content in an HTML tag, adding any HTML attributes
+     *
+     * @param {string} tag HTML tag to wrap
+     * @param {string | null} content content within the tag
+     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
+     *
+     * @returns {string} content wrapped in HTML element
+     */
+    wrap(tag, content, attrs = {}) {
+        const htmlAttrs = Object.entries(attrs)
+            .map(([key, value]) => ` ${key}="${value}"`)
+            .join('');
+        if (!content) {
+            return `<${tag}${htmlAttrs}>`;
+        }
+        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
+    }
+    /**
+     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
+     *
+     * @param {SummaryWriteOptions} [options] (optional) options for write operation
+     *
+     * @returns {Promise<Summary>} summary instance
+     */
+    write(options) {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
+            const filePath = yield this.filePath();
+            const writeFunc = overwrite ? writeFile : appendFile;
+            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
+            return this.emptyBuffer();
+        });
+    }
+    /**
+     * Clears the summary buffer and wipes the summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    clear() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            return this.emptyBuffer().write({ overwrite: true });
+        });
+    }
+    /**
+     * Returns the current summary buffer as a string
+     *
+     * @returns {string} string of summary buffer
+     */
+    stringify() {
+        return this._buffer;
+    }
+    /**
+     * If the summary buffer is empty
+     *
+     * @returns {boolen} true if the buffer is empty
+     */
+    isEmptyBuffer() {
+        return this._buffer.length === 0;
+    }
+    /**
+     * Resets the summary buffer without writing to summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    emptyBuffer() {
+        this._buffer = '';
+        return this;
+    }
+    /**
+     * Adds raw text to the summary buffer
+     *
+     * @param {string} text content to add
+     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addRaw(text, addEOL = false) {
+        this._buffer += text;
+        return addEOL ? this.addEOL() : this;
+    }
+    /**
+     * Adds the operating system-specific end-of-line marker to the buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addEOL() {
+        return this.addRaw(external_os_.EOL);
+    }
+    /**
+     * Adds an HTML codeblock to the summary buffer
+     *
+     * @param {string} code content to render within fenced code block
+     * @param {string} lang (optional) language to syntax highlight code
+     *
+     * @returns {Summary} summary instance
+     */
+    addCodeBlock(code, lang) {
+        const attrs = Object.assign({}, (lang && { lang }));
+        const element = this.wrap('pre', this.wrap('code', code), attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML list to the summary buffer
+     *
+     * @param {string[]} items list of items to render
+     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addList(items, ordered = false) {
+        const tag = ordered ? 'ol' : 'ul';
+        const listItems = items.map(item => this.wrap('li', item)).join('');
+        const element = this.wrap(tag, listItems);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML table to the summary buffer
+     *
+     * @param {SummaryTableCell[]} rows table rows
+     *
+     * @returns {Summary} summary instance
+     */
+    addTable(rows) {
+        const tableBody = rows
+            .map(row => {
+            const cells = row
+                .map(cell => {
+                if (typeof cell === 'string') {
+                    return this.wrap('td', cell);
+                }
+                const { header, data, colspan, rowspan } = cell;
+                const tag = header ? 'th' : 'td';
+                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
+                return this.wrap(tag, data, attrs);
+            })
+                .join('');
+            return this.wrap('tr', cells);
+        })
+            .join('');
+        const element = this.wrap('table', tableBody);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds a collapsable HTML details element to the summary buffer
+     *
+     * @param {string} label text for the closed state
+     * @param {string} content collapsable content
+     *
+     * @returns {Summary} summary instance
+     */
+    addDetails(label, content) {
+        const element = this.wrap('details', this.wrap('summary', label) + content);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML image tag to the summary buffer
+     *
+     * @param {string} src path to the image you to embed
+     * @param {string} alt text description of the image
+     * @param {SummaryImageOptions} options (optional) addition image attributes
+     *
+     * @returns {Summary} summary instance
+     */
+    addImage(src, alt, options) {
+        const { width, height } = options || {};
+        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
+        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML section heading element
+     *
+     * @param {string} text heading text
+     * @param {number | string} [level=1] (optional) the heading level, default: 1
+     *
+     * @returns {Summary} summary instance
+     */
+    addHeading(text, level) {
+        const tag = `h${level}`;
+        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
+            ? tag
+            : 'h1';
+        const element = this.wrap(allowedTag, text);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML thematic break (<hr>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addSeparator() {
+        const element = this.wrap('hr', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML line break (<br>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addBreak() {
+        const element = this.wrap('br', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML blockquote to the summary buffer
+     *
+     * @param {string} text quote text
+     * @param {string} cite (optional) citation url
+     *
+     * @returns {Summary} summary instance
+     */
+    addQuote(text, cite) {
+        const attrs = Object.assign({}, (cite && { cite }));
+        const element = this.wrap('blockquote', text, attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML anchor tag to the summary buffer
+     *
+     * @param {string} text link text/content
+     * @param {string} href hyperlink
+     *
+     * @returns {Summary} summary instance
+     */
+    addLink(text, href) {
+        const element = this.wrap('a', text, { href });
+        return this.addRaw(element).addEOL();
+    }
+}
+const _summary = new Summary();
+/**
+ * @deprecated use `core.summary`
+ */
+const markdownSummary = (/* unused pure expression or super */ null && (_summary));
+const summary = _summary;
+//# sourceMappingURL=summary.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
+
+/**
+ * toPosixPath converts the given path to the posix form. On Windows, \\ will be
+ * replaced with /.
+ *
+ * @param pth. Path to transform.
+ * @return string Posix path.
+ */
+function toPosixPath(pth) {
+    return pth.replace(/[\\]/g, '/');
+}
+/**
+ * toWin32Path converts the given path to the win32 form. On Linux, / will be
+ * replaced with \\.
+ *
+ * @param pth. Path to transform.
+ * @return string Win32 path.
+ */
+function toWin32Path(pth) {
+    return pth.replace(/[/]/g, '\\');
+}
+/**
+ * toPlatformPath converts the given path to a platform-specific path. It does
+ * this by replacing instances of / and \ with the platform-specific path
+ * separator.
+ *
+ * @param pth The path to platformize.
+ * @return string The platform-specific path.
+ */
+function toPlatformPath(pth) {
+    return pth.replace(/[/\\]/g, path.sep);
+}
+//# sourceMappingURL=path-utils.js.map
+// EXTERNAL MODULE: external "string_decoder"
+var external_string_decoder_ = __nccwpck_require__(3193);
+// EXTERNAL MODULE: external "events"
+var external_events_ = __nccwpck_require__(4434);
+;// CONCATENATED MODULE: external "child_process"
+const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
+var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
+// export const {open} = 'fs'
+const IS_WINDOWS = process.platform === 'win32';
+/**
+ * Custom implementation of readlink to ensure Windows junctions
+ * maintain trailing backslash for backward compatibility with Node.js < 24
+ *
+ * In Node.js 20, Windows junctions (directory symlinks) always returned paths
+ * with trailing backslashes. Node.js 24 removed this behavior, which breaks
+ * code that relied on this format for path operations.
+ *
+ * This implementation restores the Node 20 behavior by adding a trailing
+ * backslash to all junction results on Windows.
+ */
+function readlink(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        const result = yield fs.promises.readlink(fsPath);
+        // On Windows, restore Node 20 behavior: add trailing backslash to all results
+        // since junctions on Windows are always directory links
+        if (IS_WINDOWS && !result.endsWith('\\')) {
+            return `${result}\\`;
+        }
+        return result;
+    });
+}
+// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
+const UV_FS_O_EXLOCK = 0x10000000;
+const READONLY = external_fs_.constants.O_RDONLY;
+function exists(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        try {
+            yield stat(fsPath);
+        }
+        catch (err) {
+            if (err.code === 'ENOENT') {
+                return false;
+            }
+            throw err;
+        }
+        return true;
+    });
+}
+function isDirectory(fsPath_1) {
+    return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
+        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
+        return stats.isDirectory();
+    });
+}
+/**
+ * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
+ * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
+ */
+function isRooted(p) {
+    p = normalizeSeparators(p);
+    if (!p) {
+        throw new Error('isRooted() parameter "p" cannot be empty');
+    }
+    if (IS_WINDOWS) {
+        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
+        ); // e.g. C: or C:\hello
+    }
+    return p.startsWith('/');
+}
+/**
+ * Best effort attempt to determine whether a file exists and is executable.
+ * @param filePath    file path to check
+ * @param extensions  additional file extensions to try
+ * @return if file exists and is executable, returns the file path. otherwise empty string.
+ */
+function tryGetExecutablePath(filePath, extensions) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        let stats = undefined;
+        try {
+            // test file exists
+            stats = yield stat(filePath);
+        }
+        catch (err) {
+            if (err.code !== 'ENOENT') {
+                // eslint-disable-next-line no-console
+                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+            }
+        }
+        if (stats && stats.isFile()) {
+            if (IS_WINDOWS) {
+                // on Windows, test for valid extension
+                const upperExt = external_path_.extname(filePath).toUpperCase();
+                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
+                    return filePath;
+                }
+            }
+            else {
+                if (isUnixExecutable(stats)) {
+                    return filePath;
+                }
+            }
+        }
+        // try each extension
+        const originalFilePath = filePath;
+        for (const extension of extensions) {
+            filePath = originalFilePath + extension;
+            stats = undefined;
+            try {
+                stats = yield stat(filePath);
+            }
+            catch (err) {
+                if (err.code !== 'ENOENT') {
+                    // eslint-disable-next-line no-console
+                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+                }
+            }
+            if (stats && stats.isFile()) {
+                if (IS_WINDOWS) {
+                    // preserve the case of the actual file (since an extension was appended)
+                    try {
+                        const directory = external_path_.dirname(filePath);
+                        const upperName = external_path_.basename(filePath).toUpperCase();
+                        for (const actualName of yield readdir(directory)) {
+                            if (upperName === actualName.toUpperCase()) {
+                                filePath = external_path_.join(directory, actualName);
+                                break;
+                            }
+                        }
+                    }
+                    catch (err) {
+                        // eslint-disable-next-line no-console
+                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
+                    }
+                    return filePath;
+                }
+                else {
+                    if (isUnixExecutable(stats)) {
+                        return filePath;
+                    }
+                }
+            }
+        }
+        return '';
+    });
+}
+function normalizeSeparators(p) {
+    p = p || '';
+    if (IS_WINDOWS) {
+        // convert slashes on Windows
+        p = p.replace(/\//g, '\\');
+        // remove redundant slashes
+        return p.replace(/\\\\+/g, '\\');
+    }
+    // remove redundant slashes
+    return p.replace(/\/\/+/g, '/');
+}
+// on Mac/Linux, test the execute bit
+//     R   W  X  R  W X R W X
+//   256 128 64 32 16 8 4 2 1
+function isUnixExecutable(stats) {
+    return ((stats.mode & 1) > 0 ||
+        ((stats.mode & 8) > 0 &&
+            process.getgid !== undefined &&
+            stats.gid === process.getgid()) ||
+        ((stats.mode & 64) > 0 &&
+            process.getuid !== undefined &&
+            stats.uid === process.getuid()));
+}
+// Get the path of cmd.exe in windows
+function getCmdPath() {
+    var _a;
+    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
+}
+//# sourceMappingURL=io-util.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
+var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+/**
+ * Copies a file or folder.
+ * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See CopyOptions.
+ */
+function cp(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
+        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
+        // Dest is an existing file, but not forcing
+        if (destStat && destStat.isFile() && !force) {
+            return;
+        }
+        // If dest is an existing directory, should copy inside.
+        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
+            ? path.join(dest, path.basename(source))
+            : dest;
+        if (!(yield ioUtil.exists(source))) {
+            throw new Error(`no such file or directory: ${source}`);
+        }
+        const sourceStat = yield ioUtil.stat(source);
+        if (sourceStat.isDirectory()) {
+            if (!recursive) {
+                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
+            }
+            else {
+                yield cpDirRecursive(source, newDest, 0, force);
+            }
+        }
+        else {
+            if (path.relative(source, newDest) === '') {
+                // a file cannot be copied to itself
+                throw new Error(`'${newDest}' and '${source}' are the same file`);
+            }
+            yield io_copyFile(source, newDest, force);
+        }
+    });
+}
+/**
+ * Moves a path.
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See MoveOptions.
+ */
+function mv(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        if (yield ioUtil.exists(dest)) {
+            let destExists = true;
+            if (yield ioUtil.isDirectory(dest)) {
+                // If dest is directory copy src into dest
+                dest = path.join(dest, path.basename(source));
+                destExists = yield ioUtil.exists(dest);
+            }
+            if (destExists) {
+                if (options.force == null || options.force) {
+                    yield rmRF(dest);
+                }
+                else {
+                    throw new Error('Destination already exists');
+                }
+            }
+        }
+        yield mkdirP(path.dirname(dest));
+        yield ioUtil.rename(source, dest);
+    });
+}
+/**
+ * Remove a path recursively with force
+ *
+ * @param inputPath path to remove
+ */
+function rmRF(inputPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (ioUtil.IS_WINDOWS) {
+            // Check for invalid characters
+            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+            if (/[*"<>|]/.test(inputPath)) {
+                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
+            }
+        }
+        try {
+            // note if path does not exist, error is silent
+            yield ioUtil.rm(inputPath, {
+                force: true,
+                maxRetries: 3,
+                recursive: true,
+                retryDelay: 300
+            });
+        }
+        catch (err) {
+            throw new Error(`File was unable to be removed ${err}`);
+        }
+    });
+}
+/**
+ * Make a directory.  Creates the full path with folders in between
+ * Will throw if it fails
+ *
+ * @param   fsPath        path to create
+ * @returns Promise<void>
+ */
+function mkdirP(fsPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        ok(fsPath, 'a path argument must be provided');
+        yield ioUtil.mkdir(fsPath, { recursive: true });
+    });
+}
+/**
+ * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
+ * If you check and the tool does not exist, it will throw.
+ *
+ * @param     tool              name of the tool
+ * @param     check             whether to check if tool exists
+ * @returns   Promise<string>   path to tool
+ */
+function which(tool, check) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // recursive when check=true
+        if (check) {
+            const result = yield which(tool, false);
+            if (!result) {
+                if (IS_WINDOWS) {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
+                }
+                else {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
+                }
+            }
+            return result;
+        }
+        const matches = yield findInPath(tool);
+        if (matches && matches.length > 0) {
+            return matches[0];
+        }
+        return '';
+    });
+}
+/**
+ * Returns a list of all occurrences of the given tool on the system path.
+ *
+ * @returns   Promise<string[]>  the paths of the tool
+ */
+function findInPath(tool) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // build the list of extensions to try
+        const extensions = [];
+        if (IS_WINDOWS && process.env['PATHEXT']) {
+            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
+                if (extension) {
+                    extensions.push(extension);
+                }
+            }
+        }
+        // if it's rooted, return it if exists. otherwise return empty.
+        if (isRooted(tool)) {
+            const filePath = yield tryGetExecutablePath(tool, extensions);
+            if (filePath) {
+                return [filePath];
+            }
+            return [];
+        }
+        // if any path separators, return empty
+        if (tool.includes(external_path_.sep)) {
+            return [];
+        }
+        // build the list of directories
+        //
+        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
+        // it feels like we should not do this. Checking the current directory seems like more of a use
+        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
+        // across platforms.
+        const directories = [];
+        if (process.env.PATH) {
+            for (const p of process.env.PATH.split(external_path_.delimiter)) {
+                if (p) {
+                    directories.push(p);
+                }
+            }
+        }
+        // find all matches
+        const matches = [];
+        for (const directory of directories) {
+            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
+            if (filePath) {
+                matches.push(filePath);
+            }
+        }
+        return matches;
+    });
+}
+function readCopyOptions(options) {
+    const force = options.force == null ? true : options.force;
+    const recursive = Boolean(options.recursive);
+    const copySourceDirectory = options.copySourceDirectory == null
+        ? true
+        : Boolean(options.copySourceDirectory);
+    return { force, recursive, copySourceDirectory };
+}
+function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        // Ensure there is not a run away recursive copy
+        if (currentDepth >= 255)
+            return;
+        currentDepth++;
+        yield mkdirP(destDir);
+        const files = yield ioUtil.readdir(sourceDir);
+        for (const fileName of files) {
+            const srcFile = `${sourceDir}/${fileName}`;
+            const destFile = `${destDir}/${fileName}`;
+            const srcFileStat = yield ioUtil.lstat(srcFile);
+            if (srcFileStat.isDirectory()) {
+                // Recurse
+                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
+            }
+            else {
+                yield io_copyFile(srcFile, destFile, force);
+            }
+        }
+        // Change the mode for the newly created directory
+        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
+    });
+}
+// Buffered file copy
+function io_copyFile(srcFile, destFile, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
+            // unlink/re-link it
+            try {
+                yield ioUtil.lstat(destFile);
+                yield ioUtil.unlink(destFile);
+            }
+            catch (e) {
+                // Try to override file permission
+                if (e.code === 'EPERM') {
+                    yield ioUtil.chmod(destFile, '0666');
+                    yield ioUtil.unlink(destFile);
+                }
+                // other errors = it doesn't exist, no work to do
+            }
+            // Copy over symlink
+            const symlinkFull = yield ioUtil.readlink(srcFile);
+            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
+        }
+        else if (!(yield ioUtil.exists(destFile)) || force) {
+            yield ioUtil.copyFile(srcFile, destFile);
+        }
+    });
+}
+//# sourceMappingURL=io.js.map
+;// CONCATENATED MODULE: external "timers"
+const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
+var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+/* eslint-disable @typescript-eslint/unbound-method */
+const toolrunner_IS_WINDOWS = process.platform === 'win32';
+/*
+ * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
+ */
+class ToolRunner extends external_events_.EventEmitter {
+    constructor(toolPath, args, options) {
+        super();
+        if (!toolPath) {
+            throw new Error("Parameter 'toolPath' cannot be null or empty.");
+        }
+        this.toolPath = toolPath;
+        this.args = args || [];
+        this.options = options || {};
+    }
+    _debug(message) {
+        if (this.options.listeners && this.options.listeners.debug) {
+            this.options.listeners.debug(message);
+        }
+    }
+    _getCommandString(options, noPrefix) {
+        const toolPath = this._getSpawnFileName();
+        const args = this._getSpawnArgs(options);
+        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
+        if (toolrunner_IS_WINDOWS) {
+            // Windows + cmd file
+            if (this._isCmdFile()) {
+                cmd += toolPath;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows + verbatim
+            else if (options.windowsVerbatimArguments) {
+                cmd += `"${toolPath}"`;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows (regular)
+            else {
+                cmd += this._windowsQuoteCmdArg(toolPath);
+                for (const a of args) {
+                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
+                }
+            }
+        }
+        else {
+            // OSX/Linux - this can likely be improved with some form of quoting.
+            // creating processes on Unix is fundamentally different than Windows.
+            // on Unix, execvp() takes an arg array.
+            cmd += toolPath;
+            for (const a of args) {
+                cmd += ` ${a}`;
+            }
+        }
+        return cmd;
+    }
+    _processLineBuffer(data, strBuffer, onLine) {
+        try {
+            let s = strBuffer + data.toString();
+            let n = s.indexOf(external_os_.EOL);
+            while (n > -1) {
+                const line = s.substring(0, n);
+                onLine(line);
+                // the rest of the string ...
+                s = s.substring(n + external_os_.EOL.length);
+                n = s.indexOf(external_os_.EOL);
+            }
+            return s;
+        }
+        catch (err) {
+            // streaming lines to console is best effort.  Don't fail a build.
+            this._debug(`error processing line. Failed with error ${err}`);
+            return '';
+        }
+    }
+    _getSpawnFileName() {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                return process.env['COMSPEC'] || 'cmd.exe';
+            }
+        }
+        return this.toolPath;
+    }
+    _getSpawnArgs(options) {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
+                for (const a of this.args) {
+                    argline += ' ';
+                    argline += options.windowsVerbatimArguments
+                        ? a
+                        : this._windowsQuoteCmdArg(a);
+                }
+                argline += '"';
+                return [argline];
+            }
+        }
+        return this.args;
+    }
+    _endsWith(str, end) {
+        return str.endsWith(end);
+    }
+    _isCmdFile() {
+        const upperToolPath = this.toolPath.toUpperCase();
+        return (this._endsWith(upperToolPath, '.CMD') ||
+            this._endsWith(upperToolPath, '.BAT'));
+    }
+    _windowsQuoteCmdArg(arg) {
+        // for .exe, apply the normal quoting rules that libuv applies
+        if (!this._isCmdFile()) {
+            return this._uvQuoteCmdArg(arg);
+        }
+        // otherwise apply quoting rules specific to the cmd.exe command line parser.
+        // the libuv rules are generic and are not designed specifically for cmd.exe
+        // command line parser.
+        //
+        // for a detailed description of the cmd.exe command line parser, refer to
+        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
+        // need quotes for empty arg
+        if (!arg) {
+            return '""';
+        }
+        // determine whether the arg needs to be quoted
+        const cmdSpecialChars = [
+            ' ',
+            '\t',
+            '&',
+            '(',
+            ')',
+            '[',
+            ']',
+            '{',
+            '}',
+            '^',
+            '=',
+            ';',
+            '!',
+            "'",
+            '+',
+            ',',
+            '`',
+            '~',
+            '|',
+            '<',
+            '>',
+            '"'
+        ];
+        let needsQuotes = false;
+        for (const char of arg) {
+            if (cmdSpecialChars.some(x => x === char)) {
+                needsQuotes = true;
+                break;
+            }
+        }
+        // short-circuit if quotes not needed
+        if (!needsQuotes) {
+            return arg;
+        }
+        // the following quoting rules are very similar to the rules that by libuv applies.
+        //
+        // 1) wrap the string in quotes
+        //
+        // 2) double-up quotes - i.e. " => ""
+        //
+        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
+        //    doesn't work well with a cmd.exe command line.
+        //
+        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
+        //    for example, the command line:
+        //          foo.exe "myarg:""my val"""
+        //    is parsed by a .NET console app into an arg array:
+        //          [ "myarg:\"my val\"" ]
+        //    which is the same end result when applying libuv quoting rules. although the actual
+        //    command line from libuv quoting rules would look like:
+        //          foo.exe "myarg:\"my val\""
+        //
+        // 3) double-up slashes that precede a quote,
+        //    e.g.  hello \world    => "hello \world"
+        //          hello\"world    => "hello\\""world"
+        //          hello\\"world   => "hello\\\\""world"
+        //          hello world\    => "hello world\\"
+        //
+        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
+        //    the reasons for including this as a .cmd quoting rule are:
+        //
+        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
+        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
+        //
+        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
+        //       haven't heard any complaints about that aspect.
+        //
+        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
+        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
+        // by using %%.
+        //
+        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
+        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
+        //
+        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
+        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
+        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
+        // to an external program.
+        //
+        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
+        // % can be escaped within a .cmd file.
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\'; // double the slash
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '"'; // double the quote
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _uvQuoteCmdArg(arg) {
+        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
+        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
+        // is used.
+        //
+        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
+        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
+        // pasting copyright notice from Node within this function:
+        //
+        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
+        //
+        //      Permission is hereby granted, free of charge, to any person obtaining a copy
+        //      of this software and associated documentation files (the "Software"), to
+        //      deal in the Software without restriction, including without limitation the
+        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
+        //      sell copies of the Software, and to permit persons to whom the Software is
+        //      furnished to do so, subject to the following conditions:
+        //
+        //      The above copyright notice and this permission notice shall be included in
+        //      all copies or substantial portions of the Software.
+        //
+        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
+        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
+        //      IN THE SOFTWARE.
+        if (!arg) {
+            // Need double quotation for empty argument
+            return '""';
+        }
+        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
+            // No quotation needed
+            return arg;
+        }
+        if (!arg.includes('"') && !arg.includes('\\')) {
+            // No embedded double quotes or backslashes, so I can just wrap
+            // quote marks around the whole thing.
+            return `"${arg}"`;
+        }
+        // Expected input/output:
+        //   input : hello"world
+        //   output: "hello\"world"
+        //   input : hello""world
+        //   output: "hello\"\"world"
+        //   input : hello\world
+        //   output: hello\world
+        //   input : hello\\world
+        //   output: hello\\world
+        //   input : hello\"world
+        //   output: "hello\\\"world"
+        //   input : hello\\"world
+        //   output: "hello\\\\\"world"
+        //   input : hello world\
+        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
+        //                             but it appears the comment is wrong, it should be "hello world\\"
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\';
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '\\';
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _cloneExecOptions(options) {
+        options = options || {};
+        const result = {
+            cwd: options.cwd || process.cwd(),
+            env: options.env || process.env,
+            silent: options.silent || false,
+            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
+            failOnStdErr: options.failOnStdErr || false,
+            ignoreReturnCode: options.ignoreReturnCode || false,
+            delay: options.delay || 10000
+        };
+        result.outStream = options.outStream || process.stdout;
+        result.errStream = options.errStream || process.stderr;
+        return result;
+    }
+    _getSpawnOptions(options, toolPath) {
+        options = options || {};
+        const result = {};
+        result.cwd = options.cwd;
+        result.env = options.env;
+        result['windowsVerbatimArguments'] =
+            options.windowsVerbatimArguments || this._isCmdFile();
+        if (options.windowsVerbatimArguments) {
+            result.argv0 = `"${toolPath}"`;
+        }
+        return result;
+    }
+    /**
+     * Exec a tool.
+     * Output will be streamed to the live console.
+     * Returns promise with return code
+     *
+     * @param     tool     path to tool to exec
+     * @param     options  optional exec options.  See ExecOptions
+     * @returns   number
+     */
+    exec() {
+        return toolrunner_awaiter(this, void 0, void 0, function* () {
+            // root the tool path if it is unrooted and contains relative pathing
+            if (!isRooted(this.toolPath) &&
+                (this.toolPath.includes('/') ||
+                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
+                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
+                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
+            }
+            // if the tool is only a file name, then resolve it from the PATH
+            // otherwise verify it exists (add extension on Windows if necessary)
+            this.toolPath = yield which(this.toolPath, true);
+            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
+                this._debug(`exec tool: ${this.toolPath}`);
+                this._debug('arguments:');
+                for (const arg of this.args) {
+                    this._debug(`   ${arg}`);
+                }
+                const optionsNonNull = this._cloneExecOptions(this.options);
+                if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_.EOL);
+                }
+                const state = new ExecState(optionsNonNull, this.toolPath);
+                state.on('debug', (message) => {
+                    this._debug(message);
+                });
+                if (this.options.cwd && !(yield exists(this.options.cwd))) {
+                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
+                }
+                const fileName = this._getSpawnFileName();
+                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
+                let stdbuffer = '';
+                if (cp.stdout) {
+                    cp.stdout.on('data', (data) => {
+                        if (this.options.listeners && this.options.listeners.stdout) {
+                            this.options.listeners.stdout(data);
+                        }
+                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                            optionsNonNull.outStream.write(data);
+                        }
+                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.stdline) {
+                                this.options.listeners.stdline(line);
+                            }
+                        });
+                    });
+                }
+                let errbuffer = '';
+                if (cp.stderr) {
+                    cp.stderr.on('data', (data) => {
+                        state.processStderr = true;
+                        if (this.options.listeners && this.options.listeners.stderr) {
+                            this.options.listeners.stderr(data);
+                        }
+                        if (!optionsNonNull.silent &&
+                            optionsNonNull.errStream &&
+                            optionsNonNull.outStream) {
+                            const s = optionsNonNull.failOnStdErr
+                                ? optionsNonNull.errStream
+                                : optionsNonNull.outStream;
+                            s.write(data);
+                        }
+                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.errline) {
+                                this.options.listeners.errline(line);
+                            }
+                        });
+                    });
+                }
+                cp.on('error', (err) => {
+                    state.processError = err.message;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    state.CheckComplete();
+                });
+                cp.on('exit', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                cp.on('close', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                state.on('done', (error, exitCode) => {
+                    if (stdbuffer.length > 0) {
+                        this.emit('stdline', stdbuffer);
+                    }
+                    if (errbuffer.length > 0) {
+                        this.emit('errline', errbuffer);
+                    }
+                    cp.removeAllListeners();
+                    if (error) {
+                        reject(error);
+                    }
+                    else {
+                        resolve(exitCode);
+                    }
+                });
+                if (this.options.input) {
+                    if (!cp.stdin) {
+                        throw new Error('child process missing stdin');
+                    }
+                    cp.stdin.end(this.options.input);
+                }
+            }));
+        });
+    }
+}
+/**
+ * Convert an arg string to an array of args. Handles escaping
+ *
+ * @param    argString   string of arguments
+ * @returns  string[]    array of arguments
+ */
+function argStringToArray(argString) {
+    const args = [];
+    let inQuotes = false;
+    let escaped = false;
+    let arg = '';
+    function append(c) {
+        // we only escape double quotes.
+        if (escaped && c !== '"') {
+            arg += '\\';
+        }
+        arg += c;
+        escaped = false;
+    }
+    for (let i = 0; i < argString.length; i++) {
+        const c = argString.charAt(i);
+        if (c === '"') {
+            if (!escaped) {
+                inQuotes = !inQuotes;
+            }
+            else {
+                append(c);
+            }
+            continue;
+        }
+        if (c === '\\' && escaped) {
+            append(c);
+            continue;
+        }
+        if (c === '\\' && inQuotes) {
+            escaped = true;
+            continue;
+        }
+        if (c === ' ' && !inQuotes) {
+            if (arg.length > 0) {
+                args.push(arg);
+                arg = '';
+            }
+            continue;
+        }
+        append(c);
+    }
+    if (arg.length > 0) {
+        args.push(arg.trim());
+    }
+    return args;
+}
+class ExecState extends external_events_.EventEmitter {
+    constructor(options, toolPath) {
+        super();
+        this.processClosed = false; // tracks whether the process has exited and stdio is closed
+        this.processError = '';
+        this.processExitCode = 0;
+        this.processExited = false; // tracks whether the process has exited
+        this.processStderr = false; // tracks whether stderr was written to
+        this.delay = 10000; // 10 seconds
+        this.done = false;
+        this.timeout = null;
+        if (!toolPath) {
+            throw new Error('toolPath must not be empty');
+        }
+        this.options = options;
+        this.toolPath = toolPath;
+        if (options.delay) {
+            this.delay = options.delay;
+        }
+    }
+    CheckComplete() {
+        if (this.done) {
+            return;
+        }
+        if (this.processClosed) {
+            this._setResult();
+        }
+        else if (this.processExited) {
+            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
+        }
+    }
+    _debug(message) {
+        this.emit('debug', message);
+    }
+    _setResult() {
+        // determine whether there is an error
+        let error;
+        if (this.processExited) {
+            if (this.processError) {
+                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
+            }
+            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
+                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
+            }
+            else if (this.processStderr && this.options.failOnStdErr) {
+                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
+            }
+        }
+        // clear the timeout
+        if (this.timeout) {
+            clearTimeout(this.timeout);
+            this.timeout = null;
+        }
+        this.done = true;
+        this.emit('done', error, this.processExitCode);
+    }
+    static HandleTimeout(state) {
+        if (state.done) {
+            return;
+        }
+        if (!state.processClosed && state.processExited) {
+            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
+            state._debug(message);
+        }
+        state._setResult();
+    }
+}
+//# sourceMappingURL=toolrunner.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
+var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+/**
+ * Exec a command.
+ * Output will be streamed to the live console.
+ * Returns promise with return code
+ *
+ * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
+ * @param     args               optional arguments for tool. Escaping is handled by the lib.
+ * @param     options            optional exec options.  See ExecOptions
+ * @returns   Promise<number>    exit code
+ */
+function exec_exec(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        const commandArgs = tr.argStringToArray(commandLine);
+        if (commandArgs.length === 0) {
+            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
+        }
+        // Path to tool to execute should be first arg
+        const toolPath = commandArgs[0];
+        args = commandArgs.slice(1).concat(args || []);
+        const runner = new tr.ToolRunner(toolPath, args, options);
+        return runner.exec();
+    });
+}
+/**
+ * Exec a command and get the output.
+ * Output will be streamed to the live console.
+ * Returns promise with the exit code and collected stdout and stderr
+ *
+ * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
+ * @param     args                  optional arguments for tool. Escaping is handled by the lib.
+ * @param     options               optional exec options.  See ExecOptions
+ * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
+ */
+function getExecOutput(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        var _a, _b;
+        let stdout = '';
+        let stderr = '';
+        //Using string decoder covers the case where a mult-byte character is split
+        const stdoutDecoder = new StringDecoder('utf8');
+        const stderrDecoder = new StringDecoder('utf8');
+        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
+        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
+        const stdErrListener = (data) => {
+            stderr += stderrDecoder.write(data);
+            if (originalStdErrListener) {
+                originalStdErrListener(data);
+            }
+        };
+        const stdOutListener = (data) => {
+            stdout += stdoutDecoder.write(data);
+            if (originalStdoutListener) {
+                originalStdoutListener(data);
+            }
+        };
+        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
+        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
+        //flush any remaining characters
+        stdout += stdoutDecoder.end();
+        stderr += stderrDecoder.end();
+        return {
+            exitCode,
+            stdout,
+            stderr
+        };
+    });
+}
+//# sourceMappingURL=exec.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
+var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
+        silent: true
+    });
+    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
+        silent: true
+    });
+    return {
+        name: name.trim(),
+        version: version.trim()
+    };
+});
+const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    var _a, _b, _c, _d;
+    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
+        silent: true
+    });
+    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
+    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
+    return {
+        name,
+        version
+    };
+});
+const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
+        silent: true
+    });
+    const [name, version] = stdout.trim().split('\n');
+    return {
+        name,
+        version
+    };
+});
+const platform = external_os_.platform();
+const arch = external_os_.arch();
+const isWindows = platform === 'win32';
+const isMacOS = platform === 'darwin';
+const isLinux = platform === 'linux';
+function getDetails() {
+    return platform_awaiter(this, void 0, void 0, function* () {
+        return Object.assign(Object.assign({}, (yield (isWindows
+            ? getWindowsInfo()
+            : isMacOS
+                ? getMacOsInfo()
+                : getLinuxInfo()))), { platform,
+            arch,
+            isWindows,
+            isMacOS,
+            isLinux });
+    });
+}
+//# sourceMappingURL=platform.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
+var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+/**
+ * The code to exit an action
+ */
+var ExitCode;
+(function (ExitCode) {
+    /**
+     * A code indicating that the action was successful
+     */
+    ExitCode[ExitCode["Success"] = 0] = "Success";
+    /**
+     * A code indicating that the action was a failure
+     */
+    ExitCode[ExitCode["Failure"] = 1] = "Failure";
+})(ExitCode || (ExitCode = {}));
+//-----------------------------------------------------------------------
+// Variables
+//-----------------------------------------------------------------------
+/**
+ * Sets env variable for this action and future actions in the job
+ * @param name the name of the variable to set
+ * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function exportVariable(name, val) {
+    const convertedVal = toCommandValue(val);
+    process.env[name] = convertedVal;
+    const filePath = process.env['GITHUB_ENV'] || '';
+    if (filePath) {
+        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
+    }
+    issueCommand('set-env', { name }, convertedVal);
+}
+/**
+ * Registers a secret which will get masked from logs
+ *
+ * @param secret - Value of the secret to be masked
+ * @remarks
+ * This function instructs the Actions runner to mask the specified value in any
+ * logs produced during the workflow run. Once registered, the secret value will
+ * be replaced with asterisks (***) whenever it appears in console output, logs,
+ * or error messages.
+ *
+ * This is useful for protecting sensitive information such as:
+ * - API keys
+ * - Access tokens
+ * - Authentication credentials
+ * - URL parameters containing signatures (SAS tokens)
+ *
+ * Note that masking only affects future logs; any previous appearances of the
+ * secret in logs before calling this function will remain unmasked.
+ *
+ * @example
+ * ```typescript
+ * // Register an API token as a secret
+ * const apiToken = "abc123xyz456";
+ * setSecret(apiToken);
+ *
+ * // Now any logs containing this value will show *** instead
+ * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
+ * ```
+ */
+function core_setSecret(secret) {
+    command_issueCommand('add-mask', {}, secret);
+}
+/**
+ * Prepends inputPath to the PATH (for this action and future actions)
+ * @param inputPath
+ */
+function addPath(inputPath) {
+    const filePath = process.env['GITHUB_PATH'] || '';
+    if (filePath) {
+        issueFileCommand('PATH', inputPath);
+    }
+    else {
+        issueCommand('add-path', {}, inputPath);
+    }
+    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
+}
+/**
+ * Gets the value of an input.
+ * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
+ * Returns an empty string if the value is not defined.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string
+ */
+function getInput(name, options) {
+    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
+    if (options && options.required && !val) {
+        throw new Error(`Input required and not supplied: ${name}`);
+    }
+    if (options && options.trimWhitespace === false) {
+        return val;
+    }
+    return val.trim();
+}
+/**
+ * Gets the values of an multiline input.  Each value is also trimmed.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string[]
+ *
+ */
+function getMultilineInput(name, options) {
+    const inputs = getInput(name, options)
+        .split('\n')
+        .filter(x => x !== '');
+    if (options && options.trimWhitespace === false) {
+        return inputs;
+    }
+    return inputs.map(input => input.trim());
+}
+/**
+ * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
+ * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
+ * The return value is also in boolean type.
+ * ref: https://yaml.org/spec/1.2/spec.html#id2804923
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   boolean
+ */
+function getBooleanInput(name, options) {
+    const trueValue = ['true', 'True', 'TRUE'];
+    const falseValue = ['false', 'False', 'FALSE'];
+    const val = getInput(name, options);
+    if (trueValue.includes(val))
+        return true;
+    if (falseValue.includes(val))
+        return false;
+    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
+        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
+}
+/**
+ * Sets the value of an output.
+ *
+ * @param     name     name of the output to set
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function setOutput(name, value) {
+    const filePath = process.env['GITHUB_OUTPUT'] || '';
+    if (filePath) {
+        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
+    }
+    process.stdout.write(external_os_.EOL);
+    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
+}
+/**
+ * Enables or disables the echoing of commands into stdout for the rest of the step.
+ * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
+ *
+ */
+function setCommandEcho(enabled) {
+    issue('echo', enabled ? 'on' : 'off');
+}
+//-----------------------------------------------------------------------
+// Results
+//-----------------------------------------------------------------------
+/**
+ * Sets the action status to failed.
+ * When the action exits it will be with an exit code of 1
+ * @param message add error issue message
+ */
+function setFailed(message) {
+    process.exitCode = ExitCode.Failure;
+    error(message);
+}
+//-----------------------------------------------------------------------
+// Logging Commands
+//-----------------------------------------------------------------------
+/**
+ * Gets whether Actions Step Debug is on or not
+ */
+function isDebug() {
+    return process.env['RUNNER_DEBUG'] === '1';
+}
+/**
+ * Writes debug message to user log
+ * @param message debug message
+ */
+function core_debug(message) {
+    command_issueCommand('debug', {}, message);
+}
+/**
+ * Adds an error issue
+ * @param message error issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function error(message, properties = {}) {
+    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a warning issue
+ * @param message warning issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function warning(message, properties = {}) {
+    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a notice issue
+ * @param message notice issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function notice(message, properties = {}) {
+    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Writes info to log with console.log.
+ * @param message info message
+ */
+function info(message) {
+    process.stdout.write(message + external_os_.EOL);
+}
+/**
+ * Begin an output group.
+ *
+ * Output until the next `groupEnd` will be foldable in this group
+ *
+ * @param name The name of the output group
+ */
+function startGroup(name) {
+    command_issue('group', name);
+}
+/**
+ * End an output group.
+ */
+function endGroup() {
+    command_issue('endgroup');
+}
+/**
+ * Wrap an asynchronous function call in a group.
+ *
+ * Returns the same type as the function itself.
+ *
+ * @param name The name of the group
+ * @param fn The function to wrap in the group
+ */
+function group(name, fn) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        startGroup(name);
+        let result;
+        try {
+            result = yield fn();
+        }
+        finally {
+            endGroup();
+        }
+        return result;
+    });
+}
+//-----------------------------------------------------------------------
+// Wrapper action state
+//-----------------------------------------------------------------------
+/**
+ * Saves state for current action, the state can only be retrieved by this action's post job execution.
+ *
+ * @param     name     name of the state to store
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function saveState(name, value) {
+    const filePath = process.env['GITHUB_STATE'] || '';
+    if (filePath) {
+        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
+    }
+    issueCommand('save-state', { name }, toCommandValue(value));
+}
+/**
+ * Gets the value of an state set by this action's main execution.
+ *
+ * @param     name     name of the state to get
+ * @returns   string
+ */
+function getState(name) {
+    return process.env[`STATE_${name}`] || '';
+}
+function getIDToken(aud) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        return yield OidcClient.getIDToken(aud);
+    });
+}
+/**
+ * Summary exports
+ */
+
+/**
+ * @deprecated use core.summary
+ */
+
+/**
+ * Path exports
+ */
+
+/**
+ * Platform utilities exports
+ */
+
+//# sourceMappingURL=core.js.map
 
 /***/ }),
 
@@ -70134,10 +76466,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   euz: () => (/* binding */ literal),
   aig: () => (/* binding */ number),
   Ikc: () => (/* binding */ object),
-  YjP: () => (/* binding */ string)
+  g1P: () => (/* binding */ record),
+  YjP: () => (/* binding */ string),
+  KCZ: () => (/* binding */ union),
+  L5J: () => (/* binding */ unknown),
+  uRe: () => (/* binding */ uuid)
 });
 
-// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumber, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, tuple, uint32, uint64, ulid, undefined, union, unknown, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
+// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumber, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, tuple, uint32, uint64, ulid, undefined, url, uuidv4, uuidv6, uuidv7, void, xid, xor
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core_core = __nccwpck_require__(8532);
@@ -72226,13 +78562,13 @@ function handleTupleResults(itemResults, final, items, input, optoutStart) {
     }
     return final;
 }
-const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodRecord", (inst, def) => {
+const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (inst, def) => {
     $ZodType.init(inst, def);
-    const memo = core.globalConfig.memoizer;
+    const memo = core_core/* globalConfig */.cr.memoizer;
     memo?.attach(inst);
     inst._zod.parse = (payload, ctx) => {
         const input = payload.value;
-        if (!util.isPlainObject(input)) {
+        if (!core_util/* isPlainObject */.Qd(input)) {
             payload.issues.push({
                 expected: "record",
                 code: "invalid_type",
@@ -72261,7 +78597,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
+                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
                             input: key,
                             path: [key],
                             inst,
@@ -72275,14 +78611,14 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                     if (result instanceof Promise) {
                         proms.push(result.then((result) => {
                             if (result.issues.length) {
-                                payload.issues.push(...util.prefixIssues(key, result.issues));
+                                payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                             }
                             payload.value[outKey] = result.value;
                         }));
                     }
                     else {
                         if (result.issues.length) {
-                            payload.issues.push(...util.prefixIssues(key, result.issues));
+                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }
@@ -72328,7 +78664,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                     throw new Error("Async schemas not supported in object keys currently");
                 }
                 // Numeric string fallback: if key is a numeric string and failed, retry with Number(key). This handles z.number(), z.literal([1, 2, 3]), and unions containing numeric literals
-                const checkNumericKey = typeof key === "string" && regexes.number.test(key) && keyResult.issues.length;
+                const checkNumericKey = typeof key === "string" && core_regexes/* number */.ai.test(key) && keyResult.issues.length;
                 if (checkNumericKey) {
                     const retryResult = def.keyType._zod.run({ value: Number(key), issues: [] }, ctx);
                     if (retryResult instanceof Promise) {
@@ -72352,7 +78688,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
+                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
                             input: key,
                             path: [key],
                             inst,
@@ -72368,14 +78704,14 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                 if (result instanceof Promise) {
                     proms.push(result.then((result) => {
                         if (result.issues.length) {
-                            payload.issues.push(...util.prefixIssues(key, result.issues));
+                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }));
                 }
                 else {
                     if (result.issues.length) {
-                        payload.issues.push(...util.prefixIssues(key, result.issues));
+                        payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                     }
                     payload.value[outKey] = result.value;
                 }
@@ -72395,7 +78731,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
         }
         return payload;
     };
-})));
+});
 const $ZodMap = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodMap", (inst, def) => {
     $ZodType.init(inst, def);
     const memo = core.globalConfig.memoizer;
@@ -75677,7 +82013,7 @@ const ZodUUID = /*@__PURE__*/ core_core/* $constructor */.xI("ZodUUID", (inst, d
     ZodStringFormat.init(inst, def);
 });
 function uuid(params) {
-    return core._uuid(ZodUUID, params);
+    return api/* _uuid */.Be(ZodUUID, params);
 }
 function uuidv4(params) {
     return core._uuidv4(ZodUUID, params);
@@ -76312,14 +82648,14 @@ function tuple(items, _paramsOrRest, _params) {
         ...util.normalizeParams(params),
     });
 }
-const ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodRecord", (inst, def) => {
+const ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("ZodRecord", (inst, def) => {
     _ensureDefaultMemoizer();
-    core.$ZodRecord.init(inst, def);
+    $ZodRecord.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json, params) => processors.recordProcessor(inst, ctx, json, params);
+    inst._zod.processJSONSchema = (ctx, json, params) => recordProcessor(inst, ctx, json, params);
     inst.keyType = def.keyType;
     inst.valueType = def.valueType;
-})));
+});
 function record(keyType, valueType, params) {
     // v3-compat: z.record(valueType, params?) — defaults keyType to z.string()
     if (!valueType || !valueType._zod) {
@@ -76327,14 +82663,14 @@ function record(keyType, valueType, params) {
             type: "record",
             keyType: string(),
             valueType: keyType,
-            ...util.normalizeParams(valueType),
+            ...core_util/* normalizeParams */.A2(valueType),
         });
     }
     return new ZodRecord({
         type: "record",
         keyType,
         valueType: valueType,
-        ...util.normalizeParams(params),
+        ...core_util/* normalizeParams */.A2(params),
     });
 }
 // type alksjf = core.output<core.$ZodRecordKey>;
@@ -78565,9 +84901,10 @@ const $ZodCheckOverwrite = /*@__PURE__*/ _core_js__WEBPACK_IMPORTED_MODULE_0__/*
 /* harmony export */   GT: () => (/* binding */ $ZodAsyncError),
 /* harmony export */   cV: () => (/* binding */ $ZodEncodeError),
 /* harmony export */   cr: () => (/* binding */ globalConfig),
+/* harmony export */   tm: () => (/* binding */ NEVER),
 /* harmony export */   xI: () => (/* binding */ $constructor)
 /* harmony export */ });
-/* unused harmony exports NEVER, $brand */
+/* unused harmony export $brand */
 /* harmony import */ var _util_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4723);
 var _a;
 

@@ -2906,7 +2906,7 @@ module.exports = () => cached;
 
 /***/ }),
 
-/***/ 7655:
+/***/ 36:
 /***/ ((module) => {
 
 
@@ -6451,7 +6451,7 @@ if (getProto) {
 
 var getAsyncFunction = __nccwpck_require__(1491);
 var getGeneratorFunction = __nccwpck_require__(7228);
-var getAsyncGeneratorFunction = __nccwpck_require__(7655);
+var getAsyncGeneratorFunction = __nccwpck_require__(36);
 
 var doEval = function doEval(name) {
 	var value;
@@ -15270,7 +15270,7 @@ const assert = __nccwpck_require__(4589)
 const { Readable } = __nccwpck_require__(9927)
 const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
 const { AsyncResource } = __nccwpck_require__(6698)
 
 class RequestHandler extends AsyncResource {
@@ -15491,7 +15491,7 @@ const assert = __nccwpck_require__(4589)
 const { finished, PassThrough } = __nccwpck_require__(7075)
 const { InvalidArgumentError, InvalidReturnValueError } = __nccwpck_require__(8707)
 const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(36)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
 const { AsyncResource } = __nccwpck_require__(6698)
 const { addSignal, removeSignal } = __nccwpck_require__(158)
 
@@ -16230,7 +16230,7 @@ module.exports = { Readable: BodyReadable, chunksDecode }
 
 /***/ }),
 
-/***/ 36:
+/***/ 7655:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 const assert = __nccwpck_require__(4589)
@@ -42764,11 +42764,11 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5493);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1243);
 /* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4666);
 
 
-await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)(_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
+await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('provision', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -42784,14 +42784,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 12 modules
-var actions = __nccwpck_require__(5493);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
-var drizzle = __nccwpck_require__(9484);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
-var fleet = __nccwpck_require__(9561);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 23 modules
+var actions = __nccwpck_require__(1243);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 19 modules
+var drizzle = __nccwpck_require__(2477);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 25 modules
+var fleet = __nccwpck_require__(9160);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 ;// CONCATENATED MODULE: ./action-provision/src/inputs.ts
 
 const inputs = {
@@ -42851,7 +42851,7 @@ var core = __nccwpck_require__(8179);
 
 /**
  * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
- * the connection URIs are masked before they are set.
+ * the connection URIs are masked before they are set, and not set at all where that would print them.
  */
 function setProjectOutputs(projects, { single, mask }) {
     core/* setOutput */.uH('projects', JSON.stringify(projects.map(publicPart)));
@@ -42861,6 +42861,11 @@ function setProjectOutputs(projects, { single, mask }) {
     for (const [name, value] of Object.entries(publicPart(project))) {
         if (name !== 'name')
             core/* setOutput */.uH(name === 'projectId' ? 'project-id' : name, value);
+    }
+    // Without a file for outputs they go to the log as commands, as GitHub took them once.
+    if (!process.env['GITHUB_OUTPUT']) {
+        core/* warning */.$e('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
+        return;
     }
     for (const [name, uri] of [
         ['connection-uri', project.found.uri],
@@ -42876,8 +42881,8 @@ function publicPart({ name, projectId, created, host, found: { database, role } 
     return { name, projectId, created, host, database, role };
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var src_neon = __nccwpck_require__(3888);
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var src_neon = __nccwpck_require__(5702);
 // EXTERNAL MODULE: external "node:timers/promises"
 var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
@@ -42895,10 +42900,11 @@ var errors = __nccwpck_require__(8174);
  * @throws ExplainedError when there are several, when absence is not certain, or when what cannot be changed differs.
  */
 async function findOrCreate(neon, wanted, options) {
-    const { signal, note } = options;
+    const { signal, note, found } = options;
     const listing = await neon.listProjects(searchTerm(wanted.name));
     const existing = onlyProjectNamed(wanted.name, listing);
     if (existing !== undefined) {
+        found?.(existing.projectId);
         assertUnchangeable(existing, wanted);
         note(`Found project ${existing.projectId}`);
         // An earlier run may have been interrupted while the project was being made.
@@ -42908,6 +42914,7 @@ async function findOrCreate(neon, wanted, options) {
     assertListingComplete(wanted.name, listing);
     try {
         const { project, operations } = await neon.createProject(wanted);
+        found?.(project.projectId);
         note(`Created project ${project.projectId}`);
         await (0,src_neon/* waitForOperations */.ft)(neon, project.projectId, operations, { signal });
         // Another run may have created one at the same time, and a request that was refused and repeated may have counted.
@@ -42915,10 +42922,11 @@ async function findOrCreate(neon, wanted, options) {
         return { project, created: true };
     }
     catch (thrown) {
-        if (!(thrown instanceof src_neon/* NeonApiError */.tB && mayHaveCreated(thrown)))
+        if (!(thrown instanceof src_neon/* NeonApiError */.tB && thrown.mayHaveBeenCarriedOut))
             throw thrown;
         note(`${thrown.message}; looking whether the project was created all the same`);
         const project = await lookForCreated(neon, wanted, options, thrown);
+        found?.(project.projectId);
         note(`It was: project ${project.projectId}`);
         await (0,src_neon/* waitForOperations */.ft)(neon, project.projectId, await unfinished(neon, project.projectId), { signal });
         return { project, created: true };
@@ -42970,10 +42978,6 @@ function assertUnchangeable(existing, wanted) {
         hint: 'Leave region and postgres-version out for tenants that exist, or move the data into a new project.',
     });
 }
-/** No answer, or a gateway's answer in its place: the project may have been made. */
-function mayHaveCreated({ status }) {
-    return status === undefined || status === 408 || status === 500 || status === 502 || status === 504;
-}
 const LOOK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
 async function lookForCreated(neon, wanted, { signal, lookAgainAfterMs = LOOK_AGAIN_AFTER_MS }, cause) {
     for (const waitMs of lookAgainAfterMs) {
@@ -42991,7 +42995,7 @@ async function lookForCreated(neon, wanted, { signal, lookAgainAfterMs = LOOK_AG
 async function unfinished(neon, projectId) {
     const operations = await neon.listOperations(projectId);
     // What failed in the past is history; only what is still under way is waited for.
-    return operations.filter(({ status }) => status === 'scheduling' || status === 'running');
+    return operations.filter(src_neon/* isUnfinished */.ui);
 }
 
 ;// CONCATENATED MODULE: ./action-provision/src/provision-tenant.ts
@@ -43005,8 +43009,8 @@ async function unfinished(neon, projectId) {
  * before it acts, so that a run which was interrupted anywhere is finished by the next one.
  */
 async function provisionTenant(neon, options) {
-    const { wanted, location, authorities, migrate, pooled, signal, note, onReachable } = options;
-    const { project, created } = await findOrCreate(neon, wanted, { signal, note });
+    const { wanted, location, authorities, migrate, pooled, signal, note, found: onFound, onReachable } = options;
+    const { project, created } = await findOrCreate(neon, wanted, { signal, note, found: onFound });
     const { projectId } = project;
     const found = await (0,src_neon/* findDatabase */.Xg)(neon, (0,fleet/* tenantOf */.G8)(project, location));
     const { host } = (0,postgres/* parseConnectionUri */.sq)(found.uri);
@@ -43060,7 +43064,7 @@ async function main(context) {
     const migrate = values.migrationsFolder === undefined
         ? undefined
         : {
-            migrations: await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder),
+            folder: await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder),
             table: { schema: values.migrationsSchema, table: values.migrationsTable },
             lockWaitMs: values.lockWait,
             lockTimeoutMs: values.lockTimeout,
@@ -43073,13 +43077,14 @@ async function main(context) {
         concurrency: values.concurrency,
         signal,
         onOutcome: actions/* logTenant */.ZS,
-        work: (tenant, { note }) => provisionTenant(neon, {
+        work: (tenant, { note, found }) => provisionTenant(neon, {
             wanted: newProject(tenant.name, values),
             location: values,
             authorities,
             migrate,
             signal,
             note,
+            found,
             pooled: single,
             onReachable: (project) => reachable.push(project),
         }),
@@ -43093,7 +43098,7 @@ async function main(context) {
         allowSkipped: values.allowSkipped,
     });
 }
-/** A tenant whose project may not exist yet: its id comes with its result. */
+/** A tenant whose project may not exist yet: its id is told when it is found or made. */
 function tenantToBe(name, { branch, database, role }) {
     return {
         key: name,
@@ -43120,7 +43125,7 @@ function newProject(name, { region, postgresVersion, branch, database, role }) {
 
 /***/ }),
 
-/***/ 5493:
+/***/ 1243:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43131,225 +43136,33 @@ __nccwpck_require__.d(__webpack_exports__, {
   $A: () => (/* reexport */ integerInput),
   WO: () => (/* reexport */ linesInput),
   Hq: () => (/* reexport */ locationInputs),
-  ZS: () => (/* reexport */ logTenant),
+  ZS: () => (/* reexport */ log_tenant_logTenant),
   WN: () => (/* reexport */ migrationInputs),
   IH: () => (/* reexport */ neonInputs),
   g1: () => (/* reexport */ openNeonFor),
   nW: () => (/* reexport */ patternInput),
   ZM: () => (/* reexport */ publishRun),
-  Ko: () => (/* reexport */ readInputs),
+  Ko: () => (/* reexport */ inputs_readInputs),
   Cs: () => (/* reexport */ runAction),
   HM: () => (/* reexport */ runInputs),
   _Z: () => (/* reexport */ textInput)
 });
 
-// UNUSED EXPORTS: InputError, booleanInput, choiceInput, choicesInput, durationInput, durationWords, listenForStop, printable, printableLine, renderSummary, secretForms, selectionInputs, showGiven, urlInput
+// UNUSED EXPORTS: InputError, applyShard, booleanInput, choiceInput, choicesInput, durationInput, durationWords, gateOutputs, listenForStop, neededBySome, parsedInput, planFileInputs, planOutputs, printable, printableLine, publishMerged, publishPlan, readCommandInputs, renderPlanSummary, renderSummary, rolloutInputs, secretForms, selectionInputs, shardingInputs, showGiven, tellIdleExclusions, urlInput, writeSummary
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 11 modules
-var fleet = __nccwpck_require__(9561);
-// EXTERNAL MODULE: ./node_modules/ms/index.js
-var ms = __nccwpck_require__(744);
-var ms_default = /*#__PURE__*/__nccwpck_require__.n(ms);
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
-var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 16 modules
+var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/inputs.ts
-
-
-
-function inputs_define(options, accepted, schema) {
-    return {
-        description: options.description,
-        accepted,
-        required: options.required ?? false,
-        secret: options.secret ?? false,
-        schema,
-        ...(options.default === undefined ? {} : { default: options.default }),
-    };
-}
-/** A line of text. */
-function textInput(options) {
-    return inputs_define(options, options.accepted ?? 'a text', schemas/* string */.YjP());
-}
-/** Text of a fixed form. */
-function patternInput(options) {
-    return inputs_define(options, options.accepted, schemas/* string */.YjP().regex(options.pattern));
-}
-/** Several texts, one a line; blank lines do not count. */
-function linesInput(options) {
-    const schema = schemas/* string */.YjP()
-        .transform((text) => text.split('\n').map((line) => line.trim()))
-        .transform((lines) => lines.filter((line) => line !== ''))
-        .refine((lines) => lines.length > 0)
-        .refine((lines) => options.unique !== true || new Set(lines).size === lines.length)
-        .refine((lines) => lines.every((line) => line.length <= (options.maxLength ?? Infinity)));
-    return inputs_define(options, options.accepted ?? 'one or more lines', schema);
-}
-/** A whole number within bounds. */
-function integerInput(options) {
-    const { min, max } = options;
-    const schema = schemas/* string */.YjP()
-        .regex(/^-?\d{1,15}$/)
-        .transform(Number)
-        .refine((number) => number >= min && number <= max);
-    return inputs_define(options, `a whole number from ${min} to ${max}`, schema);
-}
-/** One of a few words. */
-function choiceInput(choices, options) {
-    return inputs_define(options, choices.length === 1 ? choices[0] : `one of ${choices.join(', ')}`, z.enum(choices));
-}
-/** Several of a few words, separated by commas, spaces or line breaks. */
-function choicesInput(choices, options) {
-    const schema = schemas/* string */.YjP()
-        .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
-        .pipe(schemas/* array */.YOg(schemas/* enum */.k5n(choices)));
-    return inputs_define(options, `a list out of ${choices.join(', ')}`, schema);
-}
-/** Yes or no, in the spelling of YAML 1.2's core schema. */
-function booleanInput(options) {
-    const schema = z.enum(['true', 'True', 'TRUE', 'false', 'False', 'FALSE']).transform((word) => /^t/i.test(word));
-    return inputs_define(options, 'true or false', schema);
-}
-/** A length of time with its unit, given in milliseconds. */
-function durationInput(options) {
-    const schema = schemas/* string */.YjP()
-        .regex(/^\d{1,15}(\.\d{1,15})?\s{0,9}(ms|s|m|min|h|d)$/)
-        .transform((text) => Math.round(ms_default()(text)))
-        .refine((durationMs) => durationMs > 0 && durationMs <= (options.maxMs ?? Number.MAX_SAFE_INTEGER));
-    const most = options.maxMs === undefined ? '' : `, at most ${ms_default()(options.maxMs)}`;
-    return inputs_define(options, `a length of time with its unit, such as 500ms, 30s, 15m or 5.5h${most}`, schema);
-}
-/** An address to send requests to; plain HTTP only to this machine, since a key goes with each of them. */
-function urlInput(options) {
-    const schema = schemas/* string */.YjP().refine((text) => {
-        if (!URL.canParse(text))
-            return false;
-        const { protocol, hostname, username, password } = new URL(text);
-        // Credentials in an address take the place of the key, and end up in logs.
-        if (username !== '' || password !== '')
-            return false;
-        return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
-    });
-    return inputs_define(options, 'an https:// address without user and password (http:// only for this machine itself)', schema);
-}
-function isLoopback(hostname) {
-    return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
-}
-/** The inputs cannot be used. Holds everything that is wrong with them, so that one run is enough to mend them all. */
-class InputError extends errors/* ExplainedError */.hM {
-    problems;
-    constructor(problems) {
-        const lines = problems.map(({ input, given, accepted }) => `  ${input}: given ${given}; accepted: ${accepted}`);
-        super({
-            message: `${problems.length === 1 ? 'An input is' : `${problems.length} inputs are`} wrong; nothing was done.\n${lines.join('\n')}`,
-        });
-        this.problems = problems;
-        this.name = 'InputError';
-    }
-}
-/**
- * Reads and checks all inputs of an action.
- *
- * @param read gives the raw text of an input, empty when it was not set (`core.getInput`).
- * @param check finds what is wrong about inputs taken together. It is asked in any case, so that one run shows
- *   everything; an input that is missing or wrong by itself is undefined there, and what it says of it is left out.
- * @throws InputError with every problem at once.
- */
-function readInputs(definitions, read, check = () => []) {
-    const problems = [];
-    const values = {};
-    for (const [name, definition] of Object.entries(definitions)) {
-        const given = read(name).trim();
-        const raw = given === '' ? definition.default : given;
-        if (raw === undefined || raw === '') {
-            if (definition.required)
-                problems.push({ input: name, given: 'nothing', accepted: definition.accepted });
-            values[camelCase(name)] = undefined;
-            continue;
-        }
-        const parsed = definition.schema.safeParse(raw);
-        if (parsed.success)
-            values[camelCase(name)] = parsed.data;
-        else
-            problems.push({ input: name, given: showGiven(raw, definition.secret), accepted: definition.accepted });
-    }
-    const known = new Set(problems.map(({ input }) => input));
-    problems.push(...check(values).filter(({ input }) => !known.has(input)));
-    if (problems.length > 0)
-        throw new InputError(problems);
-    // The record was filled with one parsed value for each definition, which is what the mapped type says.
-    return values;
-}
-const LONGEST_SHOWN = 200;
-/** What was given, for a message: quoted, shortened, and not at all when it is a secret. */
-function showGiven(raw, secret = false) {
-    if (secret)
-        return 'a value that is not shown because it is secret';
-    // Before it is shortened: half a secret has no shape to be recognised by.
-    const text = (0,errors/* scrubSecrets */.Zg)(JSON.stringify(raw));
-    return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-}
-function camelCase(name) {
-    return name.replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/common-inputs.ts
-
-
-/** How to reach Neon; every action that talks to it takes these. */
-const neonInputs = {
-    'neon-api-key': textInput({
-        description: 'Neon API key. An organisation key is right for CI. Keep it in a repository or environment secret.',
-        required: true,
-        secret: true,
-        accepted: 'a Neon API key',
-    }),
-    'neon-org-id': patternInput({
-        description: 'Neon organisation. Needed with a personal API key only; an organisation key knows its own.',
-        pattern: /^org-[a-z0-9-]+$/,
-        accepted: 'the id of an organisation, such as org-misty-river-12345678',
-    }),
-    'neon-api-url': urlInput({ description: 'Where the Neon API is, when it is not at its usual address.' }),
-};
-/** Where a tenant's data is inside its project. */
-const locationInputs = {
-    database: textInput({ description: "Database of each tenant. Default: Neon's own default, `neondb`." }),
-    role: textInput({ description: "Role to connect as. Default: Neon's own default, `neondb_owner`." }),
-    branch: textInput({ description: "Branch of each project, by name or id. Default: the project's default branch." }),
-};
-/** Who takes part. There is no default: an organisation also holds staging and tools. */
-const selectionInputs = {
-    tenants: linesInput({
-        description: "Which tenants: one glob a line, compared with the name and the id of each project. A line with `!` in front takes out. `'*'` means all, and must be written.",
-        required: true,
-        accepted: "one glob a line, compared with names and ids of projects; '*' for all of them",
-    }),
-};
-/** How a run behaves. */
-const runInputs = {
-    'allow-skipped': choicesInput(fleet/* SKIP_REASONS */.eI, {
-        description: 'Reasons for skipping a tenant that leave the run green, for example `drift`.',
-    }),
-    'time-limit': durationInput({
-        description: 'When to stop in good order: no new tenant is started, those in flight are ended, the report is written.',
-        default: '5.5h',
-    }),
-};
-/** How many tenants at the same time; the right number differs between the actions. */
-function concurrencyInput(defaultConcurrency) {
-    return {
-        concurrency: integerInput({
-            description: 'How many tenants are worked on at the same time.',
-            min: 1,
-            max: 200,
-            default: defaultConcurrency,
-        }),
-    };
-}
-
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 25 modules
+var fleet = __nccwpck_require__(9160);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
 
 /**
@@ -43402,22 +43215,839 @@ function decoded(text) {
 }
 const SHORTEST_REDACTED = 6;
 const known = new Set();
+/** The known secrets by their first characters: a fleet has tens of thousands of them. */
+const byBeginning = new Map();
 /** Keeps a secret in mind for `redact`. Returns whether it is new. */
 function rememberSecret(form) {
-    const isNew = !known.has(form);
+    if (known.has(form))
+        return false;
     known.add(form);
-    return isNew;
+    if (form.length >= SHORTEST_REDACTED) {
+        const beginning = form.slice(0, SHORTEST_REDACTED);
+        const alike = byBeginning.get(beginning);
+        if (alike === undefined)
+            byBeginning.set(beginning, [form]);
+        else
+            alike.push(form);
+    }
+    return true;
 }
 /**
  * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
  * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
  */
 function redact(text) {
-    let redacted = text;
-    for (const form of known)
-        if (form.length >= SHORTEST_REDACTED)
-            redacted = redacted.replaceAll(form, '***');
-    return redacted;
+    let redacted = '';
+    let from = 0;
+    for (let at = 0; at + SHORTEST_REDACTED <= text.length;) {
+        const length = lengthOfSecretAt(text, at);
+        if (length === 0) {
+            at += 1;
+            continue;
+        }
+        redacted += `${text.slice(from, at)}***`;
+        at += length;
+        from = at;
+    }
+    return redacted + text.slice(from);
+}
+/** Of several that begin alike the longest counts: what is left of it would still tell. */
+function lengthOfSecretAt(text, at) {
+    let longest = 0;
+    for (const form of byBeginning.get(text.slice(at, at + SHORTEST_REDACTED)) ?? []) {
+        if (form.length > longest && text.startsWith(form, at))
+            longest = form.length;
+    }
+    return longest;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/printable.ts
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
+/**
+ * Makes text from outside (names of tenants, messages of servers) safe for the log of a runner: every line of a step's
+ * output that looks like a workflow command is obeyed, so that a tenant called `::set-env …` would be.
+ */
+function printable(text) {
+    return text
+        .split(/\r\n|\r|\n/)
+        .map((line) => line
+        .replace(CONTROL, ' ')
+        .replace(/^(\s*):(?=:)/, '$1:\u200b')
+        .replaceAll('##[', '#\u200b#['))
+        .join('\n');
+}
+/** The same for a place that holds one line. */
+function printable_printableLine(text) {
+    return printable(text.replace(/\s+/g, ' ').trim());
+}
+
+// EXTERNAL MODULE: ./node_modules/escape-html/index.js
+var escape_html = __nccwpck_require__(2759);
+var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
+;// CONCATENATED MODULE: ./packages/shared/src/actions/words.ts
+/** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
+function words_durationWords(durationMs) {
+    // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
+    const milliseconds = Math.round(durationMs);
+    if (milliseconds < 1_000)
+        return `${milliseconds} ms`;
+    const tenths = Math.round(durationMs / 100);
+    if (tenths < 600)
+        return `${(tenths / 10).toFixed(1)} s`;
+    const seconds = Math.round(durationMs / 1_000);
+    if (seconds < 3_600)
+        return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+}
+/** An outcome in two or three words: `skipped: drift`. */
+function statusWords(outcome) {
+    switch (outcome.status) {
+        case 'skipped':
+        case 'unchanged':
+            return `${outcome.status}: ${outcome.reason}`;
+        case 'succeeded':
+        case 'failed':
+        case 'rolled-back':
+            return outcome.status;
+    }
+}
+const words_STATUS_SIGNS = {
+    succeeded: '✅',
+    unchanged: '☑️',
+    failed: '❌',
+    'rolled-back': '↩️',
+    skipped: '⏭️',
+};
+const VERDICT_SIGNS = {
+    succeeded: '✅',
+    failed: '❌',
+    incomplete: '⚠️',
+};
+/**
+ * What happened to a tenant, in the order in which it is read: what was done, what went wrong, what to do. Nothing is
+ * said twice: the detail of a failure is often the error itself.
+ */
+function storyOf(outcome) {
+    const error = 'error' in outcome ? outcome.error : undefined;
+    if (error === undefined)
+        return [outcome.detail];
+    const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
+    const hint = error.hint === undefined ? [] : [error.hint];
+    if (outcome.detail.endsWith(error.message))
+        return [outcome.detail + code, ...hint];
+    const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
+    return [...detail, error.message + code, ...hint];
+}
+/** What a report is about: the action, and the command where it is not the usual one. */
+function titleOf({ action, command, plan }) {
+    if (plan?.shard !== undefined)
+        return `${action}: shard ${plan.shard}`;
+    return command === 'run' ? action : `${action}: ${command}`;
+}
+const NAMES_IN_A_MESSAGE = 5;
+/** A run in one line: verdict, numbers, the names of what failed, where to look. */
+function messageOf(report) {
+    const { counts, outcomes } = report;
+    const parts = [
+        ...(counts.failed > 0 ? [`${counts.failed} of ${counts.total} tenants failed (${names(outcomes, 'failed')})`] : []),
+        ...(counts.skipped > 0 ? [`${counts.skipped} skipped (${names(outcomes, 'skipped')})`] : []),
+        ...(counts.succeeded > 0 ? [`${counts.succeeded} done`] : []),
+        ...(counts.unchanged > 0 ? [`${counts.unchanged} unchanged`] : []),
+    ];
+    const what = parts.length === 0 ? 'no tenant was selected' : parts.join(', ');
+    const url = report.runUrl === undefined ? '' : `; ${report.runUrl}`;
+    const who = report.plan?.shard === undefined ? report.action : titleOf(report);
+    return `${who} ${report.verdict}: ${what}${url}`;
+}
+function names(outcomes, group) {
+    const members = outcomes.filter(({ status }) => (status === 'rolled-back' ? 'failed' : status) === group);
+    const shown = members.slice(0, NAMES_IN_A_MESSAGE).map(({ name }) => name.replace(/\s+/g, ' '));
+    const more = members.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/summary-rows.ts
+
+
+const FULL = { name: 1_500, id: 1_500, story: 1_500 };
+/** From everything to just enough to say who; with the last one 5,000 failures fit into a summary. */
+const DETAILS = [
+    FULL,
+    { name: 300, id: 100, story: 400 },
+    { name: 150, id: 64, story: 120 },
+    { name: 60, id: 40, story: 40 },
+    { name: 40, id: 32, story: 0 },
+    { name: 20, id: 24, story: 0 },
+    { name: 8, id: 24, story: 0 },
+];
+const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
+/**
+ * Renders as many rows as fit, from the first on. Failures come first in a report, and all of them are named before any
+ * of them is told at length: when they do not fit as they are, all are shortened alike, and what room that leaves goes to
+ * the first ones.
+ */
+function fittingRows(outcomes, budgetBytes) {
+    const after = outcomes.findIndex((outcome) => !isFailure(outcome));
+    const failures = after === -1 ? outcomes : outcomes.slice(0, after);
+    const rows = fittingFailures(failures, budgetBytes);
+    if (rows.length < failures.length)
+        return rows;
+    let usedBytes = rows.reduce((sum, row) => sum + sizeOf(row), 0);
+    for (const outcome of outcomes.slice(failures.length)) {
+        const row = renderRow(outcome, FULL);
+        usedBytes += sizeOf(row);
+        if (usedBytes > budgetBytes)
+            break;
+        rows.push(row);
+    }
+    return rows;
+}
+function fittingFailures(failures, budgetBytes) {
+    let shortest = [];
+    for (const detail of DETAILS) {
+        shortest = prefixWithin(failures, detail, budgetBytes);
+        if (shortest.length === failures.length)
+            break;
+    }
+    let spareBytes = budgetBytes - shortest.reduce((sum, row) => sum + sizeOf(row), 0);
+    return shortest.map((short, index) => {
+        const outcome = failures[index];
+        if (outcome === undefined || spareBytes <= 0)
+            return short;
+        const longer = DETAILS.map((detail) => renderRow(outcome, detail)).find((row) => sizeOf(row) - sizeOf(short) <= spareBytes);
+        if (longer === undefined || sizeOf(longer) <= sizeOf(short))
+            return short;
+        spareBytes -= sizeOf(longer) - sizeOf(short);
+        return longer;
+    });
+}
+function prefixWithin(outcomes, detail, budgetBytes) {
+    const rows = [];
+    let usedBytes = 0;
+    for (const outcome of outcomes) {
+        const row = renderRow(outcome, detail);
+        usedBytes += sizeOf(row);
+        if (usedBytes > budgetBytes)
+            break;
+        rows.push(row);
+    }
+    return rows;
+}
+function isFailure({ status }) {
+    return status === 'failed' || status === 'rolled-back';
+}
+function renderRow(outcome, detail) {
+    const where = `<code>${summary_rows_cell(outcome.projectId, detail.id)}</code> ${summary_rows_cell(outcome.database, detail.name)}`;
+    const story = detail.story === 0 ? [] : storyOf(outcome).map((line) => summary_rows_cell(line, detail.story));
+    // Three columns, not more: a phone shows no more beside each other.
+    return [
+        `<tr><td><b>${summary_rows_cell(outcome.name, detail.name)}</b><br><sub>${where}</sub></td>`,
+        `<td>${words_STATUS_SIGNS[outcome.status]}&nbsp;${summary_rows_cell(statusWords(outcome), FULL.name)}<br><sub>${words_durationWords(outcome.durationMs)}</sub></td>`,
+        `<td>${story.join('<br>')}</td></tr>`,
+    ].join('');
+}
+/** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
+function summary_rows_cell(text, longest = FULL.name) {
+    // Most of a message of megabytes is cut away before its spaces are looked at.
+    const line = shortened(text, 20 * longest + 100)
+        .replace(/\s+/g, ' ')
+        .trim();
+    return escape_html_default()(line.length > longest ? `${shortened(line, longest)}…` : line);
+}
+function shortened(text, longest) {
+    return text.length > longest ? text.slice(0, longest).replace(HALF_A_CHARACTER, '') : text;
+}
+function sizeOf(row) {
+    return summary_rows_byteLength(row) + 1; // with its line break
+}
+function summary_rows_byteLength(text) {
+    return Buffer.byteLength(text, 'utf8');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
+
+
+
+/** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
+const summary_SUMMARY_BYTES = 900 * 1024;
+const OPEN_ROWS = 50;
+const OPEN_SKIPS = 100;
+/**
+ * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
+ *
+ * Written as HTML with everything escaped, since Markdown has no way to hold a hostile name in a table cell.
+ */
+function renderSummary(report, options = {}) {
+    const { maxBytes = summary_SUMMARY_BYTES, openRows = OPEN_ROWS, note } = options;
+    const head = `${heading(report)}\n\n${totals(report)}\n${note === undefined ? '' : `\n${note}\n`}`;
+    if (report.outcomes.length === 0)
+        return `${head}\n`;
+    return `${head}\n${summary_renderOutcomes(report.outcomes, { maxBytes: maxBytes - summary_rows_byteLength(head), openRows })}`;
+}
+const LONGEST_FAILURE = 50_000;
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+function renderFailure(action, verdict, text) {
+    return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escape_html_default()(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
+}
+/** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
+function summary_renderOutcomes(outcomes, { maxBytes, openRows = OPEN_ROWS }) {
+    const failures = outcomes.filter(isFailure).length;
+    const skips = outcomes.filter(({ status }) => status === 'skipped').length;
+    const rows = fittingRows(outcomes, maxBytes - 1_024); // room for the frame around the rows
+    const openSkips = skips > OPEN_SKIPS ? OPEN_SKIPS : skips;
+    const attention = failures + openSkips;
+    const open = openSkips < skips ? attention : Math.max(attention, Math.min(openRows, outcomes.length));
+    const left = outcomes.length - rows.length;
+    return [
+        table(rows.slice(0, open)),
+        ...fold(rows.slice(open, Math.max(open, failures + skips)), 'more that were skipped'),
+        ...fold(rows.slice(Math.max(open, failures + skips)), 'more that need no attention'),
+        ...(left === 0 ? [] : [`<p>${left} more did not fit here; all of them are in the report.</p>\n`]),
+    ].join('\n');
+}
+function heading(report) {
+    const { verdict, counts } = report;
+    return `## ${VERDICT_SIGNS[verdict]} ${titleOf(report)} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
+}
+function totals({ counts, durationMs }) {
+    const parts = [
+        `${words_STATUS_SIGNS.succeeded} ${counts.succeeded} done`,
+        `${words_STATUS_SIGNS.unchanged} ${counts.unchanged} unchanged`,
+        `${words_STATUS_SIGNS.failed} ${counts.failed} failed`,
+        `${words_STATUS_SIGNS.skipped} ${counts.skipped} skipped`,
+    ];
+    return `${parts.join(' · ')} · ${words_durationWords(durationMs)}`;
+}
+function fold(rows, what) {
+    if (rows.length === 0)
+        return [];
+    return [`<details><summary>${rows.length} ${what}</summary>\n`, table(rows), '</details>\n'];
+}
+function table(rows) {
+    const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
+    return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/announce.ts
+
+
+
+
+
+
+
+
+
+/** The folder that all files of a step are in. */
+function announce_outputFolder(env) {
+    return external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
+}
+function announce_runUrl(env) {
+    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+    return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
+}
+/** Only a failure repeats words from outside; what went well is told in our own. */
+function announce_withoutSecrets(outcome) {
+    if (!('error' in outcome))
+        return outcome;
+    const { error } = outcome;
+    return {
+        ...outcome,
+        detail: redact(outcome.detail),
+        error: {
+            ...error,
+            message: redact(error.message),
+            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
+        },
+    };
+}
+/** Tells the steps after this one what came of it. */
+function announce_setReportOutputs(report, file, message) {
+    lib_core/* setOutput */.uH('verdict', report.verdict);
+    lib_core/* setOutput */.uH('succeeded', report.counts.succeeded);
+    lib_core/* setOutput */.uH('unchanged', report.counts.unchanged);
+    lib_core/* setOutput */.uH('failed', report.counts.failed);
+    lib_core/* setOutput */.uH('skipped', report.counts.skipped);
+    lib_core/* setOutput */.uH('report', file);
+    lib_core/* setOutput */.uH('message', message);
+}
+/** Ends a step whose verdict is its exit code: outputs, job summary, annotations, and one line in the log. */
+async function announce_announce(report, file, appendix = '') {
+    const message = messageOf(report);
+    announce_setReportOutputs(report, file, message);
+    await announce_writeReportSummary(report, appendix);
+    annotate(report);
+    if (report.verdict === 'succeeded')
+        lib_core/* info */.pq(printable_printableLine(message));
+    else
+        lib_core/* setFailed */.C1(printable_printableLine(message));
+}
+/** More than this below the table would leave too little room for the tenants. */
+const LONGEST_APPENDIX = 400 * 1024;
+async function announce_writeReportSummary(report, appendix, options = {}) {
+    const below = announce_appendixWithin(appendix, LONGEST_APPENDIX);
+    await announce_writeSummary(renderSummary(report, { ...options, maxBytes: summary_SUMMARY_BYTES - summary_rows_byteLength(below) }) + below);
+}
+/** HTML cannot be cut anywhere: what is too long is left out whole, and said to be. */
+function announce_appendixWithin(appendix, maxBytes) {
+    return summary_rows_byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
+}
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
+async function announce_writeSummary(text) {
+    // Outside a runner there is no summary file.
+    if (!process.env['GITHUB_STEP_SUMMARY'])
+        return;
+    try {
+        await lib_core/* summary */.z.addRaw(text, true).write();
+    }
+    catch (thrown) {
+        lib_core/* summary */.z.emptyBuffer();
+        lib_core/* warning */.$e(printable_printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+    }
+}
+/** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
+const ANNOTATIONS_OF_A_KIND = 9;
+function annotate({ action, outcomes }) {
+    const failures = outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back');
+    const skips = outcomes.filter(({ status }) => status === 'skipped');
+    for (const [members, write] of [
+        [failures, lib_core/* error */.z3],
+        [skips, lib_core/* warning */.$e],
+    ]) {
+        for (const outcome of members.slice(0, ANNOTATIONS_OF_A_KIND)) {
+            write(`${outcome.name} (${outcome.projectId}): ${storyOf(outcome).join('\n')}`, {
+                title: `${action}: ${outcome.name} ${statusWords(outcome)}`,
+            });
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/log-tenant.ts
+
+
+
+/** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
+function log_tenant_logTenant({ outcome, progress, notes }) {
+    const title = `${progress.done}/${progress.total} ${words_STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${words_durationWords(outcome.durationMs)}`;
+    lib_core/* startGroup */.Oh(printable_printableLine(title));
+    for (const line of [...notes, ...storyOf(outcome)])
+        lib_core/* info */.pq(printable(line));
+    lib_core/* endGroup */.N4();
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/apply-shard.ts
+
+
+
+
+
+
+
+/**
+ * Works through one shard of a plan. Each outcome is on disk as soon as it is known, in a folder of the shard's own, so
+ * that a job that is killed leaves behind what it did; the exit code is 1 unless the verdict is `succeeded`.
+ *
+ * @throws ExplainedError when the plan has no such shard.
+ */
+async function applyShard(run, env = process.env) {
+    const { plan, previousRecords = [] } = run;
+    const shard = shardOf(plan, run.shard);
+    const attempt = attemptOf(env);
+    const folder = path.join(outputFolder(env), `shard-${shard.shard}`);
+    const carried = carriedOver(shard, previousRecords);
+    const done = new Set(carried.map(identityOf));
+    if (carried.length > 0) {
+        core.info(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
+    }
+    const header = {
+        planId: plan.id,
+        action: plan.action,
+        shard: shard.shard,
+        attempt,
+        startedAt: run.startedAt.toISOString(),
+    };
+    const recorder = await openRecorder(folder, header, carried);
+    const keep = keeper(recorder);
+    const worked = await workThroughTenants({
+        tenants: shard.tenants.filter((tenant) => !done.has(identityOf(tenant))),
+        work: run.work,
+        concurrency: run.concurrency,
+        signal: run.signal,
+        budget: { maxFailures: shard.maxFailures },
+        ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
+        ...(run.retries === undefined ? {} : { retries: run.retries }),
+        ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
+        onHalt: ({ why }) => core.warning(printableLine(`no other tenant is started: ${why}`)),
+        onOutcome: ({ outcome, progress, notes }) => {
+            keep(withoutSecrets(outcome));
+            const total = shard.tenants.length;
+            logTenant({ outcome, progress: { done: carried.length + progress.done, total }, notes });
+        },
+    });
+    recorder.close();
+    const report = makeReport({
+        action: plan.action,
+        command: 'apply',
+        startedAt: run.startedAt,
+        endedAt: new Date(),
+        outcomes: [...carried, ...worked.map(withoutSecrets)],
+        allowSkipped: new Set(run.allowSkipped),
+        runUrl: runUrl(env),
+        plan: { id: plan.id, shard: shard.shard, attempt },
+    });
+    await announce(report, await writeShardReport(folder, shard.shard, report), run.appendix?.(report));
+    return report;
+}
+/** Keeps outcomes; tells once, and goes on, when that is not possible: the report at the end has them as well. */
+function keeper(recorder) {
+    let told = false;
+    return (outcome) => {
+        try {
+            recorder.add(outcome);
+        }
+        catch (thrown) {
+            if (!told)
+                core.warning(`the running record cannot be written: ${explain(thrown).message}`);
+            told = true;
+        }
+    };
+}
+/** Which attempt of the workflow run this is; outside of a runner the first. */
+function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }) {
+    return attempt !== undefined && /^[1-9]\d{0,5}$/.test(attempt) ? Number(attempt) : 1;
+}
+
+// EXTERNAL MODULE: ./node_modules/ms/index.js
+var ms = __nccwpck_require__(744);
+var ms_default = /*#__PURE__*/__nccwpck_require__.n(ms);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
+var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
+var core_core = __nccwpck_require__(8532);
+;// CONCATENATED MODULE: ./packages/shared/src/actions/inputs.ts
+
+
+
+function inputs_define(options, accepted, schema) {
+    return {
+        description: options.description,
+        accepted,
+        required: options.required ?? false,
+        secret: options.secret ?? false,
+        schema,
+        ...(options.default === undefined ? {} : { default: options.default }),
+    };
+}
+/** A line of text. */
+function textInput(options) {
+    return inputs_define(options, options.accepted ?? 'a text', schemas/* string */.YjP());
+}
+/** Text of a fixed form. */
+function patternInput(options) {
+    return inputs_define(options, options.accepted, schemas/* string */.YjP().regex(options.pattern));
+}
+/** Several texts, one a line; blank lines do not count. */
+function linesInput(options) {
+    const schema = schemas/* string */.YjP()
+        .transform((text) => text.split('\n').map((line) => line.trim()))
+        .transform((lines) => lines.filter((line) => line !== ''))
+        .refine((lines) => lines.length > 0)
+        .refine((lines) => options.unique !== true || new Set(lines).size === lines.length)
+        .refine((lines) => lines.every((line) => line.length <= (options.maxLength ?? Infinity)));
+    return inputs_define(options, options.accepted ?? 'one or more lines', schema);
+}
+/** Text with a form of its own, read by a function that throws for anything else. */
+function parsedInput(parse, options) {
+    const schema = schemas/* string */.YjP().transform((text, context) => {
+        try {
+            return parse(text);
+        }
+        catch {
+            context.addIssue({ code: 'custom' });
+            return core_core/* NEVER */.tm;
+        }
+    });
+    return inputs_define(options, options.accepted, schema);
+}
+/** A whole number within bounds. */
+function integerInput(options) {
+    const { min, max } = options;
+    const schema = schemas/* string */.YjP()
+        .regex(/^-?\d{1,15}$/)
+        .transform(Number)
+        .refine((number) => number >= min && number <= max);
+    return inputs_define(options, `a whole number from ${min} to ${max}`, schema);
+}
+/** One of a few words. */
+function choiceInput(choices, options) {
+    return inputs_define(options, choices.length === 1 ? choices[0] : `one of ${choices.join(', ')}`, z.enum(choices));
+}
+/** Several of a few words, separated by commas, spaces or line breaks. */
+function choicesInput(choices, options) {
+    const schema = schemas/* string */.YjP()
+        .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
+        .pipe(schemas/* array */.YOg(schemas/* enum */.k5n(choices)));
+    return inputs_define(options, `a list out of ${choices.join(', ')}`, schema);
+}
+/** Yes or no, in the spelling of YAML 1.2's core schema. */
+function booleanInput(options) {
+    const schema = z.enum(['true', 'True', 'TRUE', 'false', 'False', 'FALSE']).transform((word) => /^t/i.test(word));
+    return inputs_define(options, 'true or false', schema);
+}
+/** A length of time with its unit, given in milliseconds. */
+function durationInput(options) {
+    const schema = schemas/* string */.YjP()
+        .regex(/^\d{1,15}(\.\d{1,15})?\s{0,9}(ms|s|m|min|h|d)$/)
+        .transform((text) => Math.round(ms_default()(text)))
+        .refine((durationMs) => durationMs > 0 && durationMs <= (options.maxMs ?? Number.MAX_SAFE_INTEGER));
+    const most = options.maxMs === undefined ? '' : `, at most ${ms_default()(options.maxMs)}`;
+    return inputs_define(options, `a length of time with its unit, such as 500ms, 30s, 15m or 5.5h${most}`, schema);
+}
+/** An address to send requests to; plain HTTP only to this machine, since a key goes with each of them. */
+function urlInput(options) {
+    const schema = schemas/* string */.YjP().refine((text) => {
+        if (!URL.canParse(text))
+            return false;
+        const { protocol, hostname, username, password } = new URL(text);
+        // Credentials in an address take the place of the key, and end up in logs.
+        if (username !== '' || password !== '')
+            return false;
+        return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+    });
+    return inputs_define(options, 'an https:// address without user and password (http:// only for this machine itself)', schema);
+}
+function isLoopback(hostname) {
+    return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+/** The inputs cannot be used. Holds everything that is wrong with them, so that one run is enough to mend them all. */
+class inputs_InputError extends errors/* ExplainedError */.hM {
+    problems;
+    constructor(problems) {
+        const lines = problems.map(({ input, given, accepted }) => `  ${input}: given ${given}; accepted: ${accepted}`);
+        super({
+            message: `${problems.length === 1 ? 'An input is' : `${problems.length} inputs are`} wrong; nothing was done.\n${lines.join('\n')}`,
+        });
+        this.problems = problems;
+        this.name = 'InputError';
+    }
+}
+/**
+ * Reads and checks all inputs of an action.
+ *
+ * @param read gives the raw text of an input, empty when it was not set (`core.getInput`).
+ * @param check finds what is wrong about inputs taken together. It is asked in any case, so that one run shows
+ *   everything; an input that is missing or wrong by itself is undefined there, and what it says of it is left out.
+ * @throws InputError with every problem at once.
+ */
+function inputs_readInputs(definitions, read, check = () => []) {
+    const problems = [];
+    const values = {};
+    for (const [name, definition] of Object.entries(definitions)) {
+        const given = read(name).trim();
+        const raw = given === '' ? definition.default : given;
+        if (raw === undefined || raw === '') {
+            if (definition.required)
+                problems.push({ input: name, given: 'nothing', accepted: definition.accepted });
+            values[camelCase(name)] = undefined;
+            continue;
+        }
+        const parsed = definition.schema.safeParse(raw);
+        if (parsed.success)
+            values[camelCase(name)] = parsed.data;
+        else
+            problems.push({ input: name, given: showGiven(raw, definition.secret), accepted: definition.accepted });
+    }
+    const known = new Set(problems.map(({ input }) => input));
+    problems.push(...check(values).filter(({ input }) => !known.has(input)));
+    if (problems.length > 0)
+        throw new inputs_InputError(problems);
+    // The record was filled with one parsed value for each definition, which is what the mapped type says.
+    return values;
+}
+const LONGEST_SHOWN = 200;
+/** What was given, for a message: quoted, shortened, and not at all when it is a secret. */
+function showGiven(raw, secret = false) {
+    if (secret)
+        return 'a value that is not shown because it is secret';
+    // Before it is shortened: half a secret has no shape to be recognised by.
+    const text = (0,errors/* scrubSecrets */.Zg)(JSON.stringify(raw));
+    return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+function camelCase(name) {
+    return name.replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/command-inputs.ts
+
+/** An input that only some commands need; `which` says so to a person, such as 'Needed for `run`.' */
+function neededBySome(definition, which) {
+    return { ...definition, description: `${definition.description} ${which}`, required: false };
+}
+/**
+ * Reads all inputs of an action with several commands.
+ *
+ * @param command what `command` was parsed to; undefined when it is wrong, and then nothing is needed.
+ * @param check finds what is wrong about inputs taken together, as in {@link readInputs}.
+ * @throws InputError with every problem at once, the missing inputs of the command among them.
+ */
+function readCommandInputs(definitions, read, needs, check = () => []) {
+    const command = read('command').trim() || (definitions['command']?.default ?? '');
+    const needed = Object.hasOwn(needs, command) ? needs[command] : [];
+    const missing = needed
+        .filter((name) => read(name).trim() === '' && definitions[name]?.default === undefined)
+        .map((name) => ({
+        input: name,
+        given: 'nothing',
+        accepted: `${definitions[name]?.accepted ?? 'a value'} (needed for ${command})`,
+    }));
+    try {
+        const values = readInputs(definitions, read, check);
+        if (missing.length > 0)
+            throw new InputError(missing);
+        return values;
+    }
+    catch (thrown) {
+        if (!(thrown instanceof InputError) || thrown.problems === missing)
+            throw thrown;
+        const known = new Set(missing.map(({ input }) => input));
+        throw new InputError([...missing, ...thrown.problems.filter(({ input }) => !known.has(input))]);
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/common-inputs.ts
+
+
+/** How to reach Neon; every action that talks to it takes these. */
+const neonInputs = {
+    'neon-api-key': textInput({
+        description: 'Neon API key. An organisation key is right for CI. Keep it in a repository or environment secret.',
+        required: true,
+        secret: true,
+        accepted: 'a Neon API key',
+    }),
+    'neon-org-id': patternInput({
+        description: 'Neon organisation. Needed with a personal API key only; an organisation key knows its own.',
+        pattern: /^org-[a-z0-9-]+$/,
+        accepted: 'the id of an organisation, such as org-misty-river-12345678',
+    }),
+    'neon-api-url': urlInput({ description: 'Where the Neon API is, when it is not at its usual address.' }),
+    'neon-api-rate': integerInput({
+        description: "The most requests to the Neon API in any minute. Neon's limit is 700 for the whole account, and your applications need some of it.",
+        min: 1,
+        max: 100_000,
+        default: '420',
+    }),
+};
+/** Where a tenant's data is inside its project. */
+const locationInputs = {
+    database: textInput({ description: "Database of each tenant. Default: Neon's own default, `neondb`." }),
+    role: textInput({ description: "Role to connect as. Default: Neon's own default, `neondb_owner`." }),
+    branch: textInput({ description: "Branch of each project, by name or id. Default: the project's default branch." }),
+};
+/** Who takes part. There is no default: an organisation also holds staging and tools. */
+const selectionInputs = {
+    tenants: linesInput({
+        description: "Which tenants: one glob a line, compared with the name and the id of each project. A line with `!` in front takes out. `'*'` means all, and must be written.",
+        required: true,
+        accepted: "one glob a line, compared with names and ids of projects; '*' for all of them",
+    }),
+};
+/** How a run behaves. */
+const runInputs = {
+    'allow-skipped': choicesInput(fleet/* SKIP_REASONS */.eI, {
+        description: 'Reasons for skipping a tenant that leave the run green, for example `drift`.',
+    }),
+    'time-limit': durationInput({
+        description: 'When to stop in good order: no new tenant is started, those in flight are ended, the report is written.',
+        default: '5.5h',
+    }),
+};
+/** How many tenants at the same time; the right number differs between the actions. */
+function concurrencyInput(defaultConcurrency) {
+    return {
+        concurrency: integerInput({
+            description: 'How many tenants are worked on at the same time.',
+            min: 1,
+            max: 200,
+            default: defaultConcurrency,
+        }),
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-inputs.ts
+
+
+const MOST_TENANTS_PER_SHARD = 100_000;
+const LONGEST_SOAK_MS = 5 * 3_600_000; // a job of GitHub's own runners ends after six hours
+/** In which steps a fleet is rolled out, and what ends it. */
+const rolloutInputs = {
+    waves: parsedInput(fleet/* parseWaves */.aX, {
+        description: 'Steps of the rollout, each counting all tenants so far: `1, 1%, 10%, 100%`. In front there may be names or globs, those on one line being one wave. The first of several waves is the canary: a failure in it ends the rollout.',
+        accepted: fleet/* WAVES_FORM */.g7,
+        default: '100%',
+    }),
+    soak: durationInput({
+        description: 'How long to wait after a wave before the next one starts, so that what a change breaks can show.',
+        maxMs: LONGEST_SOAK_MS,
+    }),
+    'max-failures': parsedInput(fleet/* parseMaxFailures */.$T, {
+        description: 'Failures allowed over the whole fleet, as a number or a percentage (at least one then, unless it is `0%`). With more no other tenant is started. Failures of Neon itself do not count.',
+        accepted: fleet/* MAX_FAILURES_FORM */.G6,
+        default: '1%',
+    }),
+};
+/** How a fleet is divided among the jobs of a matrix. */
+const shardingInputs = {
+    'max-shards': integerInput({
+        description: 'How many jobs the fleet is divided among at most. A matrix of GitHub has at most 256.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+        default: '256',
+    }),
+    'tenants-per-shard': integerInput({
+        description: 'How many tenants one job works through, unless `max-shards` jobs of this size are too few.',
+        min: 1,
+        max: MOST_TENANTS_PER_SHARD,
+        default: '500',
+    }),
+    'max-parallel': integerInput({
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+        default: '256',
+    }),
+};
+/** What the commands `apply` and `report` are given by the jobs before them. */
+const planFileInputs = {
+    plan: textInput({ description: 'Path of the plan that the command `plan` wrote (`apply`, `report`).' }),
+    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: fleet/* MOST_SHARDS */.Y }),
+    reports: textInput({
+        description: "Folder with the shards' records, also of earlier attempts: what `apply` goes on from and `report` puts together.",
+    }),
+    'through-wave': integerInput({
+        description: 'Makes `report` a gate after this wave: the output `go` says whether the next may start, and the step is green.',
+        min: 1,
+        max: fleet/* MOST_SHARDS */.Y,
+    }),
+};
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
+
+
+
+/**
+ * Tells in the log of exclusions that took nobody out.
+ *
+ * @returns the same for the job summary, below the table; empty when there is none
+ */
+function tellIdleExclusions({ idleExclusions }) {
+    if (idleExclusions.length === 0)
+        return '';
+    const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
+    const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
+    core.warning(printableLine(message));
+    return `\n<p>⚠️ ${cell(message)}</p>\n`;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
@@ -43437,9 +44067,27 @@ const commonOutputs = {
         example: 'migrate failed: 1 of 100 tenants failed (ACME Corp)',
     },
 };
+/** What the command `plan` tells the jobs after it. */
+const planOutputs = {
+    plan: {
+        description: 'Path of the plan, for the jobs that carry it out. Holds nothing secret.',
+        example: '/home/runner/work/_temp/neon-fleet/plan.json',
+    },
+    matrix: { description: 'Matrix of all shards.', example: '{"shard":[1,2,3]}' },
+    shards: { description: 'Number of shards; `0` when there is nothing to do.', example: '3' },
+    tenants: { description: 'Number of tenants that there is work for.', example: '1200' },
+    waves: {
+        description: 'The waves in their order, as JSON, each with a matrix of its own.',
+        example: '[{"wave":1,"name":"1","tenants":1,"shards":1,"matrix":{"shard":[1]}}]',
+    },
+};
+/** What the command `report` tells as a gate between two waves. */
+const gateOutputs = {
+    go: { description: 'Whether the next wave may start.', example: 'true' },
+};
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 8 modules
-var drizzle = __nccwpck_require__(9484);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 19 modules
+var drizzle = __nccwpck_require__(2477);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -43474,218 +44122,77 @@ const migrationInputs = {
     }),
 };
 
+;// CONCATENATED MODULE: ./packages/shared/src/actions/plan-summary.ts
+
+
+
+
+
+const plan_summary_LONGEST_APPENDIX = (/* unused pure expression or super */ null && (500 * 1024));
+const MOST_WAVES_SHOWN = 100;
+/** The job summary of a plan: who is settled, the waves, what it will cost, and then what was settled, one by one. */
+function plan_summary_renderPlanSummary(plan, cost, appendix = '') {
+    const below = appendixWithin(appendix, plan_summary_LONGEST_APPENDIX);
+    const head = [
+        `## 🗺️ ${plan.action}: plan, ${count(plan_summary_tenantsOf(plan), 'tenant')} in ${count(plan.shards.length, 'shard')}\n`,
+        costLine(plan, cost),
+        wavesTable(plan),
+    ].join('\n');
+    const maxBytes = SUMMARY_BYTES - byteLength(head) - byteLength(below);
+    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes(inOrderOfAttention(plan.settled), { maxBytes })}`;
+    return head + settled + below;
+}
+/** How many tenants there is work for. */
+function plan_summary_tenantsOf(plan) {
+    return plan.waves.reduce((sum, { tenants }) => sum + tenants, 0);
+}
+function costLine(plan, { computesToWake, apiCalls, apiMinutes, jobs }) {
+    const parts = [
+        `wakes at most ${count(computesToWake, 'compute')}`,
+        `about ${count(apiCalls, 'call')} of the Neon API, ${durationWords(apiMinutes * 60_000)} at the rate allowed`,
+        count(jobs, 'job'),
+        `stops after more than ${count(plan.maxFailures, 'failure')}`,
+    ];
+    return `${parts.join(' · ')}\n`;
+}
+function wavesTable({ settled, waves }) {
+    const head = '<tr><th align="left">Wave</th><th align="left">Tenants</th><th align="left">Shards</th></tr>';
+    const settledRow = settled.length === 0
+        ? []
+        : [`<tr><td>settled already: ${settledWords(settled)}</td><td>${number(settled.length)}</td><td></td></tr>`];
+    const rows = waves
+        .slice(0, MOST_WAVES_SHOWN)
+        .map(({ wave, name, tenants, shards }) => `<tr><td>${wave}: ${cell(name, 200)}</td><td>${number(tenants)}</td><td>${span(shards)}</td></tr>`);
+    const more = waves.length - rows.length;
+    const moreRow = more > 0 ? [`<tr><td>and ${more} more</td><td></td><td></td></tr>`] : [];
+    return `<table>\n${[head, ...settledRow, ...rows, ...moreRow].join('\n')}\n</table>\n`;
+}
+function settledWords(settled) {
+    const counts = countOutcomes(settled);
+    return ['failed', 'skipped', 'succeeded', 'unchanged']
+        .filter((status) => counts[status] > 0)
+        .map((status) => `${STATUS_SIGNS[status]} ${number(counts[status])} ${status}`)
+        .join(', ');
+}
+/** Shards of a wave follow one another: `3 to 12`. */
+function span(shards) {
+    const [first, last] = [shards[0] ?? 0, shards.at(-1) ?? 0];
+    return first === last ? `${first}` : `${first} to ${last}`;
+}
+function count(value, what) {
+    return `${number(value)} ${what}${value === 1 ? '' : 's'}`;
+}
+function number(value) {
+    return value.toLocaleString('en-US');
+}
+
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 16 modules
-var core = __nccwpck_require__(8179);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/printable.ts
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
-/**
- * Makes text from outside (names of tenants, messages of servers) safe for the log of a runner: every line of a step's
- * output that looks like a workflow command is obeyed, so that a tenant called `::set-env …` would be.
- */
-function printable(text) {
-    return text
-        .split(/\r\n|\r|\n/)
-        .map((line) => line
-        .replace(CONTROL, ' ')
-        .replace(/^(\s*):(?=:)/, '$1:\u200b')
-        .replaceAll('##[', '#\u200b#['))
-        .join('\n');
-}
-/** The same for a place that holds one line. */
-function printableLine(text) {
-    return printable(text.replace(/\s+/g, ' ').trim());
-}
-
-// EXTERNAL MODULE: ./node_modules/escape-html/index.js
-var escape_html = __nccwpck_require__(2759);
-var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/words.ts
-/** A length of time as a person reads it: `320 ms`, `4.2 s`, `3 min 12 s`. */
-function durationWords(durationMs) {
-    // Each unit is chosen by the number that will be shown: 59,999 ms are a minute, not 60.0 s.
-    const milliseconds = Math.round(durationMs);
-    if (milliseconds < 1_000)
-        return `${milliseconds} ms`;
-    const tenths = Math.round(durationMs / 100);
-    if (tenths < 600)
-        return `${(tenths / 10).toFixed(1)} s`;
-    const seconds = Math.round(durationMs / 1_000);
-    if (seconds < 3_600)
-        return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-    return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
-}
-/** An outcome in two or three words: `skipped: drift`. */
-function statusWords(outcome) {
-    switch (outcome.status) {
-        case 'skipped':
-        case 'unchanged':
-            return `${outcome.status}: ${outcome.reason}`;
-        case 'succeeded':
-        case 'failed':
-        case 'rolled-back':
-            return outcome.status;
-    }
-}
-const STATUS_SIGNS = {
-    succeeded: '✅',
-    unchanged: '☑️',
-    failed: '❌',
-    'rolled-back': '↩️',
-    skipped: '⏭️',
-};
-const VERDICT_SIGNS = {
-    succeeded: '✅',
-    failed: '❌',
-    incomplete: '⚠️',
-};
-/**
- * What happened to a tenant, in the order in which it is read: what was done, what went wrong, what to do. Nothing is
- * said twice: the detail of a failure is often the error itself.
- */
-function storyOf(outcome) {
-    const error = 'error' in outcome ? outcome.error : undefined;
-    if (error === undefined)
-        return [outcome.detail];
-    const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
-    const hint = error.hint === undefined ? [] : [error.hint];
-    if (outcome.detail.endsWith(error.message))
-        return [outcome.detail + code, ...hint];
-    const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
-    return [...detail, error.message + code, ...hint];
-}
-const NAMES_IN_A_MESSAGE = 5;
-/** A run in one line: verdict, numbers, the names of what failed, where to look. */
-function messageOf(report) {
-    const { counts, outcomes } = report;
-    const parts = [
-        ...(counts.failed > 0 ? [`${counts.failed} of ${counts.total} tenants failed (${names(outcomes, 'failed')})`] : []),
-        ...(counts.skipped > 0 ? [`${counts.skipped} skipped (${names(outcomes, 'skipped')})`] : []),
-        ...(counts.succeeded > 0 ? [`${counts.succeeded} done`] : []),
-        ...(counts.unchanged > 0 ? [`${counts.unchanged} unchanged`] : []),
-    ];
-    const what = parts.length === 0 ? 'no tenant was selected' : parts.join(', ');
-    const url = report.runUrl === undefined ? '' : `; ${report.runUrl}`;
-    return `${report.action} ${report.verdict}: ${what}${url}`;
-}
-function names(outcomes, group) {
-    const members = outcomes.filter(({ status }) => (status === 'rolled-back' ? 'failed' : status) === group);
-    const shown = members.slice(0, NAMES_IN_A_MESSAGE).map(({ name }) => name.replace(/\s+/g, ' '));
-    const more = members.length - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
-
-
-const MAX_BYTES = 900 * 1024;
-const OPEN_ROWS = 50;
-const LONGEST_CELL = 1_500;
-const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
-/**
- * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
- *
- * Written as HTML with everything escaped, since Markdown has no way to hold a hostile name in a table cell.
- */
-function renderSummary(report, options = {}) {
-    const { maxBytes = MAX_BYTES, openRows = OPEN_ROWS } = options;
-    const head = `${heading(report)}\n\n${totals(report)}\n`;
-    if (report.outcomes.length === 0)
-        return `${head}\n`;
-    const needAttention = report.outcomes.filter(needsAttention).length;
-    const split = Math.max(needAttention, Math.min(openRows, report.outcomes.length));
-    const budget = maxBytes - byteLength(head) - 1_024; // room for the frame around the rows
-    const rows = fittingRows(report.outcomes, budget);
-    const open = rows.slice(0, split);
-    const folded = rows.slice(split);
-    const left = report.outcomes.length - rows.length;
-    return [
-        head,
-        table(open),
-        ...(folded.length === 0
-            ? []
-            : [`<details><summary>${folded.length} more that need no attention</summary>\n`, table(folded), '</details>\n']),
-        ...(left === 0 ? [] : [`<p>${left} more did not fit here; all of them are in the report.</p>\n`]),
-    ].join('\n');
-}
-function heading({ action, command, verdict, counts }) {
-    const what = command === 'run' ? action : `${action}: ${command}`;
-    return `## ${VERDICT_SIGNS[verdict]} ${what} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
-}
-function totals({ counts, durationMs }) {
-    const parts = [
-        `${STATUS_SIGNS.succeeded} ${counts.succeeded} done`,
-        `${STATUS_SIGNS.unchanged} ${counts.unchanged} unchanged`,
-        `${STATUS_SIGNS.failed} ${counts.failed} failed`,
-        `${STATUS_SIGNS.skipped} ${counts.skipped} skipped`,
-    ];
-    return `${parts.join(' · ')} · ${durationWords(durationMs)}`;
-}
-function needsAttention({ status }) {
-    return status === 'failed' || status === 'rolled-back' || status === 'skipped';
-}
-function table(rows) {
-    const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
-    return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
-}
-function fittingRows(outcomes, budgetBytes) {
-    const rows = [];
-    let usedBytes = 0;
-    for (const outcome of outcomes) {
-        const rendered = row(outcome);
-        usedBytes += byteLength(rendered) + 1;
-        if (usedBytes > budgetBytes)
-            break;
-        rows.push(rendered);
-    }
-    return rows;
-}
-function row(outcome) {
-    const where = `<code>${cell(outcome.projectId)}</code> ${cell(outcome.database)}`;
-    // Three columns, not more: a phone shows no more beside each other.
-    return [
-        `<tr><td><b>${cell(outcome.name)}</b><br><sub>${where}</sub></td>`,
-        `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome))}<br><sub>${durationWords(outcome.durationMs)}</sub></td>`,
-        `<td>${storyOf(outcome).map(cell).join('<br>')}</td></tr>`,
-    ].join('');
-}
-/** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
-function cell(text) {
-    const line = text.replace(/\s+/g, ' ').trim();
-    return escape_html_default()(line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL).replace(HALF_A_CHARACTER, '')}…` : line);
-}
-function byteLength(text) {
-    return Buffer.byteLength(text, 'utf8');
-}
-
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/publish.ts
 
 
 
 
-
-
-
-
-
-
-/** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
-function logTenant({ outcome, progress, notes }) {
-    const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
-    core/* startGroup */.Oh(printableLine(title));
-    for (const line of [...notes, ...storyOf(outcome)])
-        core/* info */.pq(printable(line));
-    core/* endGroup */.N4();
-}
 /**
  * Publishes a run wherever somebody may look for it: report file, outputs, job summary, annotations, and the exit code,
  * which is 1 unless the verdict is `succeeded`.
@@ -43696,74 +44203,111 @@ async function publishRun(run, env = process.env) {
         command: run.command,
         startedAt: run.startedAt,
         endedAt: new Date(),
-        outcomes: run.outcomes.map(withoutSecrets),
+        outcomes: run.outcomes.map(announce_withoutSecrets),
         allowSkipped: new Set(run.allowSkipped),
-        runUrl: runUrl(env),
+        runUrl: announce_runUrl(env),
     });
-    const file = await writeReport(report, env);
-    const message = messageOf(report);
-    core/* setOutput */.uH('verdict', report.verdict);
-    core/* setOutput */.uH('succeeded', report.counts.succeeded);
-    core/* setOutput */.uH('unchanged', report.counts.unchanged);
-    core/* setOutput */.uH('failed', report.counts.failed);
-    core/* setOutput */.uH('skipped', report.counts.skipped);
-    core/* setOutput */.uH('report', file);
-    core/* setOutput */.uH('message', message);
-    await writeSummary(renderSummary(report) + (run.appendix ?? ''));
-    annotate(report);
-    if (report.verdict === 'succeeded')
-        core/* info */.pq(printableLine(message));
-    else
-        core/* setFailed */.C1(printableLine(message));
+    await announce_announce(report, await publish_writeReport(report, env), run.appendix);
     return report;
 }
-/** Only a failure repeats words from outside; what went well is told in our own. */
-function withoutSecrets(outcome) {
-    if (!('error' in outcome))
-        return outcome;
-    const { error } = outcome;
-    return {
-        ...outcome,
-        detail: redact(outcome.detail),
-        error: {
-            ...error,
-            message: redact(error.message),
-            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
-        },
-    };
-}
-function runUrl(env) {
-    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-    return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
-}
-async function writeReport(report, env) {
-    const folder = external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
-    await (0,promises_.mkdir)(folder, { recursive: true });
-    const file = external_node_path_default().join(folder, `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
-    await (0,promises_.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
+/** Writes a report where the output `report` says that it is. */
+async function publish_writeReport(report, env) {
+    const file = external_node_path_default().join(announce_outputFolder(env), `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
+    await (0,fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
     return file;
 }
-async function writeSummary(text) {
-    // Outside a runner there is no summary file; the log has everything as well.
-    if (process.env['GITHUB_STEP_SUMMARY'] === undefined)
-        return;
-    await core/* summary */.z.addRaw(text, true).write();
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-merged.ts
+
+
+
+
+
+
+
+const WHERE_ALL_IS = '\n<p>The full report, every tenant with its outcome, is in the artifacts of this workflow run.</p>\n';
+/**
+ * Publishes what became of a plan over all its shards and attempts. As a gate (`throughWave`) it sets the output `go` and
+ * is green once that is decided; else the exit code is 1 unless the verdict is `succeeded`.
+ *
+ * @throws ExplainedError when the plan has no such wave; the signal's reason when it is told to stop while it waits.
+ */
+async function publishMerged(run, env = process.env) {
+    const { plan, records, throughWave } = run;
+    const decision = throughWave === undefined ? undefined : gate(plan, records, throughWave);
+    const { outcomes } = mergeRecords(plan, records, {
+        runCancelled: run.runCancelled === true,
+        ...(throughWave === undefined ? {} : { throughWave }),
+    });
+    const report = makeReport({
+        action: plan.action,
+        command: 'report',
+        startedAt: new Date(plan.createdAt),
+        endedAt: new Date(),
+        outcomes: outcomes.map(withoutSecrets),
+        allowSkipped: new Set(run.allowSkipped),
+        runUrl: runUrl(env) ?? plan.runUrl,
+        plan: { id: plan.id },
+    });
+    const file = await writeReport(report, env);
+    const appendix = WHERE_ALL_IS + (run.appendix?.(report) ?? '');
+    if (decision === undefined)
+        await announce(report, file, appendix);
+    else
+        await announceGate(report, file, appendix, decision, run);
+    return report;
 }
-/** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
-const ANNOTATIONS_OF_A_KIND = 9;
-function annotate({ action, outcomes }) {
-    const failures = outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back');
-    const skips = outcomes.filter(({ status }) => status === 'skipped');
-    for (const [members, write] of [
-        [failures, core/* error */.z3],
-        [skips, core/* warning */.$e],
-    ]) {
-        for (const outcome of members.slice(0, ANNOTATIONS_OF_A_KIND)) {
-            write(`${outcome.name} (${outcome.projectId}): ${storyOf(outcome).join('\n')}`, {
-                title: `${action}: ${outcome.name} ${statusWords(outcome)}`,
-            });
-        }
+async function announceGate(report, file, appendix, { go, why }, { throughWave, soakMs = 0, signal }) {
+    const message = `wave ${throughWave ?? ''}: ${go ? 'the next wave may start' : 'no other wave is started'} (${why})`;
+    if (go && soakMs > 0) {
+        core.info(`waiting ${durationWords(soakMs)} before the next wave`);
+        await soak(soakMs, signal);
+        signal.throwIfAborted();
     }
+    setReportOutputs(report, file, printableLine(message));
+    core.setOutput('go', go);
+    await writeReportSummary(report, appendix, { note: `${go ? '🟢' : '🛑'} ${cell(message)}` });
+    if (go)
+        core.info(printableLine(message));
+    else
+        core.warning(printableLine(message));
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-plan.ts
+
+
+
+
+
+
+/**
+ * Publishes a plan: the file for the jobs after this one, the outputs that a matrix is made of, and the job summary. A
+ * plan decides and does nothing, so that the step is green whatever was found; the verdict is what the report gives.
+ */
+async function publishPlan(plan, { cost, appendix }, env = process.env) {
+    const published = { ...plan, settled: plan.settled.map(withoutSecrets) };
+    const file = path.join(outputFolder(env), 'plan.json');
+    await writePlan(published, file);
+    const tenants = tenantsOf(plan);
+    const waves = plan.waves.map(({ wave, name, tenants: members, shards }) => ({
+        wave,
+        name,
+        tenants: members,
+        shards: shards.length,
+        matrix: { shard: shards },
+    }));
+    const message = `${plan.action} planned: ${tenants} tenants in ${plan.shards.length} shards and ${waves.length} waves` +
+        (plan.settled.length === 0 ? '' : `, ${plan.settled.length} settled already`);
+    core.setOutput('plan', file);
+    core.setOutput('matrix', JSON.stringify({ shard: plan.shards.map(({ shard }) => shard) }));
+    core.setOutput('shards', plan.shards.length);
+    core.setOutput('tenants', tenants);
+    core.setOutput('waves', JSON.stringify(waves));
+    core.setOutput('verdict', 'succeeded');
+    core.setOutput('message', message);
+    await writeSummary(renderPlanSummary(published, cost, appendix));
+    core.info(printableLine(message));
+    return file;
 }
 
 // EXTERNAL MODULE: external "node:events"
@@ -43807,13 +44351,15 @@ function listenForStop(source, startedAtMs = performance.now()) {
 
 
 
+
+
 /** Well inside the 5 s that a run has to end itself in after a cancellation. */
 const LAST_RESORT_MS = 4_500;
 /**
  * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
  * the process, so that a connection somebody forgot cannot keep a finished job waiting.
  */
-async function runAction(main) {
+async function runAction(name, main) {
     const stop = listenForStop(process);
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
@@ -43822,23 +44368,29 @@ async function runAction(main) {
         await main({
             stop,
             startedAt: new Date(),
-            readInput: (name) => core/* getInput */.V4(name),
+            readInput: (name) => lib_core/* getInput */.V4(name),
             mask: (secret) => {
                 for (const form of secretForms(secret)) {
                     if (rememberSecret(form))
-                        core/* setSecret */.Pq(form);
+                        lib_core/* setSecret */.Pq(form);
                 }
             },
         });
     }
     catch (thrown) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
+        const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        core/* setOutput */.uH('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
-        core/* setOutput */.uH('message', redact(printableLine(message)));
-        core/* setFailed */.C1(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        lib_core/* setOutput */.uH('verdict', verdict);
+        for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
+            lib_core/* setOutput */.uH(count, 0);
+        lib_core/* setOutput */.uH('message', redact(printable_printableLine(message)));
+        await announce_writeSummary(renderFailure(name, verdict, redact(text)));
+        lib_core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
-            core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
+            lib_core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
     }
     stop.dispose();
     endProcess(process.exitCode ?? 0);
@@ -43848,23 +44400,51 @@ function endProcess(code) {
     process.stdout.write('', () => process.exit(code));
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var neon = __nccwpck_require__(3888);
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var neon = __nccwpck_require__(5702);
+;// CONCATENATED MODULE: ./packages/shared/src/version.ts
+/** The version of this tool, as it is written into manifests and sent to Neon. Equal to that of the package. */
+const TOOL_VERSION = '0.1.0';
+
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/neon-access.ts
 
 
-/** Opens the Neon API for an action: secrets are masked as they arrive, retries are told in the log. */
-function openNeonFor(access, { mask, stop }) {
+
+
+/**
+ * Opens the Neon API for an action: secrets are masked as they arrive, requests keep to the rate, and retries are told in
+ * the log.
+ */
+function openNeonFor(access, { mask, stop }, { share = 1 } = {}) {
     mask(access.neonApiKey);
+    const jobs = Math.max(1, share);
     return (0,neon/* openNeon */.nv)({
         apiKey: access.neonApiKey,
         apiUrl: access.neonApiUrl,
         orgId: access.neonOrgId,
-        userAgent: 'neon-fleet (https://github.com/org/neon-fleet)',
+        userAgent: `neon-fleet/${TOOL_VERSION}`,
+        ratePerMinute: access.neonApiRate / jobs,
+        burstPerSecond: (0,neon/* burstFor */.mi)(access.neonApiRate) / jobs,
         signal: stop.signal,
         onSecret: mask,
-        onRetry: ({ operation, attempt, why }) => core/* info */.pq(`Neon API, ${operation}: ${why}; trying again (${attempt})`),
+        onRetry: ({ operation, attempt, why, waitMs, requestId }) => {
+            const id = requestId === undefined ? '' : ` (request ${requestId})`;
+            lib_core/* info */.pq(printable(`Neon API, ${operation}: ${why}${id}; trying again in ${(waitMs / 1_000).toFixed(1)} s (${attempt})`));
+        },
+        onThrottled: throttlingTeller(),
     });
+}
+/**
+ * A runner shows ten warnings of a step, and the tenants need them: the first one is a warning, the others are lines of the
+ * log.
+ */
+function throttlingTeller() {
+    let tell = lib_core/* warning */.$e;
+    return (times) => {
+        const requests = times === 1 ? 'a request' : `${times} requests`;
+        tell(`The Neon API refused ${requests}: the account's rate limit is used up (429). All requests are slowed down. Lower neon-api-rate if this goes on.`);
+        tell = lib_core/* info */.pq;
+    };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
@@ -43882,9 +44462,18 @@ function openNeonFor(access, { mask, stop }) {
 
 
 
+
+
+
+
+
+
+
+
+
 /***/ }),
 
-/***/ 9484:
+/***/ 2477:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43895,193 +44484,20 @@ __nccwpck_require__.d(__webpack_exports__, {
   Yr: () => (/* reexport */ readMigrations)
 });
 
-// UNUSED EXPORTS: applyMigrations, assess, readSchemaState
+// UNUSED EXPORTS: assess, createTableSql, fileOf, findMigration, findPostCheckFailure, findingWords, inspectDatabase, lockAndRead, plannedRecord, qualifiedName, readSchemaState, readWalPosition, recordSql, refuseUnusablePostCheck, renderPendingSql, upgradeTableSql
 
-// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
-var esm = __nccwpck_require__(3849);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/schema-state.ts
-
-
-const DRIZZLE_TABLE = { schema: 'drizzle', table: '__drizzle_migrations' };
-/** The table's name, quoted for SQL. */
-function qualifiedName({ schema, table }) {
-    return `${(0,esm/* escapeIdentifier */.F)(schema)}.${(0,esm/* escapeIdentifier */.F)(table)}`;
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
+/** Finds each migration's row, by the rules of the drizzle that reads the folder. */
+function matchRows(folder, table, migrations, applied) {
+    if (folder === 'v0')
+        return matchByTime(migrations, applied);
+    return table === 'v0' ? matchForUpgrade(migrations, applied) : matchByName(migrations, applied);
 }
 /**
- * Reads what has been applied. One round trip for a database that has the table, which is every one but the first time.
+ * By time, as drizzle 0.x does, and by content for rows that were written by hand with a time of their own. A row speaks
+ * for one migration only: two files may have the same content.
  */
-async function readSchemaState(connection, table) {
-    try {
-        // `to_jsonb` gives whatever columns there are, so that drizzle 1.0's table can be told from the older form.
-        const rows = await connection.query(`SELECT to_jsonb(m) AS row FROM ${qualifiedName(table)} m ORDER BY id`);
-        if (rows.length === 0)
-            return await readEmptyTable(connection, table);
-        const records = rows.map(({ row }) => (typeof row === 'object' && row !== null ? row : {}));
-        if (records.some((record) => 'name' in record))
-            return { table: 'of-drizzle-1' };
-        return { table: 'present', applied: records.map(readApplied) };
-    }
-    catch (thrown) {
-        if (!(thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === postgres/* SQLSTATE */.cD.undefinedTable))
-            throw thrown;
-        return { table: 'absent', userTables: await readUserTables(connection, table) };
-    }
-}
-function readApplied(record) {
-    const hash = Reflect.get(record, 'hash');
-    const createdAt = Reflect.get(record, 'created_at');
-    return {
-        hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
-    };
-}
-/** An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides. */
-async function readEmptyTable(connection, { schema, table }) {
-    const columns = await connection.query(`SELECT 1 FROM information_schema.columns
-      WHERE table_schema = ${(0,esm/* escapeLiteral */.NO)(schema)} AND table_name = ${(0,esm/* escapeLiteral */.NO)(table)} AND column_name = 'name'`);
-    if (columns.length > 0)
-        return { table: 'of-drizzle-1' };
-    return { table: 'absent', userTables: await readUserTables(connection, { schema, table }) };
-}
-/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not drizzle's own record. */
-async function readUserTables(connection, { schema, table }) {
-    const rows = await connection.query(`SELECT format('%I.%I', n.nspname, c.relname) AS name
-       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-        AND n.nspname NOT LIKE 'pg\\_%'
-        AND NOT (n.nspname = ${(0,esm/* escapeLiteral */.NO)(schema)} AND c.relname = ${(0,esm/* escapeLiteral */.NO)(table)})
-        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
-                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-      ORDER BY 1`);
-    return rows.map(({ name }) => String(name));
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
-
-
-
-
-/** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
-class CommitLostError extends Error {
-    name = 'CommitLostError';
-}
-/**
- * Applies migrations in one transaction, as drizzle does, and writes the rows that drizzle writes: after a failure, or a
- * kill at any moment, the database is as it was.
- *
- * Other than drizzle's migrator this makes drizzle's table inside the transaction too.
- *
- * @throws PostgresError that names the migration and the statement; CommitLostError.
- */
-async function applyMigrations(connection, migrations, table) {
-    const [begun] = await connection.query(`BEGIN;
-     CREATE SCHEMA IF NOT EXISTS ${(0,esm/* escapeIdentifier */.F)(table.schema)};
-     CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint);
-     SELECT pg_catalog.pg_current_xact_id()::text AS transaction`);
-    try {
-        for (const migration of migrations) {
-            await runStatements(connection, migration);
-            const recorded = await connection.query(`INSERT INTO ${qualifiedName(table)} (hash, created_at)
-         SELECT $1::text, $2::bigint WHERE pg_catalog.pg_current_xact_id()::text OPERATOR(pg_catalog.=) $3 RETURNING id`, [migration.hash, migration.when, begun?.['transaction']]);
-            if (recorded.length === 0)
-                throw transactionEnded(migration);
-        }
-    }
-    catch (thrown) {
-        // The connection may be gone, and the transaction with it.
-        await connection.query('ROLLBACK').catch(() => undefined);
-        throw thrown;
-    }
-    await commit(connection);
-}
-/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
-function transactionEnded({ tag }) {
-    return new postgres/* PostgresError */.Yj({
-        message: `${tag}.sql ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
-        hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
-    });
-}
-async function runStatements(connection, { tag, statements }) {
-    for (const [index, statement] of statements.entries()) {
-        try {
-            await connection.query(statement);
-        }
-        catch (thrown) {
-            const error = (0,errors/* explain */.WE)(thrown);
-            throw new postgres/* PostgresError */.Yj({ ...error, message: `${tag}.sql, statement ${index + 1} of ${statements.length}: ${error.message}` }, thrown instanceof postgres/* PostgresError */.Yj ? thrown.sqlState : undefined);
-        }
-    }
-}
-async function commit(connection) {
-    try {
-        await connection.query('COMMIT');
-    }
-    catch (thrown) {
-        if (thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState !== undefined)
-            throw thrown;
-        throw new CommitLostError('the connection broke while the migrations were being committed', { cause: thrown });
-    }
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/assessment.ts
-/**
- * Holds a database's state against the folder.
- *
- * drizzle itself applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out
- * of order is silently left out for ever and an edited one goes unnoticed; both are found here.
- */
-function assess(migrations, state) {
-    switch (state.table) {
-        case 'of-drizzle-1':
-            return drift("its table of migrations is drizzle 1.0's; writing the old form into it would break it");
-        case 'absent':
-            return state.userTables.length === 0
-                ? { kind: 'pending', pending: migrations, from: undefined }
-                : drift(`it has tables (${listed(state.userTables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`);
-        case 'present':
-            return assessApplied(migrations, state.applied);
-    }
-}
-function assessApplied(migrations, applied) {
-    const newest = Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
-    const rowOf = matchRows(migrations, applied);
-    const known = new Set(rowOf.values());
-    // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
-    const unknown = applied.filter((row) => !known.has(row) && !migrations.some((migration) => isRowOf(migration, row)));
-    const edited = migrations.filter((migration) => {
-        const row = rowOf.get(migration);
-        return row !== undefined && row.hash !== migration.hash;
-    });
-    const missing = migrations.filter((migration) => !rowOf.has(migration));
-    const outOfOrder = missing.filter(({ when }) => when <= newest);
-    const findings = [
-        ...(unknown.length > 0 ? [unknownWords(unknown, migrations, missing)] : []),
-        ...(edited.length > 0 ? [`edited after they were applied: ${tags(edited)}`] : []),
-        ...(outOfOrder.length > 0
-            ? [
-                `older than the newest applied migration but never applied: ${tags(outOfOrder)}; drizzle would leave them out for ever`,
-            ]
-            : []),
-    ];
-    if (findings.length > 0)
-        return drift(findings.join('; '));
-    if (missing.length > 0)
-        return { kind: 'pending', pending: missing, from: newestTag(migrations, rowOf) };
-    return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
-}
-function isRowOf(migration, row) {
-    return row.createdAt === migration.when && row.hash === migration.hash;
-}
-/**
- * Finds each migration's row: by time, as drizzle does, and by content for rows that were written by hand with a time of
- * their own. A row speaks for one migration only: two files may have the same content.
- */
-function matchRows(migrations, applied) {
+function matchByTime(migrations, applied) {
     const times = new Set(migrations.map(({ when }) => when));
     const rowOf = new Map();
     const free = new Set(applied);
@@ -44101,143 +44517,67 @@ function matchRows(migrations, applied) {
             free.delete(row);
         }
     }
-    return rowOf;
+    // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
+    const unknown = [...free].filter((row) => !migrations.some((migration) => isRowOf(migration, row)));
+    return { rowOf, unknown, unnamed: 0, names: [] };
 }
-function unknownWords(unknown, migrations, missing) {
-    const newestKnown = Math.max(...migrations.map(({ when }) => when));
-    const ahead = missing.length === 0 && unknown.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
-    return ahead
-        ? `it is ahead of this checkout by ${count(unknown.length, 'migration')}: was an old commit run again?`
-        : `${count(unknown.length, 'applied migration')} that the folder does not have`;
+function isRowOf(migration, row) {
+    return row.createdAt === migration.when && row.hash === migration.hash;
 }
-function newestTag(migrations, rowOf) {
-    return migrations.findLast((migration) => rowOf.has(migration))?.tag;
+/** By name and nothing else, as drizzle 1.0 does. */
+function matchByName(migrations, applied) {
+    const byName = new Map(migrations.map((migration) => [migration.tag, migration]));
+    const rowOf = new Map();
+    const unknown = [];
+    for (const row of applied) {
+        if (row.name === undefined)
+            continue;
+        const migration = byName.get(row.name);
+        if (migration === undefined)
+            unknown.push(row);
+        // Of two rows of one name the one that fits counts: an edited file is one that no row knows.
+        else if (rowOf.get(migration)?.hash !== migration.hash)
+            rowOf.set(migration, row);
+    }
+    return { rowOf, unknown, unnamed: applied.filter(({ name }) => name === undefined).length, names: [] };
 }
-function drift(why) {
-    return { kind: 'drift', why };
-}
-function tags(migrations) {
-    return listed(migrations.map(({ tag }) => tag));
-}
-const LISTED = 5;
-function listed(names) {
-    const more = names.length - LISTED;
-    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-function count(number, noun) {
-    return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrate-database.ts
-
-
-
-
-
 /**
- * Brings one database to the folder's version: under the tenant's lock, in one transaction, and read back afterwards.
- * What a run needs to know about the tenant comes as its result; only what nobody foresaw is thrown.
- *
- * @param uri of the direct host: session state such as locks and timeouts does not survive a pooler.
+ * As drizzle 1.0 does before it takes over a table of drizzle 0.x: by time to the second, since names of folders have no
+ * more; among several of one second by content; and by content alone where the time is nobody's.
  */
-async function migrateDatabase(uri, options) {
-    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    try {
-        return await migrateOnce(target, options);
-    }
-    catch (thrown) {
-        if (thrown instanceof CommitLostError)
-            return await lookAfterLostCommit(target, options, thrown);
-        throw thrown;
-    }
-}
-async function migrateOnce(target, options) {
-    const { signal, authorities, lockWaitMs, note } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return lockedElsewhere();
-        return await bringForward(connection, options);
-    }
-    finally {
-        await connection.close();
-        if (signal.aborted)
-            note('The connection was closed because the run is stopping.');
-    }
-}
-async function bringForward(connection, options) {
-    const assessment = assess(options.migrations, await readSchemaState(connection, options.table));
-    switch (assessment.kind) {
-        case 'up-to-date':
-            return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}` };
-        case 'drift':
-            return { status: 'skipped', reason: 'drift', detail: assessment.why };
-        case 'pending':
-            return applyPending(connection, assessment, options);
-    }
-}
-async function applyPending(connection, { pending, from }, { table, lockTimeoutMs, statementTimeoutMs, migrations, signal, note }) {
-    note(`${from === undefined ? 'Empty database' : `At ${from}`}; applying ${pending.map(({ tag }) => tag).join(', ')}`);
-    signal.throwIfAborted();
-    // Set only now: the wait for the tenant's own lock has a limit of its own.
-    await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
-    // Ends a backend that works for nobody any more, should this process be killed; not every server can do it.
-    await connection.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
-    await applyMigrations(connection, pending, table);
-    const after = assess(migrations, await readSchemaState(connection, table));
-    if (after.kind !== 'up-to-date')
-        return notAsExpected(after);
-    return { status: 'succeeded', detail: appliedWords(pending) };
-}
-/** The connection broke during COMMIT: what the database says now is the answer that was lost. */
-async function lookAfterLostCommit(target, { signal, authorities, migrations, table, lockWaitMs }, lost) {
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        // Until the old session has ended and let go of the lock, it may still commit.
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return lockedElsewhere();
-        const now = assess(migrations, await readSchemaState(connection, table));
-        if (now.kind === 'up-to-date') {
-            return { status: 'succeeded', detail: `at ${now.version}; the answer to COMMIT was lost, read back instead` };
+function matchForUpgrade(migrations, applied) {
+    const rowOf = new Map();
+    const names = [];
+    const unknown = [];
+    for (const row of applied) {
+        const second = row.createdAt === undefined ? Number.NaN : Math.trunc(row.createdAt / 1_000) * 1_000;
+        const ofThatSecond = migrations.filter(({ when }) => when === second);
+        const [only, ...others] = ofThatSecond;
+        const migration = only !== undefined && others.length === 0
+            ? only
+            : only === undefined
+                ? migrations.findLast(({ hash }) => hash === row.hash)
+                : ofThatSecond.find(({ hash }) => hash === row.hash);
+        if (migration === undefined) {
+            unknown.push(row);
+            continue;
         }
-        const error = { ...(0,errors/* explain */.WE)(lost), hint: 'Nothing of them was committed. Run again.' };
-        return { status: 'failed', detail: error.message, error };
+        if (rowOf.get(migration)?.hash !== migration.hash)
+            rowOf.set(migration, row);
+        names.push({ id: row.id, name: migration.tag });
     }
-    finally {
-        await connection.close();
-    }
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
-    };
-}
-function notAsExpected(after) {
-    const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
-    const error = {
-        message: `the migrations were committed, but the database does not say so: ${found}`,
-        hint: 'Does a migration write to the table of migrations itself?',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function appliedWords(pending) {
-    const [only, ...others] = pending.map(({ tag }) => tag);
-    return others.length === 0
-        ? `applied ${only ?? ''}`
-        : `applied ${pending.length}: ${pending.map(({ tag }) => tag).join(', ')}`;
+    return { rowOf, unknown, unnamed: 0, names };
 }
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/drizzle-orm/migrator.js
 
 
@@ -44245,15 +44585,15 @@ function readMigrationFiles(config) {
   const migrationFolderTo = config.migrationsFolder;
   const migrationQueries = [];
   const journalPath = `${migrationFolderTo}/meta/_journal.json`;
-  if (!external_node_fs_namespaceObject.existsSync(journalPath)) {
+  if (!external_node_fs_.existsSync(journalPath)) {
     throw new Error(`Can't find meta/_journal.json file`);
   }
-  const journalAsString = external_node_fs_namespaceObject.readFileSync(`${migrationFolderTo}/meta/_journal.json`).toString();
+  const journalAsString = external_node_fs_.readFileSync(`${migrationFolderTo}/meta/_journal.json`).toString();
   const journal = JSON.parse(journalAsString);
   for (const journalEntry of journal.entries) {
     const migrationPath = `${migrationFolderTo}/${journalEntry.tag}.sql`;
     try {
-      const query = external_node_fs_namespaceObject.readFileSync(`${migrationFolderTo}/${journalEntry.tag}.sql`).toString();
+      const query = external_node_fs_.readFileSync(`${migrationFolderTo}/${journalEntry.tag}.sql`).toString();
       const result = query.split("--> statement-breakpoint").map((it) => {
         return it;
       });
@@ -44271,48 +44611,269 @@ function readMigrationFiles(config) {
 }
 
 //# sourceMappingURL=migrator.js.map
+;// CONCATENATED MODULE: ./node_modules/drizzle-orm-v1/migrator.utils.js
+//#region src/migrator.utils.ts
+function formatToMillis(dateStr) {
+	const year = parseInt(dateStr.slice(0, 4), 10);
+	const month = parseInt(dateStr.slice(4, 6), 10) - 1;
+	const day = parseInt(dateStr.slice(6, 8), 10);
+	const hour = parseInt(dateStr.slice(8, 10), 10);
+	const minute = parseInt(dateStr.slice(10, 12), 10);
+	const second = parseInt(dateStr.slice(12, 14), 10);
+	return Date.UTC(year, month, day, hour, minute, second);
+}
+function getMigrationsToRun(params) {
+	const { localMigrations, dbMigrations } = params;
+	const dbNamesSet = new Set(dbMigrations.map((m) => m.name).filter((n) => n !== null));
+	return localMigrations.filter((lm) => !lm.name || !dbNamesSet.has(lm.name));
+}
+//#endregion
+
+
+//# sourceMappingURL=migrator.utils.js.map
+;// CONCATENATED MODULE: ./node_modules/drizzle-orm-v1/migrator.js
+
+
+
+
+//#region src/migrator.ts
+function migrator_readMigrationFiles(config) {
+	if (external_node_fs_.existsSync(`${config.migrationsFolder}/meta/_journal.json`)) throw Error("We detected that you have old drizzle-kit migration folders. You must upgrade drizzle-kit and run \"drizzle-kit up\"");
+	const migrationFolderTo = config.migrationsFolder;
+	const migrationQueries = [];
+	const migrations = (0,external_node_fs_.readdirSync)(migrationFolderTo).map((subdir) => ({
+		path: (0,external_node_path_.join)(migrationFolderTo, subdir, "migration.sql"),
+		name: subdir
+	})).filter((it) => (0,external_node_fs_.existsSync)(it.path));
+	migrations.sort((a, b) => a.name.localeCompare(b.name));
+	for (const migration of migrations) {
+		const migrationPath = migration.path;
+		const migrationDate = migration.name.slice(0, 14);
+		const query = external_node_fs_.readFileSync(migrationPath).toString();
+		const result = query.split("--> statement-breakpoint").map((it) => {
+			return it;
+		});
+		const millis = formatToMillis(migrationDate);
+		migrationQueries.push({
+			sql: result,
+			bps: true,
+			folderMillis: millis,
+			hash: external_node_crypto_.createHash("sha256").update(query).digest("hex"),
+			name: migration.name
+		});
+	}
+	return migrationQueries;
+}
+//#endregion
+
+
+//# sourceMappingURL=migrator.js.map
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
-;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/sql-text.ts
 // Where a word is not a command: comments, strings (with and without escapes), quoted names, dollar-quoted bodies.
 // PostgreSQL's own parser would be the better judge; as WebAssembly it cannot be part of an ESM bundle.
-const OPAQUE = /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*|\*\//gi;
-const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
+const OPAQUE = /--[^\n]*|\be'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*"|(?<![\w$\u0080-\uffff])\$([a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|\/\*/gi;
 /** The body of an SQL-standard function stands in the open, between `BEGIN ATOMIC` and `END`. */
 const ATOMIC_BODY = /\bbegin\s+atomic\b[\s\S]*?;\s*end\b/gi;
+/** A name in masked text, quoted or not. */
+const MASKED_NAME = '(?:"+|[a-z_\\u0080-\\uffff][\\w$\\u0080-\\uffff]*)';
+/**
+ * SQL of the same length in which only commands and names are left to be read: comments are blanks, strings and bodies of
+ * functions are apostrophes, quoted names are quotation marks. What is found in it is at the same place in the original.
+ */
+function maskSql(sql) {
+    const kept = [];
+    let from = 0;
+    for (const match of opaqueParts(sql)) {
+        kept.push(sql.slice(from, match.from), match.filler === ' ' ? blank(match.text) : match.filler.repeat(match.text.length));
+        from = match.from + match.text.length;
+    }
+    kept.push(sql.slice(from));
+    return kept.join('').replace(ATOMIC_BODY, (body) => "'".repeat(body.length));
+}
+function* opaqueParts(sql) {
+    const opaque = new RegExp(OPAQUE);
+    for (let match = opaque.exec(sql); match !== null; match = opaque.exec(sql)) {
+        const [text] = match;
+        if (text === '/*') {
+            const end = endOfComment(sql, match.index);
+            yield { from: match.index, text: sql.slice(match.index, end), filler: ' ' };
+            opaque.lastIndex = end;
+        }
+        else {
+            yield { from: match.index, text, filler: text.startsWith('--') ? ' ' : text.startsWith('"') ? '"' : "'" };
+        }
+    }
+}
+/** Comments nest in PostgreSQL, and nothing else counts inside of one. */
+function endOfComment(sql, from) {
+    let depth = 0;
+    for (const { 0: text, index } of sql.slice(from).matchAll(/\/\*|\*\//g)) {
+        depth += text === '/*' ? 1 : -1;
+        if (depth === 0)
+            return from + index + text.length;
+    }
+    return sql.length;
+}
+/** Takes SQL apart at its semicolons. Parts without a command are left out. */
+function splitStatements(sql) {
+    const statements = [];
+    let from = 0;
+    for (const part of maskSql(sql).split(';')) {
+        if (part.trim() !== '')
+            statements.push(sql.slice(from, from + part.length).trim());
+        from += part.length + 1;
+    }
+    return statements;
+}
+function blank(text) {
+    return text.replace(/[^\n]/g, ' ');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/no-transaction.ts
+
+/** What a file begins with that has to run outside a transaction. */
+const NO_TRANSACTION = '-- neon-fleet: no-transaction';
+const FIRST_LINE = /^\uFEFF?\s*--\s*neon-fleet:\s*no-transaction[ \t]*(?:\r?\n|$)/i;
+const ANY_DIRECTIVE = /^[^\S\n]*--\s*neon-fleet:.*$/im;
+/** Whether a file asks to be run outside a transaction, by its first line. */
+function asksForNoTransaction(sql) {
+    return FIRST_LINE.test(sql);
+}
+/** A comment that was meant for neon-fleet and is not understood: misspelled, or not where it belongs. */
+function findIgnoredDirective(sql, isFirst) {
+    return ANY_DIRECTIVE.exec(isFirst ? sql.replace(FIRST_LINE, '') : sql)?.[0].trim();
+}
+/** The single statements of a file that runs outside a transaction: sent together they would share one. */
+function statementsOutside(parts) {
+    return parts.flatMap(splitStatements);
+}
+const CONCURRENT_INDEX = new RegExp(String.raw `^\s*create\s+(unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(${MASKED_NAME})\s+on\s+(?:only\s+)?((?:${MASKED_NAME}\s*\.\s*)?(${MASKED_NAME}))`, 'di');
+const UNNAMED_INDEX = /^\s*create\s+(unique\s+)?index\s+concurrently\s+on\b/i;
+const NAME_IN_SCHEMA = String.raw `(?:${MASKED_NAME}\s*\.\s*)?${MASKED_NAME}`;
+const REPEATABLE = [
+    /^create\s+or\s+replace\b/i,
+    /^create\s+(?:[a-z]+\s+){1,4}?if\s+not\s+exists\b/i,
+    /^drop\s+(?:[a-z]+\s+){1,4}?if\s+exists\b/i,
+    new RegExp(String.raw `^alter\s+type\s+${NAME_IN_SCHEMA}\s+add\s+value\s+if\s+not\s+exists\b`, 'i'),
+    /^insert\b[\s\S]*\bon\s+conflict\b[\s\S]*\bdo\s+nothing\b/i,
+    /^(vacuum|analy[sz]e|reindex|cluster|checkpoint|refresh\s+materialized\s+view|comment\s+on|grant|revoke|set|reset)\b/i,
+];
+const ALTER_TABLE = new RegExp(String.raw `^alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?${NAME_IN_SCHEMA}\s+`, 'i');
+const REPEATABLE_ACTION = [
+    /^add\s+(column\s+)?if\s+not\s+exists\b/i,
+    /^drop\s+((column|constraint)\s+)?if\s+exists\b/i,
+    /^validate\s+constraint\b/i,
+    new RegExp(String.raw `^alter\s+(column\s+)?${MASKED_NAME}\s+(set|drop)\s+(not\s+null|default|statistics|storage)\b`, 'i'),
+    /^(set|reset)\s*\(/i,
+    /^(enable|disable|force|no\s+force)\s+row\s+level\s+security\b/i,
+];
+/** Decides what an interruption of one statement means. */
+function repetitionOf(statement) {
+    const masked = maskSql(statement);
+    if (UNNAMED_INDEX.test(masked))
+        return { kind: 'unnamed-index' };
+    const index = concurrentIndexOf(statement, masked);
+    if (index !== undefined)
+        return { kind: 'concurrent-index', index };
+    return isRepeatable(masked.trim()) ? { kind: 'repeatable' } : { kind: 'once' };
+}
+function concurrentIndexOf(statement, masked) {
+    const match = CONCURRENT_INDEX.exec(masked);
+    if (match === null)
+        return undefined;
+    const part = (group) => {
+        const [from, to] = match.indices?.[group] ?? [0, 0];
+        return statement.slice(from, to);
+    };
+    return {
+        unique: match[1] !== undefined,
+        name: part(2),
+        table: part(3),
+        tableName: part(4),
+        definition: statement.slice(match[0].length).trim(),
+    };
+}
+function isRepeatable(masked) {
+    if (REPEATABLE.some((pattern) => pattern.test(masked)))
+        return true;
+    const [head] = ALTER_TABLE.exec(masked) ?? [];
+    if (head === undefined)
+        return false;
+    return splitAtCommas(masked.slice(head.length)).every((action) => REPEATABLE_ACTION.some((pattern) => pattern.test(action)));
+}
+/** Splits at the commas that stand in no parentheses. */
+function splitAtCommas(masked) {
+    const parts = [''];
+    let depth = 0;
+    for (const character of masked) {
+        if (character === '(')
+            depth += 1;
+        if (character === ')')
+            depth -= 1;
+        if (character === ',' && depth === 0)
+            parts.push('');
+        else
+            parts.push((parts.pop() ?? '') + character);
+    }
+    return parts.map((part) => part.trim());
+}
+const WAITS_WITHOUT_HARM = /^\s*(create\s+(unique\s+)?index|drop\s+index|reindex\b[\s\S]*?)\s+concurrently\b/i;
+/**
+ * Whether a statement may wait for locks as long as it likes: nobody's queries queue behind it, and on a busy database it
+ * has to wait for every transaction that is older than it.
+ */
+function mayWaitForLocks(statement) {
+    return WAITS_WITHOUT_HARM.test(maskSql(statement));
+}
+/** Why a file cannot be run outside a transaction; undefined when it can. */
+function objectionTo(statements) {
+    for (const [index, statement] of statements.entries()) {
+        const { kind } = repetitionOf(statement);
+        if (kind === 'unnamed-index') {
+            return {
+                statement: index + 1,
+                why: 'builds an index without a name, which nobody could find again if the run were interrupted',
+                hint: 'Give the index a name: CREATE INDEX CONCURRENTLY name ON …',
+            };
+        }
+        if (kind === 'once' && statements.length > 1) {
+            return {
+                statement: index + 1,
+                why: 'cannot safely be run a second time, as it has to be when the run is interrupted between the statements of a file without a transaction',
+                hint: 'Write it with IF NOT EXISTS, IF EXISTS or OR REPLACE, or give it a migration of its own.',
+            };
+        }
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/transaction-control.ts
+
+const COMMAND = /^(begin|start\s+transaction|commit|end|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
+/** Would have the server wait for data that nobody sends. */
+const COPY_IN = /^copy\b[\s\S]*\bfrom\s+stdin\b/i;
 /**
  * Finds statements such as `COMMIT` in migrations. After one of these a failure could not be rolled back any more, and
  * "failed" would no longer mean "unchanged". Savepoints are a migration's own affair.
  */
 function findTransactionControl(migrations) {
-    return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql).map((command) => ({ tag, part: index + 1, command }))));
+    return migrations.flatMap(({ tag, statements }) => statements.flatMap((sql, index) => commandsIn(sql)
+        .map((statement) => COMMAND.exec(statement)?.[0])
+        .filter((command) => command !== undefined)
+        .map((command) => ({ tag, part: index + 1, command: command.replace(/\s+/g, ' ').toUpperCase() }))));
+}
+/** Whether SQL has a `COPY … FROM STDIN`. */
+function readsStandardInput(sql) {
+    return commandsIn(sql).some((statement) => COPY_IN.test(statement));
 }
 function commandsIn(sql) {
-    const bare = withoutOpaque(sql).replace(ATOMIC_BODY, "''");
-    return bare
+    return maskSql(sql)
         .split(';')
-        .map((statement) => COMMAND.exec(statement.trim())?.[0])
-        .filter((command) => command !== undefined)
-        .map((command) => command.replace(/\s+/g, ' ').toUpperCase());
-}
-/** Takes out what is not a command. Comments nest in PostgreSQL, which a regular expression alone cannot follow. */
-function withoutOpaque(sql) {
-    const kept = [];
-    let depth = 0;
-    let from = 0;
-    for (const match of sql.matchAll(OPAQUE)) {
-        const [text] = match;
-        if (depth === 0)
-            kept.push(sql.slice(from, match.index), text.startsWith('--') || text === '/*' ? ' ' : "''");
-        if (text === '/*')
-            depth += 1;
-        else if (text === '*/')
-            depth = Math.max(0, depth - 1);
-        from = match.index + text.length;
-    }
-    if (depth === 0)
-        kept.push(sql.slice(from));
-    return kept.join('');
+        .map((statement) => statement.trim());
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations.ts
@@ -44323,59 +44884,144 @@ function withoutOpaque(sql) {
 
 
 
+
+
+
+const JOURNAL = external_node_path_default().join('meta', '_journal.json');
 const journalSchema = schemas/* object */.Ikc({
     dialect: schemas/* string */.YjP(),
     entries: schemas/* array */.YOg(schemas/* object */.Ikc({ idx: schemas/* int */.Whr(), when: schemas/* number */.aig(), tag: schemas/* string */.YjP().min(1) })),
 });
+const snapshotSchema = schemas/* object */.Ikc({ dialect: schemas/* string */.YjP() });
+const POSTGRESQL = new Set(['postgresql', 'postgres', 'pg']);
+/** `YYYYMMDDHHmmss` at the beginning of a folder's name: a text that is a time. */
+const FOLDER_TIME = /^\d{14}(?!\d)/;
 /**
- * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own reader, so that order and hashes are drizzle's.
+ * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own readers, so that order and hashes are drizzle's.
+ * Which of the two formats it has is seen from what is in it.
  *
- * @throws ExplainedError when the folder is not one, is empty, or is of a format that is not supported.
+ * @throws ExplainedError when the folder is not one, is empty, or holds what cannot be applied safely.
  */
 async function readMigrations(folder) {
-    const journalFile = external_node_path_default().join(folder, 'meta', '_journal.json');
-    if (!(0,external_node_fs_namespaceObject.existsSync)(journalFile))
-        throw await notAMigrationsFolder(folder);
-    const journal = journalSchema.safeParse(parseJson(await (0,promises_.readFile)(journalFile, 'utf8')));
-    if (!journal.success)
-        throw unusable(folder, `its ${external_node_path_default().join('meta', '_journal.json')} is not a journal of drizzle`);
-    if (journal.data.dialect !== 'postgresql' && journal.data.dialect !== 'pg') {
-        throw unusable(folder, `its migrations are for ${JSON.stringify(journal.data.dialect)}, not for PostgreSQL`);
+    const hasJournal = (0,external_node_fs_.existsSync)(external_node_path_default().join(folder, JOURNAL));
+    const entries = await entriesOf(folder);
+    const hasFolders = entries.some((entry) => (0,external_node_fs_.existsSync)(external_node_path_default().join(folder, entry, 'migration.sql')));
+    if (hasJournal && hasFolders) {
+        throw unusable(folder, `it has both a ${JOURNAL} and folders of drizzle-kit 1.0`, 'Finish the change of format with: npx drizzle-kit up');
     }
+    if (!hasJournal && !hasFolders) {
+        throw unusable(folder, `it has no ${JOURNAL}`, 'Generate it with: npx drizzle-kit generate');
+    }
+    const format = hasJournal ? 'v0' : 'v1';
+    const named = await (hasJournal ? readJournal(folder) : readFolders(folder));
+    const migrations = named.map(([tag, file]) => toMigration(tag, file));
+    for (const migration of migrations)
+        refuseUnsafe(folder, format, migration);
+    return { format, migrations, digest: digestOf(format, migrations) };
+}
+async function readJournal(folder) {
+    const journal = journalSchema.safeParse(parseJson(await (0,promises_.readFile)(external_node_path_default().join(folder, JOURNAL), 'utf8')));
+    if (!journal.success)
+        throw unusable(folder, `its ${JOURNAL} is not a journal of drizzle`);
+    refuseOtherDialect(folder, journal.data.dialect);
     if (journal.data.entries.length === 0)
         throw unusable(folder, 'it holds no migration yet');
-    let files;
+    const files = readWith(folder, readMigrationFiles);
+    return files.map((file, index) => [journal.data.entries[index]?.tag ?? String(index), file]);
+}
+async function readFolders(folder) {
+    const files = readWith(folder, migrator_readMigrationFiles);
+    const nameless = files.find(({ name, folderMillis }) => !FOLDER_TIME.test(name) || !Number.isFinite(folderMillis));
+    if (nameless !== undefined) {
+        throw unusable(folder, `the folder ${JSON.stringify(nameless.name)} does not begin with the time it was generated at`, 'drizzle records that time. Name it as drizzle-kit does: YYYYMMDDHHmmss_name');
+    }
+    const snapshotFile = external_node_path_default().join(folder, files.at(-1)?.name ?? '', 'snapshot.json');
+    if ((0,external_node_fs_.existsSync)(snapshotFile)) {
+        const snapshot = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(snapshotFile, 'utf8')));
+        if (snapshot.success)
+            refuseOtherDialect(folder, snapshot.data.dialect);
+    }
+    return files.map((file) => [file.name, file]);
+}
+function readWith(folder, reader) {
     try {
-        files = readMigrationFiles({ migrationsFolder: folder });
+        return reader({ migrationsFolder: folder });
     }
     catch (thrown) {
         throw unusable(folder, thrown instanceof Error ? thrown.message : 'drizzle cannot read it');
     }
-    const migrations = files.map((file, index) => ({
-        tag: journal.data.entries[index]?.tag ?? String(index),
-        when: file.folderMillis,
-        hash: file.hash,
-        statements: file.sql,
-    }));
-    const [control] = findTransactionControl(migrations);
-    if (control !== undefined)
-        throw endsTheTransaction(folder, control);
-    return migrations;
 }
-function endsTheTransaction(folder, { tag, part, command }) {
-    return unusable(folder, `${tag}.sql, statement ${part}, has a ${command} of its own`, 'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
+function toMigration(tag, { sql, folderMillis, hash }) {
+    const noTransaction = asksForNoTransaction(sql[0] ?? '');
+    const statements = noTransaction ? statementsOutside(sql) : sql;
+    return { tag, when: folderMillis, hash, statements, noTransaction };
 }
-async function notAMigrationsFolder(folder) {
-    const entries = (0,external_node_fs_namespaceObject.existsSync)(folder) ? await (0,promises_.readdir)(folder).catch(() => 'not a folder') : undefined;
-    if (entries === undefined) {
-        return unusable(folder, 'there is no such folder', 'Is the repository checked out, and the path right? It is taken from the working directory.');
+function refuseUnsafe(folder, format, migration) {
+    const { statements, noTransaction } = migration;
+    const file = migrations_fileOf(format, migration);
+    const ignored = statements.flatMap((sql, index) => findIgnoredDirective(sql, noTransaction && index === 0) ?? [])[0];
+    if (ignored !== undefined) {
+        throw unusable(folder, `${file} has the line ${JSON.stringify(ignored)}, which would be ignored`, `A file that has to run outside a transaction begins with the line ${NO_TRANSACTION}`);
     }
-    if (entries === 'not a folder')
-        return unusable(folder, 'it is not a folder that can be read');
-    if (entries.some((entry) => (0,external_node_fs_namespaceObject.existsSync)(external_node_path_default().join(folder, entry, 'migration.sql')))) {
-        return unusable(folder, 'it has the layout of drizzle-kit 1.0, which is not supported yet', 'Use drizzle-kit 0.31.');
+    const [control] = findTransactionControl([migration]);
+    if (control !== undefined) {
+        throw unusable(folder, `${file}, statement ${control.part}, has a ${control.command} of its own`, noTransaction
+            ? 'A file without a transaction is run statement by statement. Take the statement out.'
+            : 'A migration and its row are one transaction, which is what lets a failed one leave nothing behind. Take the statement out.');
     }
-    return unusable(folder, `it has no ${external_node_path_default().join('meta', '_journal.json')}`, 'Generate it with: npx drizzle-kit generate');
+    const copy = statements.findIndex(readsStandardInput);
+    if (copy !== -1) {
+        throw unusable(folder, `${file}, statement ${copy + 1}, copies from STDIN, and a migration has nothing to send`, 'Write the rows as INSERT.');
+    }
+    const objection = noTransaction ? objectionTo(statements) : undefined;
+    if (objection !== undefined) {
+        throw unusable(folder, `${file}, statement ${objection.statement}, ${objection.why}`, objection.hint);
+    }
+}
+/** How a migration's file is called in messages. */
+function migrations_fileOf(format, { tag }) {
+    return format === 'v0' ? `${tag}.sql` : `${tag}/migration.sql`;
+}
+/**
+ * Finds the migration that somebody means: its whole tag, or a beginning that only one of them has, such as `0003`.
+ *
+ * @throws ExplainedError that names what there is.
+ */
+function findMigration({ migrations }, text) {
+    const exact = migrations.find(({ tag }) => tag === text);
+    if (exact !== undefined)
+        return exact;
+    const beginning = text === '' ? [] : migrations.filter(({ tag }) => tag.startsWith(text));
+    const [only, ...others] = beginning;
+    if (only !== undefined && others.length === 0)
+        return only;
+    const choices = (only === undefined ? migrations : beginning).slice(-NAMED_CHOICES).map(({ tag }) => tag);
+    throw new errors/* ExplainedError */.hM({
+        message: only === undefined
+            ? `no migration is called ${JSON.stringify(text)}, and none begins with it; nothing was done`
+            : `${beginning.length} migrations begin with ${JSON.stringify(text)}; nothing was done`,
+        hint: `${only === undefined ? 'The newest of the folder' : 'Say which one'}: ${choices.join(', ')}`,
+    });
+}
+const NAMED_CHOICES = 5;
+function digestOf(format, migrations) {
+    const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
+    return (0,external_node_crypto_.createHash)('sha256')
+        .update(JSON.stringify([format, facts]))
+        .digest('hex');
+}
+async function entriesOf(folder) {
+    if (!(0,external_node_fs_.existsSync)(folder)) {
+        throw unusable(folder, 'there is no such folder', 'Is the repository checked out, and the path right? It is taken from the working directory.');
+    }
+    return (0,promises_.readdir)(folder).catch(() => {
+        throw unusable(folder, 'it is not a folder that can be read');
+    });
+}
+function refuseOtherDialect(folder, dialect) {
+    if (!POSTGRESQL.has(dialect)) {
+        throw unusable(folder, `its migrations are for ${JSON.stringify(dialect)}, not for PostgreSQL`);
+    }
 }
 function unusable(folder, why, hint) {
     return new errors/* ExplainedError */.hM({
@@ -44392,7 +45038,1087 @@ function parseJson(text) {
     }
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/assessment.ts
+
+
+/**
+ * Holds a database's state against the folder.
+ *
+ * drizzle 0.x applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out of
+ * order is silently left out for ever and an edited one goes unnoticed; both are found here. drizzle 1.0 applies whatever
+ * name is missing, so that there is no "out of order" for its folders.
+ *
+ * @throws ExplainedError when the folder has no such migration as `to`.
+ */
+function assessment_assess(folder, state, { to } = {}) {
+    const { migrations, format } = folder;
+    const wanted = to === undefined ? migrations : migrations.slice(0, migrations.indexOf(findMigration(folder, to)) + 1);
+    const nothingRecorded = state.table === 'absent' || state.applied.length === 0;
+    if (state.table === 'present' && state.format === 'v1' && format === 'v0') {
+        return drift([{ kind: 'table-of-other-format', table: 'v1' }]);
+    }
+    if (nothingRecorded) {
+        const tables = state.userTables ?? [];
+        if (tables.length > 0)
+            return drift([{ kind: 'no-drizzle-table', tables }]);
+        const oldTable = state.table === 'present' && state.format !== format;
+        return { kind: 'pending', pending: wanted, from: undefined, ...(oldTable ? { upgrade: [] } : {}) };
+    }
+    return assessApplied(folder, wanted, state);
+}
+function assessApplied({ migrations, format }, wanted, state) {
+    const { rowOf, unknown, unnamed, names } = matchRows(format, state.format, migrations, state.applied);
+    const newest = newestTime(state.applied);
+    const missing = wanted.filter((migration) => !rowOf.has(migration));
+    const version = migrations.findLast((migration) => rowOf.has(migration))?.tag;
+    const edited = migrations.filter((migration) => hashDiffers(migration, rowOf.get(migration)));
+    const outOfOrder = format === 'v0' ? missing.filter(({ when }) => when <= newest) : [];
+    const complete = migrations.every((migration) => rowOf.has(migration));
+    const findings = [
+        ...(unnamed > 0 ? [{ kind: 'table-of-other-format', table: 'v1', unnamedRows: unnamed }] : []),
+        ...(unknown.length > 0
+            ? [{ kind: 'unknown', count: unknown.length, ahead: complete && areNewer(unknown, migrations) }]
+            : []),
+        ...(edited.length > 0 ? [{ kind: 'edited', tags: tagsOf(edited) }] : []),
+        ...(outOfOrder.length > 0 ? [{ kind: 'out-of-order', tags: tagsOf(outOfOrder) }] : []),
+    ];
+    if (findings.length > 0)
+        return drift(findings, version, missing);
+    const upgrade = state.format === format ? {} : { upgrade: names };
+    if (missing.length > 0)
+        return { kind: 'pending', pending: missing, from: version, ...upgrade };
+    const beyond = migrations.slice(wanted.length).some((migration) => rowOf.has(migration));
+    return { kind: 'up-to-date', version: version ?? 'no migration', applied: rowOf.size, beyond, ...upgrade };
+}
+function newestTime(applied) {
+    return Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
+}
+function hashDiffers({ hash }, row) {
+    return row !== undefined && row.hash !== hash;
+}
+function areNewer(rows, migrations) {
+    const newestKnown = Math.max(...migrations.map(({ when }) => when));
+    return rows.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
+}
+function drift(findings, from, missing = []) {
+    const onlyOutOfOrder = findings.every(({ kind }) => kind === 'out-of-order');
+    return {
+        kind: 'drift',
+        findings,
+        why: findings.map(findingWords).join('; '),
+        from,
+        onlyOutOfOrder,
+        pendingWithOutOfOrder: onlyOutOfOrder ? missing : [],
+    };
+}
+/** Says what is wrong, in words that continue "it is left alone:". */
+function findingWords(finding) {
+    switch (finding.kind) {
+        case 'out-of-order':
+            return `older than the newest applied migration but never applied: ${listed(finding.tags)}; drizzle would leave them out for ever`;
+        case 'edited':
+            return `edited after they were applied: ${listed(finding.tags)}`;
+        case 'unknown':
+            return finding.ahead
+                ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
+                : `${count(finding.count, 'applied migration')} that the folder does not have`;
+        case 'no-drizzle-table':
+            return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+        case 'table-of-other-format':
+            return finding.unnamedRows === undefined
+                ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
+                : `${count(finding.unnamedRows, 'row')} without a name, which drizzle 0.x wrote into the table of drizzle 1.0, and which drizzle 1.0 would apply again`;
+    }
+}
+function tagsOf(migrations) {
+    return migrations.map(({ tag }) => tag);
+}
+const LISTED = 5;
+function listed(names) {
+    const more = names.length - LISTED;
+    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function count(number, noun) {
+    return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
+// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
+var esm = __nccwpck_require__(3849);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
+
+const DRIZZLE_TABLE = { schema: 'drizzle', table: '__drizzle_migrations' };
+/** The table's name, quoted for SQL. */
+function qualifiedName({ schema, table }) {
+    return `${(0,esm/* escapeIdentifier */.F)(schema)}.${(0,esm/* escapeIdentifier */.F)(table)}`;
+}
+/** Where a statement that must not run twice is noted while it runs; there only for so long. */
+function startedTable({ schema }) {
+    return qualifiedName({ schema, table: '__neon_fleet_started' });
+}
+const COLUMNS = {
+    v0: 'id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint',
+    v1: 'id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint, name text, applied_at timestamp with time zone DEFAULT now()',
+};
+/** Makes the table as the drizzle of that format does. */
+function createTableSql(table, format) {
+    return `CREATE SCHEMA IF NOT EXISTS ${(0,esm/* escapeIdentifier */.F)(table.schema)};
+    CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (${COLUMNS[format]})`;
+}
+/** Turns a table of drizzle 0.x into one of 1.0, as drizzle 1.0 does: names for the rows, and no time of applying. */
+function upgradeTableSql(table, names) {
+    const name = qualifiedName(table);
+    const values = names.map((row) => `(${row.id}, ${(0,esm/* escapeLiteral */.NO)(row.name)})`).join(', ');
+    return [
+        `ALTER TABLE ${name} ADD COLUMN IF NOT EXISTS name text`,
+        `ALTER TABLE ${name} ADD COLUMN IF NOT EXISTS applied_at timestamp with time zone DEFAULT now()`,
+        ...(names.length === 0
+            ? []
+            : [
+                `UPDATE ${name} t SET name = v.name, applied_at = NULL FROM (VALUES ${values}) v (id, name) WHERE t.id = v.id`,
+            ]),
+    ].join('; ');
+}
+/**
+ * Writes the row that drizzle writes for a migration.
+ *
+ * @param transaction the row is written only in this transaction; anywhere else it is an error of class 22.
+ */
+function recordSql(table, format, { tag, hash, when }, transaction) {
+    const now = 'pg_catalog.pg_current_xact_id()::text';
+    // The other branch must not be a constant: PostgreSQL would compute it while planning.
+    const createdAt = transaction === undefined
+        ? String(when)
+        : `CASE WHEN ${now} OPERATOR(pg_catalog.=) ${(0,esm/* escapeLiteral */.NO)(transaction)} THEN ${when} ELSE pg_catalog.concat(${now}, ' is not the transaction that was begun')::bigint END`;
+    return format === 'v0'
+        ? `INSERT INTO ${qualifiedName(table)} (hash, created_at) VALUES (${(0,esm/* escapeLiteral */.NO)(hash)}, ${createdAt})`
+        : `INSERT INTO ${qualifiedName(table)} (hash, created_at, name) VALUES (${(0,esm/* escapeLiteral */.NO)(hash)}, ${createdAt}, ${(0,esm/* escapeLiteral */.NO)(tag)})`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/schema-state.ts
+
+
+
+/**
+ * Reads what has been applied. One round trip for a database that has the table, which is every one but the first time.
+ */
+async function readSchemaState(connection, table) {
+    const [read] = await connection.pipeline([schema_state_stateSql(table)]);
+    return schema_state_finishReading(connection, table, read);
+}
+/**
+ * Takes the tenant's lock and reads what has been applied, in one round trip where the lock is free. They are two
+ * statements, so that what is read is what there is once the lock is held.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ */
+async function lockAndRead(connection, table, lock) {
+    const [asked, read] = await connection.pipeline([(0,postgres/* tryLockSql */.$g)(lock.mode), schema_state_stateSql(table)]);
+    const [answer] = schema_state_valueOf(asked);
+    if (answer?.['held'] === true)
+        return schema_state_finishReading(connection, table, read);
+    return (await (0,postgres/* takeLock */.HJ)(connection, lock)) ? readSchemaState(connection, table) : undefined;
+}
+/** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
+function schema_state_stateSql(table) {
+    const name = qualifiedName(table);
+    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
+    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
+                 pg_catalog.to_jsonb(m) AS row
+            FROM (SELECT) one LEFT JOIN ${name} m ON true
+           ORDER BY m.id`;
+}
+/** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
+async function schema_state_finishReading(connection, table, read) {
+    if (read?.status === 'rejected' && isMissing(read.reason)) {
+        return { table: 'absent', userTables: await readUserTables(connection, table) };
+    }
+    const rows = schema_state_valueOf(read);
+    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
+    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    if (applied.length > 0)
+        return { table: 'present', format, applied };
+    // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
+    return { table: 'present', format, applied, userTables: await readUserTables(connection, table) };
+}
+function isMissing(reason) {
+    return (reason instanceof postgres/* PostgresError */.Yj &&
+        (reason.sqlState === postgres/* SQLSTATE */.cD.undefinedTable || reason.sqlState === postgres/* SQLSTATE */.cD.undefinedSchema));
+}
+/** The rows of one answer. @throws what it was answered with instead. */
+function schema_state_valueOf(settled) {
+    if (settled?.status === 'fulfilled')
+        return settled.value;
+    throw settled?.reason ?? new Error('there was no answer');
+}
+function readApplied(row) {
+    const id = Reflect.get(row, 'id');
+    const hash = Reflect.get(row, 'hash');
+    const createdAt = Reflect.get(row, 'created_at');
+    const name = Reflect.get(row, 'name');
+    return {
+        id: typeof id === 'number' ? id : 0,
+        hash: typeof hash === 'string' ? hash : '',
+        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        ...(typeof name === 'string' ? { name } : {}),
+    };
+}
+/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
+async function readUserTables(connection, table) {
+    const rows = await connection.query(`SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        AND n.nspname NOT LIKE 'pg\\_%'
+        AND c.oid NOT IN (SELECT oid FROM (VALUES (to_regclass(${(0,esm/* escapeLiteral */.NO)(qualifiedName(table))})),
+                                                  (to_regclass(${(0,esm/* escapeLiteral */.NO)(startedTable(table))}))) own (oid)
+                           WHERE oid IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      ORDER BY 1`);
+    return rows.map(({ name }) => String(name));
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/inspect-database.ts
+
+
+
+const SERVER_SQL = (/* unused pure expression or super */ null && (`SELECT current_setting('server_version') AS version,
+  EXISTS (SELECT FROM pg_catalog.pg_locks
+           WHERE locktype = 'advisory' AND granted AND classid = ${LOCK_KEY[0]} AND objid = ${LOCK_KEY[1]} AND objsubid = 2
+             AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())) AS busy`));
+/**
+ * Looks at one database and changes nothing: everything is read in transactions that cannot write, and no lock is taken
+ * that keeps anybody out. What it says may have changed a moment later.
+ *
+ * @throws PostgresError, or the reason of the signal.
+ */
+async function inspectDatabase(uri, options) {
+    const { folder, table, to, authorities, signal } = options;
+    const connection = await connect(parseConnectionUri(uri), {
+        signal,
+        authorities,
+        applicationName: 'neon-fleet inspect',
+    });
+    try {
+        const [began, server, read, ended] = await connection.pipeline([
+            READ_ONLY,
+            SERVER_SQL,
+            `BEGIN READ ONLY; ${stateSql(table)}`,
+            'ROLLBACK',
+        ]);
+        valueOf(began);
+        const [facts] = valueOf(server);
+        const state = await finishReading(connection, table, read);
+        valueOf(ended);
+        return {
+            assessment: assess(folder, state, { to }),
+            serverVersion: String(facts?.['version']),
+            busy: facts?.['busy'] === true,
+        };
+    }
+    finally {
+        await connection.close();
+    }
+}
+/** For the whole session, so that a further look cannot write either. */
+const READ_ONLY = 'SET default_transaction_read_only = on';
+/** The part of an outcome's record that a look can fill: where the database is, and what would be applied. */
+function plannedRecord(assessment) {
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return { from: assessment.version, to: assessment.version, applied: [], pending: [] };
+        case 'pending':
+        case 'drift': {
+            const pending = assessment.kind === 'pending' ? assessment.pending : assessment.pendingWithOutOfOrder;
+            return {
+                ...(assessment.from === undefined ? {} : { from: assessment.from, to: assessment.from }),
+                applied: [],
+                pending: pending.map(({ tag }) => tag),
+            };
+        }
+    }
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 25 modules
+var fleet = __nccwpck_require__(9160);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
+
+
+
+
+
+
+/** The answer to what makes migrations count was lost: whether it was carried out has to be looked up. */
+class CommitLostError extends Error {
+    migrations;
+    name = 'CommitLostError';
+    constructor(
+    /** The migrations of which it is not known whether they are applied. */
+    migrations, options) {
+        super('the connection broke while the migrations were being committed', options);
+        this.migrations = migrations;
+    }
+}
+/**
+ * Applies migrations in one transaction, together with the rows that drizzle writes: after a failure, or a kill at any
+ * moment, the database is as it was.
+ *
+ * Takes three round trips, however many statements there are: begin, all statements, commit. Nothing is committed before
+ * every statement has been answered.
+ *
+ * @param prepare SQL that makes or completes drizzle's table, when it needs that; in the same transaction.
+ * @throws PostgresError that names the migration and the statement; CommitLostError.
+ */
+async function applyInTransaction(context, migrations, prepare) {
+    return withLockRetries(context, async () => {
+        const transaction = await begin(context, prepare);
+        try {
+            await runAll(context, stepsOf(context, migrations, transaction));
+        }
+        catch (thrown) {
+            // The connection may be gone, and the transaction with it.
+            await context.connection.query('ROLLBACK').catch(() => undefined);
+            throw thrown;
+        }
+        return commit(context, migrations);
+    });
+}
+/** Begins, and answers with the transaction's id. What follows is sent only when this has been answered: it must not run outside. */
+async function begin(context, prepare) {
+    const { connection, lockTimeoutMs, statementTimeoutMs } = context;
+    const [, begun] = await connection.pipeline([
+        ENDS_WITH_ITS_CLIENT,
+        [
+            'BEGIN',
+            `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
+            `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+            ...(prepare === undefined ? [] : [prepare]),
+            'SELECT pg_catalog.pg_current_xact_id()::text AS transaction',
+        ].join('; '),
+    ]);
+    try {
+        const [row] = schema_state_valueOf(begun);
+        return String(row?.['transaction']);
+    }
+    catch (thrown) {
+        await connection.query('ROLLBACK').catch(() => undefined);
+        throw thrown;
+    }
+}
+/** Ends a backend that works for nobody any more, should this process be killed. Not every server can do it: it may fail. */
+const ENDS_WITH_ITS_CLIENT = `SET client_connection_check_interval = '2s'`;
+function stepsOf({ format, table }, migrations, transaction) {
+    return migrations.flatMap((migration) => [
+        ...migration.statements.map((sql, index) => ({
+            sql,
+            explainFailure: (thrown) => inStatement(format, migration, index, thrown),
+        })),
+        {
+            sql: recordSql(table, format, migration, transaction),
+            explainFailure: (thrown) => thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === INVALID_TEXT
+                ? transactionEnded(migrations_fileOf(format, migration))
+                : thrown,
+        },
+    ]);
+}
+/** Only the transaction's check can have this error, see {@link recordSql}. */
+const INVALID_TEXT = '22P02';
+const INVALID_TRANSACTION_TERMINATION = '2D000';
+async function runAll({ connection }, steps) {
+    const answers = await connection.pipeline(steps.map(({ sql }) => sql));
+    for (const [index, answer] of answers.entries()) {
+        // Those after it fail for no reason of their own.
+        if (answer.status === 'rejected')
+            throw steps[index]?.explainFailure(answer.reason);
+    }
+}
+/** Names the statement that an error is about. */
+function inStatement(format, migration, index, thrown) {
+    const error = (0,errors/* explain */.WE)(thrown);
+    const where = `${migrations_fileOf(format, migration)}, statement ${index + 1} of ${migration.statements.length}`;
+    return new postgres/* PostgresError */.Yj({ ...error, message: `${where}: ${error.message}` }, thrown instanceof postgres/* PostgresError */.Yj ? thrown.sqlState : undefined);
+}
+/** The folder was checked for it; what that check did not recognise shows here, before anything is recorded. */
+function transactionEnded(file) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${file} ended the transaction that it was applied in; what stands before that in it is committed, and not recorded`,
+        hint: 'Take the COMMIT or ROLLBACK out of the file, and undo by hand what it left in this database.',
+    }, INVALID_TRANSACTION_TERMINATION);
+}
+/** Commits, and reads back in the same round trip. */
+async function commit({ connection, table }, migrations) {
+    const [committed, readBack] = await connection.pipeline(['COMMIT', schema_state_stateSql(table)]);
+    if (committed?.status === 'fulfilled' && readBack !== undefined)
+        return readBack;
+    const reason = committed?.status === 'rejected' ? committed.reason : undefined;
+    if ((0,postgres/* isConnectionLoss */.y7)(reason))
+        throw new CommitLostError(migrations, { cause: reason });
+    throw reason;
+}
+const RETRY_PAUSE_MS = 500;
+/**
+ * Does something again that did not get a lock in time, a few times and with pauses between: customers' queries queue
+ * behind whoever waits for a lock, and get their turn in the pauses.
+ */
+async function withLockRetries({ lockRetries, signal, note }, work) {
+    for (let attempt = 1;; attempt += 1) {
+        try {
+            return await work();
+        }
+        catch (thrown) {
+            const gotNoLock = thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === postgres/* SQLSTATE */.cD.lockNotAvailable;
+            if (!gotNoLock || attempt > lockRetries)
+                throw gotNoLock ? afterAttempts(thrown, attempt) : thrown;
+            note(`${thrown.message}; trying again (${attempt} of ${lockRetries})`);
+            // Tenants that were held up by the same thing must not come back all at once.
+            await (0,external_node_timers_promises_.setTimeout)(RETRY_PAUSE_MS * attempt * (0.5 + Math.random()), undefined, { signal });
+        }
+    }
+}
+function afterAttempts(error, attempts) {
+    if (attempts === 1)
+        return error;
+    return new postgres/* PostgresError */.Yj({ ...(0,errors/* explain */.WE)(error), message: `${error.message}; tried ${attempts} times` }, error.sqlState);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/concurrent-index.ts
+
+
+
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
+/** Looks for an index, and whether it is the one that the statement would build. */
+async function findIndex(connection, index) {
+    const [found] = await connection.query(`SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
+       FROM pg_catalog.pg_class t
+       JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+       JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})
+       LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+      WHERE t.oid = to_regclass(${(0,esm/* escapeLiteral */.NO)(index.table)})`);
+    if (found === undefined)
+        return { kind: 'none' };
+    const name = String(found['name']);
+    if (found['is_index'] !== true)
+        return { kind: 'other', what: `${name} exists and is no index` };
+    if (found['on_table'] !== true)
+        return { kind: 'other', what: `an index ${name} exists on another table` };
+    if (found['valid'] !== true)
+        return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
+    switch (await isSameDefinition(connection, index, String(found['oid']))) {
+        case true:
+            return { kind: 'done' };
+        case false:
+            return { kind: 'other', what: `an index ${name} exists with another definition` };
+        case undefined:
+            return { kind: 'other', what: `an index ${name} exists, and whether it is the one asked for cannot be told` };
+    }
+}
+/**
+ * Builds the same index on an empty table of the same columns and compares what PostgreSQL says of the two: only
+ * PostgreSQL knows what a definition comes to. Everything is rolled back. Undefined when it cannot be built there.
+ */
+async function isSameDefinition(connection, index, oid) {
+    const definition = (which) => `regexp_replace(pg_get_indexdef(${which}.indexrelid), '^.*? USING ', '')`;
+    const answers = await connection.pipeline([
+        'BEGIN',
+        `CREATE TEMP TABLE ${index.tableName} (LIKE ${index.table}) ON COMMIT DROP`,
+        `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${index.name} ON pg_temp.${index.tableName} ${index.definition}`,
+        `SELECT a.indisunique = b.indisunique AND ${definition('a')} = ${definition('b')} AS same
+       FROM pg_catalog.pg_index a, pg_catalog.pg_index b
+      WHERE a.indexrelid = ${oid}::oid AND b.indexrelid = to_regclass('pg_temp.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})`,
+        'ROLLBACK',
+    ]);
+    const compared = answers[3];
+    if (compared?.status !== 'fulfilled')
+        return undefined;
+    const [row] = schema_state_valueOf(compared);
+    return row === undefined ? undefined : row['same'] === true;
+}
+/** Nobody can say by whom an object was made that has the name of what a migration was to make. */
+function inTheWay(where, what) {
+    return new errors/* ExplainedError */.hM({
+        message: `${where}: ${what}, and drizzle's table does not say that this migration was applied`,
+        code: 'interrupted',
+        hint: 'If it is what the migration was to make, record the migration by hand; otherwise drop or rename it, and run again.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply-outside.ts
+
+
+
+
+
+
+
+
+
+/** The run was cut off in the middle of something that no transaction protects. */
+class InterruptedError extends errors/* ExplainedError */.hM {
+    now;
+    constructor(explanation, 
+    /** Whether it was this run, by a connection that broke, and not an earlier one. */
+    now) {
+        super({ ...explanation, code: 'interrupted' });
+        this.now = now;
+        this.name = 'InterruptedError';
+    }
+}
+/**
+ * Applies one migration outside a transaction, statement by statement, and records it when all are done.
+ *
+ * An interruption anywhere is found by the next run: statements that can be repeated are repeated, an index that was left
+ * half built is dropped and built again, and a single statement that must not run twice was noted before it was started.
+ *
+ * @param onEffect called when something has been changed that a failure would leave behind.
+ * @throws PostgresError that names the statement; InterruptedError; CommitLostError.
+ */
+async function applyOutside(context, migration, prepare, onEffect) {
+    const { connection, format, table, statementTimeoutMs, lockTimeoutMs } = context;
+    await connection.pipeline([ENDS_WITH_ITS_CLIENT]);
+    await connection.query(`SET statement_timeout = ${statementTimeoutMs}; SET lock_timeout = ${lockTimeoutMs}${prepare === undefined ? '' : `; ${prepare}`}`);
+    const marked = migration.statements.some((statement) => repetitionOf(statement).kind === 'once');
+    if (marked)
+        await noteStart(context, migration);
+    for (const [index, statement] of migration.statements.entries()) {
+        try {
+            const changed = await withLockRetries(context, () => runOutside(context, migration, index, statement));
+            if (changed)
+                onEffect();
+        }
+        catch (thrown) {
+            if ((0,postgres/* isConnectionLoss */.y7)(thrown))
+                throw cutOff(context, migration, thrown, marked);
+            if (marked)
+                await connection.query(`DROP TABLE IF EXISTS ${startedTable(table)}`).catch(() => undefined);
+            throw thrown;
+        }
+    }
+    const forget = marked ? `; DROP TABLE IF EXISTS ${startedTable(table)}` : '';
+    const [recorded, readBack] = await connection.pipeline([
+        recordSql(table, format, migration) + forget,
+        schema_state_stateSql(table),
+    ]);
+    if (recorded?.status === 'fulfilled' && readBack !== undefined)
+        return readBack;
+    const reason = recorded?.status === 'rejected' ? recorded.reason : undefined;
+    if ((0,postgres/* isConnectionLoss */.y7)(reason))
+        throw new CommitLostError([migration], { cause: reason });
+    throw reason;
+}
+/** @returns whether anything was changed */
+async function runOutside({ connection, format, lockTimeoutMs, signal, note }, migration, index, statement) {
+    const where = `${migrations_fileOf(format, migration)}, statement ${index + 1} of ${migration.statements.length}`;
+    const repetition = repetitionOf(statement);
+    if (repetition.kind === 'concurrent-index') {
+        const state = await findIndex(connection, repetition.index);
+        if (state.kind === 'done') {
+            note(`${where}: the index is there already`);
+            return false;
+        }
+        if (state.kind === 'other')
+            throw inTheWay(where, state.what);
+        if (state.kind === 'busy')
+            throw worked(where, state.name);
+        if (state.kind === 'invalid') {
+            note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
+            await dropIndex({ connection, format, migration, index }, state.name);
+        }
+    }
+    signal.throwIfAborted();
+    const lockTimeout = mayWaitForLocks(statement) ? 0 : lockTimeoutMs;
+    try {
+        await connection.query(`SET lock_timeout = ${lockTimeout}`);
+        await connection.query(statement);
+        return true;
+    }
+    catch (thrown) {
+        if (repetition.kind === 'concurrent-index' && !signal.aborted)
+            await clearAway(connection, repetition.index);
+        throw inStatement(format, migration, index, thrown);
+    }
+}
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where, name) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${where}: somebody else is building ${name}, or works on its table`,
+        code: `SQLSTATE ${postgres/* SQLSTATE */.cD.lockNotAvailable}`,
+        hint: 'Run again when that is done.',
+    }, postgres/* SQLSTATE */.cD.lockNotAvailable);
+}
+async function dropIndex({ connection, format, migration, index }, name) {
+    try {
+        await connection.query('SET lock_timeout = 0');
+        await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+    }
+    catch (thrown) {
+        throw inStatement(format, migration, index, thrown);
+    }
+}
+/** Takes away what a build that failed has left: it costs every write, and a unique one would even refuse some. */
+async function clearAway(connection, index) {
+    try {
+        const state = await findIndex(connection, index);
+        if (state.kind === 'invalid')
+            await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${state.name}`);
+    }
+    catch {
+        // The next run does it.
+    }
+}
+/** Notes that a statement is about to run which must not run twice. */
+async function noteStart({ connection, format, table }, migration) {
+    const started = startedTable(table);
+    const tag = (0,esm/* escapeLiteral */.NO)(migration.tag);
+    await connection.query(`CREATE TABLE IF NOT EXISTS ${started} (tag text PRIMARY KEY, started_at timestamp with time zone NOT NULL DEFAULT now())`);
+    const noted = await connection.query(`INSERT INTO ${started} (tag) VALUES (${tag}) ON CONFLICT DO NOTHING RETURNING tag`);
+    if (noted.length > 0)
+        return;
+    throw new InterruptedError({
+        message: `${migrations_fileOf(format, migration)} was started by an earlier run that was cut off; whether its statement took effect cannot be told`,
+        hint: `Look whether it did. If so, record it: ${recordSql(table, format, migration)}; in either case then: DROP TABLE ${started}; and run again.`,
+    }, false);
+}
+function cutOff({ format }, migration, thrown, marked) {
+    const { message } = (0,errors/* explain */.WE)(thrown);
+    return new InterruptedError({
+        message: `${message}; ${migrations_fileOf(format, migration)} runs outside a transaction, and may have taken effect in part`,
+        hint: marked
+            ? 'Look in the database whether its statement took effect; the next run will ask for that.'
+            : 'Run again: the next run finds out what is there, and finishes it.',
+    }, true);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/post-check.ts
+
+
+
+
+/**
+ * Checks that a post-check is one query.
+ *
+ * @throws ExplainedError
+ */
+function refuseUnusablePostCheck(sql) {
+    const statements = splitStatements(sql).length;
+    if (statements === 1)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `post-check: it holds ${statements} statements; nothing was done`,
+        hint: "It is one query that gives one row with one value, true when all is well, such as: SELECT count(*) = 0 FROM tasks WHERE status = ''",
+    });
+}
+/**
+ * Asks a query whether a database is as it should be; it can change nothing. Returns what is wrong, without values: they
+ * are customers'.
+ *
+ * @throws PostgresError when the connection broke.
+ */
+async function findPostCheckFailure(connection, sql) {
+    const [, answer, end] = await connection.pipeline(['BEGIN READ ONLY', sql, 'ROLLBACK']);
+    if (answer?.status === 'rejected') {
+        if ((0,postgres/* isConnectionLoss */.y7)(answer.reason))
+            throw answer.reason;
+        const error = (0,errors/* explain */.WE)(answer.reason);
+        return { ...error, message: `the post-check failed: ${error.message}` };
+    }
+    if (end?.status === 'rejected')
+        throw end.reason;
+    const why = post_check_objectionTo(schema_state_valueOf(answer));
+    return why === undefined ? undefined : { message: `the post-check says no: ${why}` };
+}
+function post_check_objectionTo(rows) {
+    const [row, ...others] = rows;
+    if (row === undefined || others.length > 0)
+        return `it gave ${rows.length} rows in place of one`;
+    const values = Object.values(row);
+    if (values.length !== 1)
+        return `it gave ${values.length} values in place of one`;
+    return values[0] === true ? undefined : 'its answer is not true';
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/units.ts
+/**
+ * Divides what is pending, in its order. A file that has to run outside a transaction stands by itself, in either mode:
+ * what comes before it is committed first.
+ */
+function divide(pending, mode, format) {
+    const units = [];
+    let run = [];
+    const endRun = () => {
+        const groups = mode === 'all' ? [run] : groupsOf(run, format);
+        units.push(...groups.filter(({ length }) => length > 0).map((migrations) => ({ kind: 'transaction', migrations })));
+        run = [];
+    };
+    for (const migration of pending) {
+        if (migration.noTransaction) {
+            endRun();
+            units.push({ kind: 'outside', migration });
+        }
+        else {
+            run.push(migration);
+        }
+    }
+    endRun();
+    return units;
+}
+/**
+ * A transaction for each migration, except where a later one has an older time: with only the first of the two applied,
+ * the other would count as out of order, and drizzle 0.x would leave it out for ever.
+ */
+function groupsOf(run, format) {
+    const groups = [[]];
+    for (const [index, migration] of run.entries()) {
+        groups.at(-1)?.push(migration);
+        const newest = Math.max(...run.slice(0, index + 1).map(({ when }) => when));
+        if (format === 'v1' || run.slice(index + 1).every(({ when }) => when > newest))
+            groups.push([]);
+    }
+    return groups;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrate-database.ts
+
+
+
+
+
+
+
+
+
+
+/** The answer to COMMIT was lost, and the database says that it was not carried out. */
+class NotCommittedError extends errors/* ExplainedError */.hM {
+    constructor() {
+        super({
+            message: 'the connection broke while the migrations were being committed',
+            hint: 'Nothing of them was committed. Run again.',
+        });
+        this.name = 'NotCommittedError';
+    }
+}
+const DEFAULT_LOCK_RETRIES = 3;
+/** How often a broken connection is replaced to look what became of a commit. */
+const MAX_SESSIONS = 3;
+/**
+ * Brings one database to the folder's version: under the tenant's lock, and read back afterwards. What a run needs to know
+ * about the tenant comes as its result, with a record of what was applied; thrown is what prevented the first change.
+ *
+ * @param uri of the direct host: session state such as locks and timeouts does not survive a pooler.
+ */
+async function migrateDatabase(uri, options) {
+    if (options.postCheck !== undefined)
+        refuseUnusablePostCheck(options.postCheck);
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const run = {
+        from: undefined,
+        to: undefined,
+        applied: [],
+        restorePoint: undefined,
+        began: false,
+        changed: false,
+        unsettled: [],
+    };
+    let result;
+    try {
+        result = await migrateInSessions(target, options, run);
+    }
+    catch (thrown) {
+        // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
+        if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0))
+            throw thrown;
+        result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+    }
+    return result.status === 'failed' && options.onFailure === 'restore' && run.changed
+        ? restored(result, run, options)
+        : result;
+}
+async function migrateInSessions(target, options, run) {
+    let lost;
+    for (let session = 1;; session += 1) {
+        try {
+            return await migrateInSession(target, options, run, lost);
+        }
+        catch (thrown) {
+            if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted)
+                throw thrown;
+            options.note(`${thrown.message}; looking what became of it`);
+            lost = thrown;
+            run.unsettled = migrate_database_tagsOf(thrown.migrations);
+        }
+    }
+}
+async function migrateInSession(target, options, run, lost) {
+    const { signal, authorities, lockWaitMs, table, note } = options;
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+        const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        if (state === undefined && lost !== undefined)
+            throw lost;
+        if (state === undefined)
+            return lockedElsewhere();
+        if (lost !== undefined)
+            settle(lost, state, options, run);
+        return await bringForward(connection, state, options, run);
+    }
+    finally {
+        await connection.close();
+        if (signal.aborted)
+            note('The connection was closed because the run is stopping.');
+    }
+}
+/** What the database says now is the answer that was lost. @throws NotCommittedError when it says no */
+function settle(lost, state, { folder }, run) {
+    run.unsettled = [];
+    const now = assessment_assess(folder, state);
+    const missing = now.kind === 'pending' ? now.pending : now.kind === 'drift' ? now.pendingWithOutOfOrder : [];
+    if (lost.migrations.some((migration) => missing.includes(migration)))
+        throw new NotCommittedError();
+    markApplied(run, lost.migrations);
+}
+async function bringForward(connection, state, options, run) {
+    const assessment = assessment_assess(options.folder, state, options);
+    if (!run.began)
+        run.from = run.to = versionOf(assessment);
+    switch (assessment.kind) {
+        case 'up-to-date':
+            if (assessment.upgrade !== undefined)
+                return upgradeOnly(connection, assessment, assessment.upgrade, options, run);
+            return concluded(connection, assessment, options, run);
+        case 'drift':
+            if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
+                return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
+            }
+            return drifted(assessment.why, options);
+        case 'pending':
+            return applyPending(connection, state, assessment, options, run);
+    }
+}
+function versionOf(assessment) {
+    return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+}
+function drifted(why, { onDrift }) {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+async function applyPending(connection, state, { pending, upgrade }, options, run) {
+    const { folder, table, signal, note } = options;
+    note(`${run.to === undefined ? 'Empty database' : `At ${run.to}`}; applying ${migrate_database_tagsOf(pending).join(', ')}`);
+    signal.throwIfAborted();
+    if (!run.began)
+        run.restorePoint = await options.readRestorePoint?.(connection);
+    signal.throwIfAborted();
+    run.began = true;
+    const context = contextOf(connection, options);
+    let prepare = state.table === 'absent'
+        ? createTableSql(table, folder.format)
+        : upgrade === undefined
+            ? undefined
+            : upgradeTableSql(table, upgrade);
+    let readBack;
+    for (const unit of divide(pending, options.transaction ?? 'per-migration', folder.format)) {
+        signal.throwIfAborted();
+        readBack = await applyUnit(context, unit, prepare, run);
+        prepare = undefined;
+    }
+    const after = assessment_assess(folder, await schema_state_finishReading(connection, table, readBack), options);
+    if (after.kind !== 'up-to-date')
+        return notAsExpected(after, run);
+    return concluded(connection, after, options, run);
+}
+function contextOf(connection, options) {
+    const { folder, table, lockTimeoutMs, statementTimeoutMs, signal, note } = options;
+    const lockRetries = options.lockRetries ?? DEFAULT_LOCK_RETRIES;
+    return { connection, format: folder.format, table, lockTimeoutMs, statementTimeoutMs, lockRetries, signal, note };
+}
+async function applyUnit(context, unit, prepare, run) {
+    if (unit.kind === 'transaction') {
+        const readBack = await applyInTransaction(context, unit.migrations, prepare);
+        markApplied(run, unit.migrations);
+        return readBack;
+    }
+    try {
+        const readBack = await applyOutside(context, unit.migration, prepare, () => {
+            run.changed = true;
+        });
+        markApplied(run, [unit.migration]);
+        return readBack;
+    }
+    catch (thrown) {
+        if (thrown instanceof InterruptedError && thrown.now)
+            run.unsettled = [unit.migration.tag];
+        throw thrown;
+    }
+}
+function markApplied(run, migrations) {
+    run.applied.push(...migrate_database_tagsOf(migrations));
+    run.to = migrations.at(-1)?.tag ?? run.to;
+    run.changed = true;
+}
+/** Nothing is pending, but drizzle 1.0 would complete the table of 0.x all the same. */
+async function upgradeOnly(connection, assessment, upgrade, options, run) {
+    run.began = true;
+    const readBack = await applyInTransaction(contextOf(connection, options), [], upgradeTableSql(options.table, upgrade));
+    const after = assessment_assess(options.folder, await schema_state_finishReading(connection, options.table, readBack), options);
+    if (after.kind !== 'up-to-date')
+        return notAsExpected(after, run);
+    const result = await concluded(connection, assessment, options, run);
+    if (result.status !== 'unchanged')
+        return result;
+    return {
+        ...result,
+        status: 'succeeded',
+        detail: `${result.detail}; its table of migrations now is one of drizzle 1.0`,
+    };
+}
+/** The database is where it should be; the user's own question has the last word. */
+async function concluded(connection, assessment, options, run) {
+    const objection = options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck);
+    if (objection !== undefined)
+        return failedWith(run, objection);
+    const migration = recordOf(run);
+    if (run.applied.length > 0)
+        return { status: 'succeeded', detail: appliedWords(run.applied), migration };
+    const beyond = assessment.beyond ? `, which is beyond ${options.to ?? ''}; nothing is taken back` : '';
+    return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}${beyond}`, migration };
+}
+function notAsExpected(after, run) {
+    const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
+    const error = {
+        message: `the migrations were committed, but the database does not say so: ${found}`,
+        hint: 'Does a migration write to the table of migrations itself?',
+    };
+    return failedWith(run, error);
+}
+function failed(run, thrown) {
+    const wayFailed = (0,postgres/* isConnectionLoss */.y7)(thrown) ||
+        thrown instanceof CommitLostError ||
+        thrown instanceof NotCommittedError ||
+        (thrown instanceof InterruptedError && thrown.now);
+    return failedWith(run, (0,errors/* explain */.WE)(thrown), wayFailed ? { infrastructure: true } : {});
+}
+function failedWith(run, error, more = {}) {
+    return {
+        status: 'failed',
+        detail: `${error.message}; ${leftBehindWords(run)}`,
+        error,
+        migration: recordOf(run),
+        ...more,
+    };
+}
+/** The run was told to stop when it had already done something: the report has to know. */
+function stopped(signal, run, thrown) {
+    return {
+        status: 'skipped',
+        reason: (0,fleet/* stopReasonOf */.qw)(signal),
+        detail: `stopped while being worked on; ${leftBehindWords(run)}`,
+        error: (0,errors/* explain */.WE)(thrown),
+        migration: recordOf(run),
+    };
+}
+async function restored(failure, run, { rollBack, note }) {
+    const { restorePoint } = run;
+    if (rollBack === undefined || restorePoint === undefined) {
+        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
+    }
+    note('Putting the database back to where it was before this run.');
+    try {
+        const words = await rollBack(restorePoint);
+        const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
+        return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
+    }
+    catch (thrown) {
+        const why = (0,errors/* explain */.WE)(thrown);
+        const error = {
+            message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
+            ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+            hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+        };
+        return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
+    }
+}
+function leftBehindWords({ applied, changed, unsettled }) {
+    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
+    const known = applied.length > 0
+        ? `applied before that, and kept: ${applied.join(', ')}`
+        : changed
+            ? 'what it did before that is kept'
+            : 'the database is as it was';
+    if (unknown === '')
+        return known;
+    return changed ? `${unknown}; ${known}` : unknown;
+}
+function recordOf({ from, to, applied, changed, restorePoint }) {
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied: [...applied],
+        // Going back to it when nothing was changed would only cost what customers wrote since.
+        ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
+    };
+}
+function lockedElsewhere() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+function appliedWords(applied) {
+    const [only, ...others] = applied;
+    return others.length === 0 ? `applied ${only ?? ''}` : `applied ${applied.length}: ${applied.join(', ')}`;
+}
+function migrate_database_tagsOf(migrations) {
+    return migrations.map(({ tag }) => tag);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/render-sql.ts
+
+/** The SQL that would run, file by file, as it is written: for people to read before it does. */
+function renderPendingSql(migrations, { format } = { format: 'v0' }) {
+    return migrations
+        .map((migration) => {
+        const { statements, noTransaction } = migration;
+        const title = `-- ${fileOf(format, migration)}${noTransaction ? ' (outside a transaction)' : ''}`;
+        return [title, ...statements.map(ended).filter((statement) => statement !== '')].join('\n');
+    })
+        .join('\n\n');
+}
+/** A statement with a semicolon, which those that were told apart by drizzle's breakpoints may lack. */
+function ended(statement) {
+    const text = statement.trim();
+    if (text === '')
+        return '';
+    // On a line of its own after a comment that would swallow it.
+    const lastLine = text.slice(text.lastIndexOf('\n') + 1);
+    if (text.endsWith(';'))
+        return text;
+    return lastLine.includes('--') ? `${text}\n;` : `${text};`;
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/index.ts
+
+
+
+
 
 
 
@@ -44496,21 +46222,28 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 9561:
+/***/ 9160:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  G6: () => (/* reexport */ MAX_FAILURES_FORM),
+  Y: () => (/* reexport */ MOST_SHARDS),
   SM: () => (/* reexport */ tenant_NEON_DEFAULTS),
   eI: () => (/* reexport */ SKIP_REASONS),
   Ko: () => (/* reexport */ StoppedError),
+  g7: () => (/* reexport */ WAVES_FORM),
   dO: () => (/* reexport */ makeReport),
+  $T: () => (/* reexport */ parseMaxFailures),
+  aX: () => (/* reexport */ parseWaves),
+  qw: () => (/* reexport */ stopReasonOf),
   G8: () => (/* reexport */ tenant_tenantOf),
-  E_: () => (/* reexport */ workThroughTenants)
+  E_: () => (/* reexport */ engine_workThroughTenants),
+  f8: () => (/* reexport */ write_whole_writeWhole)
 });
 
-// UNUSED EXPORTS: STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countOutcomes, discoverTenants, fleetReportSchema, identify, inOrderOfAttention, outcomeSchema, selectTenants, stopReasonOf, verdictOf, weigh
+// UNUSED EXPORTS: STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, assignWaves, carriedOver, countOutcomes, countsAsFailure, discoverTenants, fleetReportSchema, foreseenSkip, gate, identify, identityOf, inOrderOfAttention, joinMigrations, makePlan, makeShards, maxFailuresOf, mergeRecords, openRecorder, outcomeSchema, planSchema, readPlan, readRecords, requireAgreement, rollOut, selectTenants, settle, shardOf, shareBudget, skipFor, soak, verdictOf, weigh, writePlan, writeShardReport
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
@@ -44540,6 +46273,15 @@ function selection_selectTenants(fleet, patterns) {
         unmatched,
     };
 }
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+function selection_findIdleExclusions(fleet, patterns) {
+    const idle = patterns.filter((pattern) => selection_isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+    return {
+        spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+        globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+    };
+}
+const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
 function selection_isExclusion(pattern) {
     return pattern.startsWith('!');
@@ -44564,6 +46306,68 @@ function withoutGroups(pattern) {
     });
 }
 
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var neon = __nccwpck_require__(5702);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
+
+
+
+/** Calls that are about the account: what they are refused for says nothing about any tenant. */
+const ABOUT_THE_ACCOUNT = new Set(['listProjects', 'createProject']);
+const QUOTA = {
+    reason: 'quota-suspended',
+    detail: 'its compute is suspended because a quota of the project is used up',
+};
+const GONE = { reason: 'gone', detail: 'the project, or the branch, was deleted after it had been listed' };
+const CREATING = { reason: 'creating', detail: 'Neon has not finished making it' };
+const ADDRESS = { reason: 'ip-restricted', detail: "the project's network settings keep this runner out" };
+const REFUSALS = {
+    quota: QUOTA,
+    address: ADDRESS,
+    gone: { reason: 'gone', detail: 'its compute was deleted, with the project or its branch, after it had been listed' },
+    creating: CREATING,
+};
+/**
+ * Failures that say nothing about the work but something about the tenant: nobody has to look at the cause, and the
+ * tenant is skipped under a reason of its own. Undefined for every other failure.
+ */
+function skipFor(thrown) {
+    const skip = skipOf(thrown);
+    return skip === undefined ? undefined : { status: 'skipped', ...skip, error: (0,errors/* explain */.WE)(thrown) };
+}
+function skipOf(thrown) {
+    if (thrown instanceof neon/* StillCreatingError */.KS)
+        return CREATING;
+    if (thrown instanceof neon/* NeonApiError */.tB)
+        return skipForAnswer(thrown);
+    const refusal = (0,postgres/* refusalOf */.Of)(thrown);
+    return refusal === undefined ? undefined : REFUSALS[refusal];
+}
+function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
+    if (!isNeonsAnswer || ABOUT_THE_ACCOUNT.has(operation))
+        return undefined;
+    if (quotaExceeded)
+        return QUOTA;
+    // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
+    return status === 404 || status === 410 ? GONE : undefined;
+}
+/**
+ * What the project list alone says will become of a tenant, so that a plan tells it and no connection is tried. Undefined
+ * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
+ * depends on the runner's address.
+ */
+function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
+    if (project.deletedAt !== undefined)
+        return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
+    if (project.blocksPublicConnections !== true)
+        return undefined;
+    if (mayBePrivate && project.blocksVpcConnections !== true)
+        return undefined;
+    return { status: 'skipped', reason: ADDRESS.reason, detail: 'the project lets nobody in from the public internet' };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/tenant.ts
 /** The names that Neon gives to a new project's database and role. */
 const tenant_NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
@@ -44578,10 +46382,14 @@ function tenant_tenantOf(project, location = {}) {
         role: location.role ?? tenant_NEON_DEFAULTS.role,
         assumed: { database: location.database === undefined, role: location.role === undefined },
         labels: {},
+        ...(project.historyRetentionSeconds === undefined
+            ? {}
+            : { historyRetentionSeconds: project.historyRetentionSeconds }),
     };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/discovery.ts
+
 
 
 
@@ -44591,11 +46399,19 @@ function tenant_tenantOf(project, location = {}) {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
-function discoverTenants(listing, patterns, location, now) {
-    const { selected, unmatched } = selectTenants(listing.projects.map((project) => tenantOf(project, location)), patterns);
+function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
+    const foreseen = new Map();
+    const fleet = listing.projects.map((project) => {
+        const tenant = tenantOf(project, location);
+        const skip = foreseenSkip(project, whereabouts);
+        if (skip !== undefined)
+            foreseen.set(tenant, skip);
+        return tenant;
+    });
+    const { selected, unmatched } = selectTenants(fleet, patterns);
     const unavailable = listing.unavailableProjectIds.map((projectId) => ({
         key: projectId,
         name: projectId,
@@ -44605,13 +46421,30 @@ function discoverTenants(listing, patterns, location, now) {
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
-    if (unlisted.length === 0) {
-        if (unmatched.length > 0)
-            throw nothingMatches(unmatched, listing);
+    const isWhole = unlisted.length === 0;
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    if (isWhole) {
+        const nowhere = [...unmatched, ...idle.spelledOut];
+        if (nowhere.length > 0)
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
-    return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
+    return {
+        tenants: selected.filter((tenant) => !foreseen.has(tenant)),
+        settled: [
+            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+            ...selected.flatMap((tenant) => {
+                const skip = foreseen.get(tenant);
+                return skip === undefined ? [] : [settle(tenant, skip, now)];
+            }),
+        ],
+        idleExclusions: isWhole ? idle.globs : [],
+    };
+}
+/** The outcome of a tenant that is known without any work on it. */
+function settle({ projectId, name, database }, result, now) {
+    return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 function nothingMatches(unmatched, { projects }) {
     const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
@@ -45308,35 +47141,103 @@ function createPuller(iterator) {
 	};
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 74 modules
-var neon = __nccwpck_require__(3888);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 12 modules
-var postgres = __nccwpck_require__(4883);
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
-
-
-
-/** Calls that are about the account: a 404 to them means a wrong organisation, not a project that is gone. */
-const ABOUT_THE_ACCOUNT = new Set(['listProjects', 'createProject']);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/names.ts
+const NAMES_SHOWN = 3;
+const LONGEST_NAME = 60;
 /**
- * Failures that say nothing about the work but something about the tenant: nobody has to look at the cause, and the
- * tenant is skipped under a reason of its own. Undefined for every other failure.
+ * A few names for a sentence, quoted and of bounded length: `"ACME Corp", "Payroll Inc" and 4 more`. The sentence may be
+ * repeated for every tenant of a fleet.
  */
-function skipFor(thrown) {
-    if ((0,postgres/* isQuotaSuspended */.G4)(thrown)) {
-        return skipped('quota-suspended', 'its compute is suspended because a quota of the project is used up', thrown);
-    }
-    // What exists was listed a moment ago; a missing database or branch is reported in words of its own, not as a 404.
-    if (thrown instanceof neon/* NeonApiError */.tB &&
-        thrown.status === 404 &&
-        thrown.isNeonsAnswer &&
-        !ABOUT_THE_ACCOUNT.has(thrown.operation)) {
-        return skipped('gone', 'the project was deleted after it had been listed', thrown);
-    }
-    return undefined;
+function names_namesOf(named) {
+    const shown = named.slice(0, NAMES_SHOWN).map(({ name }) => JSON.stringify(shortened(name)));
+    const more = named.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
-function skipped(reason, detail, thrown) {
-    return { status: 'skipped', reason, detail, error: (0,errors/* explain */.WE)(thrown) };
+function shortened(name) {
+    // By characters, not code units: half of one is no text.
+    const characters = Array.from(name.slice(0, 2 * LONGEST_NAME + 2));
+    return characters.length > LONGEST_NAME ? `${characters.slice(0, LONGEST_NAME).join('')}…` : name;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/brakes.ts
+
+/** Whether an outcome counts against the error budget: what failed or was put back, unless Neon was the cause. */
+function brakes_countsAsFailure(outcome) {
+    return outcome.status === 'rolled-back' || (outcome.status === 'failed' && outcome.infrastructure !== true);
+}
+/** The brakes of one run: its error budget, its breaker, and the failures that stop everything. */
+function makeBrakes({ budget, breaker, halted }) {
+    let halt = halted;
+    let failures = 0;
+    let unavailableInARow = 0;
+    const cause = (outcome) => {
+        if (outcome.status === 'failed' && outcome.stopsRollout === true) {
+            return { reason: 'canary-failed', why: `${names_namesOf([outcome])} stopped the rollout` };
+        }
+        if (budget !== undefined && failures > budget.maxFailures) {
+            return { reason: 'budget', why: `${failures} failed, which is more than the ${budget.maxFailures} allowed here` };
+        }
+        if (breaker !== undefined && unavailableInARow >= breaker.openAfter) {
+            const why = `Neon or the way to it failed for ${unavailableInARow} tenants in a row`;
+            return { reason: 'neon-unavailable', why };
+        }
+        return undefined;
+    };
+    return {
+        take(outcome) {
+            if (brakes_countsAsFailure(outcome))
+                failures += 1;
+            const unavailable = outcome.status === 'failed' && outcome.infrastructure === true;
+            unavailableInARow = unavailable ? unavailableInARow + 1 : 0;
+            if (halt !== undefined)
+                return undefined;
+            halt = cause(outcome);
+            return halt;
+        },
+        get halt() {
+            return halt;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/infrastructure.ts
+
+
+/** No answer in time, held by another operation, too many requests; with every 5xx these are about Neon, not the work. */
+const ABOUT_NEON = new Set([408, 423, 429]);
+/**
+ * Whether a failure says that Neon or the way to the database failed, and nothing about the work itself. Such failures
+ * feed the breaker instead of the error budget.
+ */
+function isInfrastructure(thrown) {
+    if (thrown instanceof neon/* NeonApiError */.tB) {
+        const { status } = thrown;
+        return status === undefined || status >= 500 || ABOUT_NEON.has(status);
+    }
+    return thrown instanceof postgres/* PostgresError */.Yj && thrown.whileConnecting;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/migration-record.ts
+/**
+ * What two attempts on one tenant did together, so that all of it can be undone. What both tell counts once: an outcome
+ * that was carried over from an earlier attempt is the same piece of work.
+ */
+function migration_record_joinMigrations(earlier, later) {
+    // An attempt that left nothing behind needs no way back.
+    if (earlier === undefined || earlier.applied.length === 0)
+        return later ?? earlier;
+    if (later === undefined)
+        return earlier;
+    const before = new Set(earlier.applied);
+    // The way back, and what it leads to, are those of the first attempt that left something behind.
+    const { from, restorePoint } = earlier;
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(later.to === undefined ? {} : { to: later.to }),
+        applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
+        ...(later.pending === undefined ? {} : { pending: later.pending }),
+        ...(restorePoint === undefined ? {} : { restorePoint }),
+    };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/stop.ts
@@ -45359,32 +47260,63 @@ function stopReasonOf(signal) {
 
 
 
+
+
+
 const DEFAULT_STOP_GRACE_MS = 3_000;
 /**
  * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
- * failing tenant never stops the others, and after a stop the ones that were not started are `skipped`.
+ * failing tenant never stops the others, unless the failures are more than the budget allows or of the kind that opens
+ * the breaker; after a stop or a halt the ones that were not started are `skipped`.
  */
-async function workThroughTenants(options) {
-    const { tenants, concurrency, signal, onOutcome, now = () => new Date() } = options;
-    const stopGraceMs = options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS;
+async function engine_workThroughTenants(options) {
+    const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
+    const brakes = makeBrakes(options);
     let done = 0;
     return pMap(tenants, async (tenant) => {
         const startedAt = now();
-        const started = !signal.aborted;
         const notes = [];
-        const context = { signal, note: (line) => notes.push(line) };
-        const result = started
-            ? await attempt(() => options.work(tenant, context), signal, stopGraceMs)
-            : notStarted(signal);
-        const outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
+        let { projectId } = tenant;
+        const context = {
+            signal: options.signal,
+            note: (line) => notes.push(line),
+            found: (id) => void (projectId = id),
+        };
+        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+        const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
+        const halt = brakes.take(outcome);
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
+        if (halt !== undefined)
+            tell(onHalt, halt);
         return outcome;
     }, { concurrency });
 }
-function tell(listener, done) {
+/** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
+async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
+    let result;
+    for (let attempts = 0;; attempts += 1) {
+        if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result)))
+            return { attempts, result };
+        if (signal.aborted)
+            return { attempts, result: result ?? notStarted(signal) };
+        const halt = halted();
+        if (halt !== undefined)
+            return { attempts, result: result ?? heldBack(halt) };
+        if (result !== undefined)
+            context.note(`attempt ${attempts} failed: ${result.detail}; trying again`);
+        const next = await attempt(() => work(tenant, context), signal, stopGraceMs);
+        const migration = migration_record_joinMigrations(result?.migration, next.migration);
+        result = migration === undefined ? next : { ...next, migration };
+    }
+}
+/** What was put back may have been used by customers since, and what contradicts the migrations still will. */
+function mayBeTriedAgain(result) {
+    return result.status === 'failed' && result.stopsRollout !== true;
+}
+function tell(listener, told) {
     try {
-        listener?.(done);
+        listener?.(told);
     }
     catch {
         // A log that cannot be written must not cost the run its record.
@@ -45409,26 +47341,34 @@ function notStarted(signal) {
     const reason = stopReasonOf(signal);
     return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
 }
+function heldBack({ reason, why }) {
+    return { status: 'skipped', reason, detail: `not started: ${why}` };
+}
 async function attempt(work, signal, stopGraceMs) {
     const grace = graceAfter(signal, stopGraceMs);
     try {
-        return await Promise.race([settle(work, signal), grace.expired]);
+        return await Promise.race([engine_settle(work, signal), grace.expired]);
     }
     finally {
         grace.cancel();
     }
 }
-async function settle(work, signal) {
+async function engine_settle(work, signal) {
     try {
         return await work();
     }
     catch (thrown) {
         const error = (0,errors/* explain */.WE)(thrown);
         if (!signal.aborted)
-            return skipFor(thrown) ?? { status: 'failed', detail: error.message, error };
+            return skipFor(thrown) ?? failed(thrown);
         const reason = stopReasonOf(signal);
         return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
     }
+}
+function failed(thrown) {
+    const error = (0,errors/* explain */.WE)(thrown);
+    const cause = isInfrastructure(thrown) ? { infrastructure: true } : {};
+    return { status: 'failed', detail: error.message, error, ...cause };
 }
 /** An outcome that appears when the work has not ended by itself some time after the stop. */
 function graceAfter(signal, graceMs) {
@@ -45453,6 +47393,228 @@ function graceAfter(signal, graceMs) {
             signal.removeEventListener('abort', onAbort);
         },
     };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/error-budget.ts
+
+
+const MAX_FAILURES_FORM = 'a number of tenants such as 5, or a share of them such as 1% (0 for none at all)';
+/** @throws ExplainedError for anything but a number or a percentage. */
+function parseMaxFailures(text) {
+    const [, number, sign] = /^(\d{1,9}(?:\.\d{1,3})?)\s*(%?)$/.exec(text.trim()) ?? [];
+    const value = Number(number);
+    if (sign === '%' && value <= 100)
+        return { kind: 'percent', percent: value };
+    if (sign === '' && Number.isInteger(value))
+        return { kind: 'count', count: value };
+    throw new errors/* ExplainedError */.hM({ message: `max-failures: ${JSON.stringify(text)} is not ${MAX_FAILURES_FORM}` });
+}
+/** The budget of a fleet in tenants: a percentage is rounded down, and is at least one tenant unless it is nought. */
+function error_budget_maxFailuresOf(spec, total) {
+    if (spec.kind === 'count')
+        return spec.count;
+    return spec.percent === 0 ? 0 : Math.max(1, shareOf(total, spec.percent, 'down'));
+}
+/**
+ * Divides a budget among shards that cannot see one another, by their sizes. The shares add up to the budget exactly:
+ * what is left after rounding down goes to those that lost most by it, the first of equals.
+ */
+function error_budget_shareBudget(maxFailures, shardSizes) {
+    const total = shardSizes.reduce((sum, size) => sum + size, 0);
+    if (total === 0)
+        return shardSizes.map((_, index) => (index === 0 ? maxFailures : 0));
+    const shares = shardSizes.map((size) => Math.floor((maxFailures * size) / total));
+    const left = maxFailures - shares.reduce((sum, share) => sum + share, 0);
+    const byLoss = shardSizes
+        .map((size, index) => ({ index, loss: (maxFailures * size) % total }))
+        .toSorted((a, b) => b.loss - a.loss || a.index - b.index);
+    for (const { index } of byLoss.slice(0, left))
+        shares[index] = (shares[index] ?? 0) + 1;
+    return shares;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/rollout-decision.ts
+
+
+const NOT_REACHED = new Set(['cancelled', 'deadline', 'neon-unavailable', 'budget']);
+/** Reduces the outcomes of one wave. */
+function rollout_decision_tallyWave(name, outcomes) {
+    return {
+        name,
+        failures: outcomes.filter(countsAsFailure).length,
+        failed: outcomes.filter(({ status }) => status === 'failed' || status === 'rolled-back'),
+        notReached: outcomes.filter((outcome) => outcome.status === 'skipped' && NOT_REACHED.has(outcome.reason)),
+        stopper: outcomes.find((outcome) => outcome.status === 'failed' && outcome.stopsRollout === true),
+        unavailable: outcomes.some((outcome) => outcome.status === 'skipped' && outcome.reason === 'neon-unavailable'),
+    };
+}
+/**
+ * Decides after each wave whether the next may start: while nobody stopped the rollout, the failures of all waves so far
+ * are within the budget, and Neon is there. The first of several waves is the canary: it must be done, and nobody in it
+ * may have failed for whatever reason.
+ *
+ * @param ended the waves so far, in order.
+ * @param waves how many there are in all.
+ */
+function rollout_decision_decideNextWave(ended, { waves, maxFailures }) {
+    const failures = ended.reduce((sum, wave) => sum + wave.failures, 0);
+    const no = (reason, why) => ({ go: false, failures, reason, why });
+    const stopped = ended.find(({ stopper }) => stopper !== undefined);
+    if (stopped?.stopper !== undefined) {
+        return no('canary-failed', `${namesOf([stopped.stopper])} in wave ${stopped.name} stopped the rollout`);
+    }
+    const [canary] = ended;
+    if (waves > 1 && canary !== undefined) {
+        if (canary.failed.length > 0) {
+            return no('canary-failed', `in the first wave (${canary.name}) failed ${namesOf(canary.failed)}`);
+        }
+        if (canary.notReached.length > 0) {
+            return no('canary-failed', `the first wave (${canary.name}) ended without ${namesOf(canary.notReached)}`);
+        }
+    }
+    if (failures > maxFailures) {
+        const failed = ended.flatMap((wave) => wave.failed.filter(countsAsFailure));
+        const where = ended.at(-1)?.name ?? '';
+        return no('canary-failed', `up to wave ${where} ${failures} failed (${namesOf(failed)}), which is more than the ${maxFailures} allowed`);
+    }
+    const unavailable = ended.find((wave) => wave.unavailable);
+    if (unavailable !== undefined) {
+        return no('neon-unavailable', `Neon or the way to it failed for many tenants in a row in wave ${unavailable.name}`);
+    }
+    return { go: true, failures, why: `${failures} failed so far, ${maxFailures} are allowed` };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/verdict.ts
+/** The one word that a run ends with. */
+const VERDICTS = ['succeeded', 'failed', 'incomplete'];
+/** The published table of outcomes: which status makes a run green, incomplete or red. */
+const verdict_STATUS_WEIGHTS = {
+    succeeded: 'green',
+    unchanged: 'green',
+    failed: 'red',
+    'rolled-back': 'red',
+    skipped: 'incomplete',
+};
+/** The weight of one outcome, given the reasons for skipping that the user declared acceptable. */
+function weigh(outcome, allowSkipped) {
+    if (outcome.status === 'skipped' && allowSkipped.has(outcome.reason))
+        return 'green';
+    return verdict_STATUS_WEIGHTS[outcome.status];
+}
+/**
+ * The verdict over a whole run. Green means that the whole selected fleet is where it should be: one failure makes it
+ * `failed`, else one tenant that was left out makes it `incomplete`.
+ */
+function verdictOf(outcomes, allowSkipped = new Set()) {
+    const weights = new Set(outcomes.map((outcome) => weigh(outcome, allowSkipped)));
+    if (weights.has('red'))
+        return 'failed';
+    return weights.has('incomplete') ? 'incomplete' : 'succeeded';
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/merge.ts
+
+
+
+
+
+/**
+ * Puts the records of all shards and attempts together: every planned tenant exactly once. The newest attempt counts;
+ * what an older one did to the tenant stays known, so that all of it can be undone.
+ */
+function mergeRecords(plan, records, options = {}) {
+    const known = newestOutcomes(records);
+    const begun = new Set(records.map(({ shard }) => shard));
+    const outcomes = [...plan.settled];
+    const ended = [];
+    const limits = { waves: plan.waves.length, maxFailures: plan.maxFailures };
+    let decision = decideNextWave(ended, limits);
+    for (const { wave, name } of plan.waves) {
+        if (options.throughWave !== undefined && wave > options.throughWave)
+            break;
+        const before = decision;
+        const ofWave = plan.shards
+            .filter((shard) => shard.wave === wave)
+            .flatMap((shard) => shard.tenants.map((tenant) => known.get(identityOf(tenant)) ??
+            missing(plan, shard, tenant, {
+                begun: begun.has(shard.shard),
+                before,
+                runCancelled: options.runCancelled === true,
+            })));
+        for (const outcome of ofWave)
+            outcomes.push(outcome);
+        ended.push(tallyWave(name, ofWave));
+        decision = decideNextWave(ended, limits);
+    }
+    return { outcomes, decision };
+}
+/** The newest outcome of each tenant, by its identity. */
+function newestOutcomes(records) {
+    const known = new Map();
+    const leftBehind = new Map();
+    for (const { outcomes } of records.toSorted(byAge)) {
+        for (const outcome of outcomes) {
+            const identity = identityOf(outcome);
+            const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
+            // Who was put back has nothing of that attempt left to be undone.
+            const wasPutBack = outcome.status === 'rolled-back';
+            if (migration !== undefined && !wasPutBack)
+                leftBehind.set(identity, migration);
+            known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+        }
+    }
+    return known;
+}
+/** Oldest first: a higher attempt is newer, and of one attempt what began later. */
+function byAge(a, b) {
+    return a.attempt - b.attempt || Date.parse(a.startedAt) - Date.parse(b.startedAt);
+}
+/** Says something about a tenant that no record says anything about. */
+function missing(plan, { shard }, tenant, { begun, before, runCancelled }) {
+    const identity = {
+        projectId: tenant.projectId,
+        name: tenant.name,
+        database: tenant.database,
+        attempts: 0,
+        startedAt: plan.createdAt,
+        durationMs: 0,
+    };
+    if (!before.go && !begun) {
+        return { ...identity, status: 'skipped', reason: before.reason, detail: `not started: ${before.why}` };
+    }
+    if (runCancelled) {
+        const detail = `the run was cancelled before shard ${shard} reported on it`;
+        return { ...identity, status: 'skipped', reason: 'cancelled', detail };
+    }
+    const message = `shard ${shard} did not report`;
+    const hint = begun
+        ? 'Its job ended before this tenant was done, so that its state is not known. Re-run the failed jobs: each tenant is looked at first, and only what is left is done.'
+        : 'Its job did not run, or was lost before it wrote anything. Re-run the failed jobs.';
+    return { ...identity, status: 'failed', detail: message, error: { message, code: 'no-report', hint } };
+}
+/**
+ * Decides, after a wave, whether the one after it may start; after the last one there is none to start.
+ *
+ * @throws ExplainedError when the plan has no such wave.
+ */
+function gate(plan, records, wave) {
+    if (plan.waves.every((one) => one.wave !== wave)) {
+        throw new ExplainedError({ message: `through-wave: the plan has ${plan.waves.length} waves, and no wave ${wave}` });
+    }
+    const { decision } = mergeRecords(plan, records, { throughWave: wave });
+    const { go, why, failures } = decision;
+    if (!go)
+        return { go, why, failures };
+    const isLast = plan.waves.every((one) => one.wave <= wave);
+    return isLast ? { go: false, why: 'no wave is left', failures } : { go, why, failures };
+}
+/** Those of a shard that an earlier attempt has brought to a good end: they are neither worked on nor woken again. */
+function carriedOver(shard, earlier) {
+    const known = newestOutcomes(earlier);
+    return shard.tenants.flatMap((tenant) => {
+        const outcome = known.get(identityOf(tenant));
+        return outcome !== undefined && STATUS_WEIGHTS[outcome.status] === 'green' ? [outcome] : [];
+    });
 }
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
@@ -45493,21 +47655,61 @@ const SKIP_REASONS = [
     'creating',
     'gone',
     'unlisted',
+    'ip-restricted',
 ];
 const explanationSchema = schemas/* object */.Ikc({
     message: schemas/* string */.YjP(),
     code: schemas/* string */.YjP().exactOptional(),
     hint: schemas/* string */.YjP().exactOptional(),
 });
+const restorePointSchema = schemas/* discriminatedUnion */.gMt('kind', [
+    schemas/* object */.Ikc({
+        kind: schemas/* literal */.euz('lsn'),
+        /** Host of the endpoint whose branch it is: where a connection is open anyway, this costs no question to the API. */
+        host: schemas/* string */.YjP(),
+        lsn: schemas/* string */.YjP(),
+        takenAt: datetime(),
+        /** When the history of the project no longer reaches back so far; absent where that is not known. */
+        usableUntil: datetime().exactOptional(),
+    }),
+    schemas/* object */.Ikc({
+        kind: schemas/* literal */.euz('branch'),
+        branchId: schemas/* string */.YjP(),
+        restoreBranchId: schemas/* string */.YjP(),
+        name: schemas/* string */.YjP(),
+        takenAt: datetime(),
+    }),
+]);
+const migrationSchema = schemas/* object */.Ikc({
+    /** Tag that the database was at before; absent: nothing had been applied. */
+    from: schemas/* string */.YjP().exactOptional(),
+    /** Tag that it is at now. */
+    to: schemas/* string */.YjP().exactOptional(),
+    /** Tags that this run applied, in their order. */
+    applied: schemas/* array */.YOg(schemas/* string */.YjP()),
+    /** Tags that would be applied: of a plan or a dry run. */
+    pending: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
+    restorePoint: restorePointSchema.exactOptional(),
+});
+/** What any result may carry. */
+const everyResult = { detail: schemas/* string */.YjP(), migration: migrationSchema.exactOptional() };
 const resultSchemas = {
-    succeeded: schemas/* object */.Ikc({ status: schemas/* literal */.euz('succeeded'), detail: schemas/* string */.YjP() }),
-    unchanged: schemas/* object */.Ikc({ status: schemas/* literal */.euz('unchanged'), reason: schemas/* enum */.k5n(UNCHANGED_REASONS), detail: schemas/* string */.YjP() }),
-    failed: schemas/* object */.Ikc({ status: schemas/* literal */.euz('failed'), detail: schemas/* string */.YjP(), error: explanationSchema }),
-    rolledBack: schemas/* object */.Ikc({ status: schemas/* literal */.euz('rolled-back'), detail: schemas/* string */.YjP(), error: explanationSchema }),
+    succeeded: schemas/* object */.Ikc({ status: schemas/* literal */.euz('succeeded'), ...everyResult }),
+    unchanged: schemas/* object */.Ikc({ status: schemas/* literal */.euz('unchanged'), reason: schemas/* enum */.k5n(UNCHANGED_REASONS), ...everyResult }),
+    failed: schemas/* object */.Ikc({
+        status: schemas/* literal */.euz('failed'),
+        ...everyResult,
+        error: explanationSchema,
+        /** Neon or the way to the database failed, not the work: feeds the breaker instead of the error budget. */
+        infrastructure: schemas/* literal */.euz(true).exactOptional(),
+        /** Nobody else is started after this, in no shard and in no wave. */
+        stopsRollout: schemas/* literal */.euz(true).exactOptional(),
+    }),
+    rolledBack: schemas/* object */.Ikc({ status: schemas/* literal */.euz('rolled-back'), ...everyResult, error: explanationSchema }),
     skipped: schemas/* object */.Ikc({
         status: schemas/* literal */.euz('skipped'),
         reason: schemas/* enum */.k5n(SKIP_REASONS),
-        detail: schemas/* string */.YjP(),
+        ...everyResult,
         error: explanationSchema.exactOptional(),
     }),
 };
@@ -45520,7 +47722,7 @@ const identitySchema = schemas/* object */.Ikc({
     durationMs: schemas/* number */.aig().nonnegative(),
 });
 /** What became of one tenant in one run; every planned tenant has exactly one. */
-const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
+const outcome_outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.succeeded.shape),
     identitySchema.extend(resultSchemas.unchanged.shape),
     identitySchema.extend(resultSchemas.failed.shape),
@@ -45528,38 +47730,30 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/verdict.ts
-/** The one word that a run ends with. */
-const VERDICTS = ['succeeded', 'failed', 'incomplete'];
-/** The published table of outcomes: which status makes a run green, incomplete or red. */
-const STATUS_WEIGHTS = {
-    succeeded: 'green',
-    unchanged: 'green',
-    failed: 'red',
-    'rolled-back': 'red',
-    skipped: 'incomplete',
-};
-/** The weight of one outcome, given the reasons for skipping that the user declared acceptable. */
-function weigh(outcome, allowSkipped) {
-    if (outcome.status === 'skipped' && allowSkipped.has(outcome.reason))
-        return 'green';
-    return STATUS_WEIGHTS[outcome.status];
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/order.ts
+/** By name, then by what makes two of one name differ. */
+function order_compareTenants(a, b) {
+    return compareText(a.name, b.name) || compareText(a.projectId, b.projectId) || compareText(a.database, b.database);
 }
-/**
- * The verdict over a whole run. Green means that the whole selected fleet is where it should be: one failure makes it
- * `failed`, else one tenant that was left out makes it `incomplete`.
- */
-function verdictOf(outcomes, allowSkipped = new Set()) {
-    const weights = new Set(outcomes.map((outcome) => weigh(outcome, allowSkipped)));
-    if (weights.has('red'))
-        return 'failed';
-    return weights.has('incomplete') ? 'incomplete' : 'succeeded';
+/** The same text for the same database of the same project, and for no other. */
+function order_identityOf({ projectId, database }) {
+    return JSON.stringify([projectId, database]);
+}
+// Code unit order, not the machine's locale: the same fleet gives the same order everywhere.
+function compareText(a, b) {
+    if (a === b)
+        return 0;
+    return a < b ? -1 : 1;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
 
+
+const ACTIONS = ['provision', 'migrate', 'backup'];
 const countsSchema = schemas/* object */.Ikc({
     total: schemas/* int */.Whr().nonnegative(),
     succeeded: schemas/* int */.Whr().nonnegative(),
@@ -45569,16 +47763,23 @@ const countsSchema = schemas/* object */.Ikc({
     skipped: schemas/* int */.Whr().nonnegative(),
 });
 /** The machine-readable record of a run. Holds nothing secret, so that it may be kept as an artifact. */
-const fleetReportSchema = schemas/* object */.Ikc({
+const report_fleetReportSchema = schemas/* object */.Ikc({
     schemaVersion: schemas/* literal */.euz(1),
-    action: schemas/* enum */.k5n(['provision', 'migrate', 'backup']),
+    action: schemas/* enum */.k5n(ACTIONS),
     command: schemas/* string */.YjP(),
     verdict: schemas/* enum */.k5n(VERDICTS),
     startedAt: datetime(),
     durationMs: schemas/* number */.aig().nonnegative(),
     runUrl: schemas/* string */.YjP().exactOptional(),
+    /** Which plan it belongs to; of one shard also which, and the attempt of the workflow run that worked on it. */
+    plan: schemas/* object */.Ikc({
+        id: schemas/* string */.YjP(),
+        shard: schemas/* int */.Whr().positive().exactOptional(),
+        attempt: schemas/* int */.Whr().positive().exactOptional(),
+    })
+        .exactOptional(),
     counts: countsSchema,
-    outcomes: schemas/* array */.YOg(outcomeSchema),
+    outcomes: schemas/* array */.YOg(outcome_outcomeSchema),
 });
 /** Counts outcomes by what a reader wants to know first. */
 function countOutcomes(outcomes) {
@@ -45597,6 +47798,7 @@ function makeReport(source) {
         startedAt: source.startedAt.toISOString(),
         durationMs: Math.max(0, source.endedAt.getTime() - source.startedAt.getTime()),
         ...(source.runUrl === undefined ? {} : { runUrl: source.runUrl }),
+        ...(source.plan === undefined ? {} : { plan: source.plan }),
         counts: countOutcomes(source.outcomes),
         outcomes: inOrderOfAttention(source.outcomes),
     };
@@ -45604,16 +47806,624 @@ function makeReport(source) {
 const ATTENTION = ['failed', 'rolled-back', 'skipped', 'succeeded', 'unchanged'];
 /** Failures first, then what was left out, then the rest; within each by name. */
 function inOrderOfAttention(outcomes) {
-    return outcomes.toSorted((a, b) => ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) ||
-        compareText(a.name, b.name) ||
-        compareText(a.projectId, b.projectId) ||
-        compareText(a.database, b.database));
+    return outcomes.toSorted((a, b) => ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) || order_compareTenants(a, b));
 }
-// Code unit order, not the machine's locale: the same fleet gives the same report everywhere.
-function compareText(a, b) {
-    if (a === b)
-        return 0;
-    return a < b ? -1 : 1;
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/shards.ts
+
+/** The most jobs that GitHub makes of one matrix. */
+const MOST_SHARDS = 256;
+/**
+ * Cuts waves into shards that never mix two waves and, within a wave, differ by at most one tenant. When there are more
+ * tenants than `maxShards` shards of the wished size hold, all shards grow alike.
+ *
+ * @throws ExplainedError when there are more waves than shards allowed.
+ */
+function shards_makeShards(waves, { maxShards, tenantsPerShard }) {
+    const filled = waves.filter(({ tenants }) => tenants.length > 0);
+    const most = Math.min(maxShards, MOST_SHARDS);
+    if (filled.length > most) {
+        throw new ExplainedError({
+            message: `max-shards: ${filled.length} waves do not fit into ${most} shards, since no shard belongs to two waves`,
+            hint: 'Ask for fewer waves, or raise max-shards.',
+        });
+    }
+    const size = smallestFitting(filled.map(({ tenants }) => tenants.length), tenantsPerShard, most);
+    const shards = [];
+    for (const { wave, tenants } of filled) {
+        for (const part of cut(tenants, Math.ceil(tenants.length / size))) {
+            shards.push({ shard: shards.length + 1, wave, tenants: part });
+        }
+    }
+    return shards;
+}
+/** The smallest size of a shard, from the wished one on, with which all waves fit. */
+function smallestFitting(waveSizes, wished, maxShards) {
+    const shardsOf = (size) => waveSizes.reduce((sum, tenants) => sum + Math.ceil(tenants / size), 0);
+    let low = Math.max(1, wished);
+    let high = Math.max(low, ...waveSizes);
+    while (low < high) {
+        const middle = Math.floor((low + high) / 2);
+        if (shardsOf(middle) <= maxShards)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+function cut(all, parts) {
+    const [size, larger] = [Math.floor(all.length / parts), all.length % parts];
+    let from = 0;
+    return Array.from({ length: parts }, (_, index) => {
+        const to = from + size + (index < larger ? 1 : 0);
+        const part = all.slice(from, to);
+        from = to;
+        return part;
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/waves.ts
+
+
+
+
+const WAVES_FORM = 'growing numbers or percentages such as 1, 1%, 10%, 100%; in front of them names or globs, those on one line being one wave';
+/**
+ * Reads a list of waves, separated by commas or line breaks. Names and globs come first: those beside each other on one
+ * line make one wave. What is left after the last entry is a wave of its own, so that everybody is in one.
+ *
+ * @throws ExplainedError when an entry can never hold anybody or stands where it cannot.
+ */
+function parseWaves(text) {
+    const specs = [];
+    for (const line of text.split('\n')) {
+        let names = [];
+        for (const entry of line.split(',').map((part) => part.trim())) {
+            if (entry === '')
+                continue;
+            const size = sizeOf(entry);
+            if (size !== undefined) {
+                requireGrowth(specs.at(-1), size, entry);
+                specs.push(size);
+                continue;
+            }
+            if (specs.some(({ kind }) => kind !== 'names'))
+                throw wrong(`${quoted(entry)} stands behind a number`);
+            if (names.length > 0)
+                specs.pop();
+            names = [...names, entry];
+            specs.push({ kind: 'names', patterns: names });
+        }
+    }
+    for (const spec of specs) {
+        if (spec.kind === 'names' && spec.patterns.every(selection_isExclusion))
+            throw wrong(`${quoted(nameOf(spec))} selects nobody`);
+    }
+    const last = specs.at(-1);
+    return last?.kind === 'percent' && last.percent === 100 ? specs : [...specs, { kind: 'percent', percent: 100 }];
+}
+function sizeOf(entry) {
+    const [, number, sign] = /^(\d{1,9}(?:\.\d{1,3})?)\s*(%?)$/.exec(entry) ?? [];
+    if (number === undefined)
+        return undefined;
+    const value = Number(number);
+    if (value === 0)
+        throw wrong(`${quoted(entry)} is nobody`);
+    if (sign === '%') {
+        if (value > 100)
+            throw wrong(`${quoted(entry)} is more than everybody`);
+        return { kind: 'percent', percent: value };
+    }
+    if (!Number.isInteger(value))
+        throw wrong(`${quoted(entry)} is no number of tenants`);
+    return { kind: 'count', count: value };
+}
+function requireGrowth(before, next, entry) {
+    if (before?.kind === 'percent' && before.percent === 100)
+        throw wrong(`${quoted(entry)} stands behind 100%`);
+    // A number beside a percentage can only be compared once the size of the fleet is known.
+    const shrinks = (before?.kind === 'percent' && next.kind === 'percent' && next.percent <= before.percent) ||
+        (before?.kind === 'count' && next.kind === 'count' && next.count <= before.count);
+    if (shrinks)
+        throw wrong(`${quoted(entry)} is not more than ${nameOf(before)} in front of it, and each counts all so far`);
+}
+function wrong(what) {
+    return new errors/* ExplainedError */.hM({ message: `waves: ${what}`, hint: `Accepted are ${WAVES_FORM}.` });
+}
+function quoted(text) {
+    return JSON.stringify(text);
+}
+function nameOf(spec) {
+    if (spec.kind === 'names')
+        return spec.patterns.join(', ');
+    return spec.kind === 'count' ? String(spec.count) : `${spec.percent}%`;
+}
+/**
+ * Puts every tenant into exactly one wave. Within the fleet the order is that of names, so that the same fleet gives the
+ * same waves whatever order it was listed in. Waves that nobody is left for are dropped.
+ *
+ * @throws ExplainedError when a name or glob matches nobody: the canary that a typing mistake removes must be missed.
+ */
+function waves_assignWaves(tenants, specs) {
+    const waves = [];
+    let left = tenants.toSorted(compareTenants);
+    for (const spec of specs) {
+        const chosen = spec.kind === 'names' ? named(tenants, left, spec.patterns) : upTo(spec, tenants.length, left);
+        if (chosen.length === 0)
+            continue;
+        waves.push({ wave: waves.length + 1, name: nameOf(spec), tenants: chosen });
+        const taken = new Set(chosen);
+        left = left.filter((tenant) => !taken.has(tenant));
+    }
+    return waves;
+}
+function named(all, left, patterns) {
+    const { selected, unmatched } = selectTenants(all, patterns);
+    if (unmatched.length > 0) {
+        throw new ExplainedError({
+            message: `waves: no selected tenant matches ${unmatched.map(quoted).join(', ')}; nothing was done`,
+            hint: 'A name in waves is compared with the name and the id of each tenant that the input tenants selects.',
+        });
+    }
+    const chosen = new Set(selected);
+    return left.filter((tenant) => chosen.has(tenant));
+}
+function upTo(spec, total, left) {
+    const target = spec.kind === 'count' ? spec.count : shareOf(total, spec.percent, 'up');
+    return left.slice(0, Math.max(0, target - (total - left.length)));
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/write-whole.ts
+
+
+
+/** Writes a file so that whoever looks finds either all of it or what was there before. Makes its folder. */
+async function write_whole_writeWhole(file, text) {
+    await (0,promises_.mkdir)(external_node_path_default().dirname(file), { recursive: true });
+    const draft = `${file}.${(0,external_node_crypto_.randomUUID)()}.draft`;
+    await (0,promises_.writeFile)(draft, text);
+    await (0,promises_.rename)(draft, file);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/plan.ts
+
+
+
+
+
+
+
+
+
+
+const tenantSchema = schemas/* object */.Ikc({
+    key: schemas/* string */.YjP(),
+    projectId: schemas/* string */.YjP(),
+    name: schemas/* string */.YjP(),
+    branch: schemas/* string */.YjP().exactOptional(),
+    database: schemas/* string */.YjP(),
+    role: schemas/* string */.YjP(),
+    assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
+    labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
+    historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
+});
+const number = schemas/* int */.Whr().positive();
+const SCHEMA_VERSION = 1;
+/** What one job decided for the jobs after it. Holds nothing secret: it travels as an artifact. */
+const planSchema = schemas/* object */.Ikc({
+    schemaVersion: schemas/* literal */.euz(SCHEMA_VERSION),
+    id: schemas/* uuid */.uRe(),
+    action: schemas/* enum */.k5n(ACTIONS),
+    createdAt: datetime(),
+    runUrl: schemas/* string */.YjP().exactOptional(),
+    /** What those who carry it out must agree with, such as a digest of the migrations. */
+    settings: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
+    /** Failures that are allowed over all shards together. */
+    maxFailures: schemas/* int */.Whr().nonnegative(),
+    waves: schemas/* array */.YOg(schemas/* object */.Ikc({ wave: number, name: schemas/* string */.YjP(), tenants: schemas/* int */.Whr().nonnegative(), shards: schemas/* array */.YOg(number) })),
+    shards: schemas/* array */.YOg(schemas/* object */.Ikc({ shard: number, wave: number, maxFailures: schemas/* int */.Whr().nonnegative(), tenants: schemas/* array */.YOg(tenantSchema) })),
+    /** Outcomes that are known without any work. */
+    settled: schemas/* array */.YOg(outcome_outcomeSchema),
+});
+/**
+ * Decides who is worked on in which wave and which shard, and how many failures each shard may have.
+ *
+ * @throws ExplainedError when a name in the waves matches nobody, when there are more waves than shards allowed, or when
+ *   one database was selected twice.
+ */
+function makePlan(source) {
+    requireDistinct(source.tenants);
+    const maxFailures = maxFailuresOf(source.maxFailures, source.tenants.length);
+    const waves = assignWaves(source.tenants, source.waves);
+    const shards = makeShards(waves, source);
+    const shares = shareBudget(maxFailures, shards.map(({ tenants }) => tenants.length));
+    return {
+        schemaVersion: SCHEMA_VERSION,
+        id: source.id,
+        action: source.action,
+        createdAt: source.createdAt.toISOString(),
+        ...(source.runUrl === undefined ? {} : { runUrl: source.runUrl }),
+        settings: { ...source.settings },
+        maxFailures,
+        waves: waves.map(({ wave, name, tenants }) => ({
+            wave,
+            name,
+            tenants: tenants.length,
+            shards: shards.filter((shard) => shard.wave === wave).map(({ shard }) => shard),
+        })),
+        shards: shards.map(({ shard, wave, tenants }, index) => ({
+            shard,
+            wave,
+            maxFailures: shares[index] ?? 0,
+            tenants: tenants.map((tenant) => ({ ...tenant, assumed: { ...tenant.assumed }, labels: { ...tenant.labels } })),
+        })),
+        settled: [...source.settled],
+    };
+}
+function requireDistinct(tenants) {
+    const twice = firstTwice(tenants);
+    if (twice === undefined)
+        return;
+    throw new ExplainedError({
+        message: `the database ${JSON.stringify(twice.database)} of ${JSON.stringify(twice.name)} (${twice.projectId}) was selected twice; nothing was done`,
+    });
+}
+function firstTwice(tenants) {
+    const seen = new Set();
+    return tenants.find((tenant) => {
+        const identity = identityOf(tenant);
+        if (seen.has(identity))
+            return true;
+        seen.add(identity);
+        return false;
+    });
+}
+/** Writes a plan so that there is either all of it or none. */
+async function writePlan(plan, file) {
+    await writeWhole(file, `${JSON.stringify(plan)}\n`);
+}
+/** @throws ExplainedError when the file is not there, not a plan, of another version, or contradicts itself. */
+async function readPlan(file) {
+    const given = parsePlan(await readPlanFile(file), file);
+    const version = z.object({ schemaVersion: z.unknown() }).safeParse(given).data?.schemaVersion;
+    if (version !== undefined && version !== SCHEMA_VERSION) {
+        throw new ExplainedError({
+            message: `${file} is a plan of version ${JSON.stringify(version)}; this version of neon-fleet reads version ${SCHEMA_VERSION}`,
+            hint: 'Use the same version of neon-fleet for plan, apply and report.',
+        });
+    }
+    const plan = planSchema.safeParse(given);
+    if (!plan.success) {
+        const [issue] = plan.error.issues;
+        throw noPlan(file, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`);
+    }
+    const contradiction = contradictionIn(plan.data);
+    if (contradiction !== undefined)
+        throw noPlan(file, contradiction);
+    return plan.data;
+}
+async function readPlanFile(file) {
+    try {
+        return await readFile(file, 'utf8');
+    }
+    catch (thrown) {
+        const missing = systemCode(thrown) === 'ENOENT';
+        throw new ExplainedError({
+            message: missing ? `there is no plan at ${file}` : `the plan at ${file} cannot be read`,
+            hint: 'The command plan writes one; another job gets it as an artifact (upload-artifact, download-artifact).',
+        }, { cause: thrown });
+    }
+}
+function parsePlan(text, file) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        throw noPlan(file, 'it is not JSON');
+    }
+}
+function noPlan(file, why) {
+    return new ExplainedError({
+        message: `${file} is not a plan: ${why}`,
+        hint: 'Was the artifact downloaded whole, and is it the plan that the command plan wrote?',
+    });
+}
+/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
+function contradictionIn({ waves, shards }) {
+    const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+    if (twice !== undefined)
+        return `${twice.projectId} is in it twice`;
+    if (new Set(shards.map(({ shard }) => shard)).size < shards.length)
+        return 'a shard is in it twice';
+    for (const { wave, tenants, shards: numbers } of waves) {
+        const own = shards.filter((shard) => shard.wave === wave);
+        const sameShards = own.map(({ shard }) => shard).join() === numbers.join();
+        const inThem = own.reduce((sum, shard) => sum + shard.tenants.length, 0);
+        if (!sameShards || inThem !== tenants)
+            return `wave ${wave} is not what its shards are`;
+    }
+    const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
+    return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+}
+/**
+ * Compares what a plan was made for with what is about to be done.
+ *
+ * @throws ExplainedError that names each difference: a plan of other migrations, or of another action, is not carried out.
+ */
+function requireAgreement(plan, action, settings) {
+    const names = [...new Set([...Object.keys(plan.settings), ...Object.keys(settings)])].toSorted();
+    const differences = [
+        ...(plan.action === action ? [] : [`it is a plan for ${plan.action}, and this is ${action}`]),
+        ...names
+            .filter((name) => plan.settings[name] !== settings[name])
+            .map((name) => `${name} was ${shown(plan.settings[name])} and is ${shown(settings[name])}`),
+    ];
+    if (differences.length === 0)
+        return;
+    throw new ExplainedError({
+        message: `the plan was made for something else; nothing was done.\n${differences.map((line) => `  ${line}`).join('\n')}`,
+        hint: 'Check out the same commit and give the same inputs as in the job that made the plan, or make a new plan.',
+    });
+}
+function shown(value) {
+    return value === undefined ? 'not set' : JSON.stringify(value);
+}
+/** @throws ExplainedError when the plan has no such shard. */
+function shardOf(plan, shard) {
+    const found = plan.shards.find((one) => one.shard === shard);
+    if (found !== undefined)
+        return found;
+    const what = plan.shards.length === 0 ? 'no shard at all: there is nothing to do' : `the shards 1 to ${plan.shards.length}`;
+    throw new ExplainedError({ message: `shard: the plan has ${what}, and not ${shard}` });
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/records.ts
+
+
+
+
+
+
+
+
+const headerSchema = schemas/* object */.Ikc({
+    schemaVersion: schemas/* literal */.euz(1),
+    planId: schemas/* string */.YjP(),
+    action: schemas/* enum */.k5n(ACTIONS),
+    shard: schemas/* int */.Whr().positive(),
+    /** Which attempt of the workflow run it was, from 1. */
+    attempt: schemas/* int */.Whr().positive(),
+    startedAt: datetime(),
+});
+/**
+ * Begins the running record of a shard in a folder of its own: a header, then what was carried over, then one outcome a
+ * line. A record that an earlier attempt left at the same place is kept beside it.
+ */
+async function openRecorder(folder, header, carriedOver = []) {
+    await mkdir(folder, { recursive: true });
+    const file = path.join(folder, `outcomes-${header.shard}.jsonl`);
+    setAside(file, header.planId);
+    const lines = [{ schemaVersion: 1, ...header }, ...carriedOver];
+    await writeWhole(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const descriptor = openSync(file, 'a');
+    let torn = false;
+    return {
+        add(outcome) {
+            // After a write that failed half-way the next outcome begins a line of its own.
+            const line = `${torn ? '\n' : ''}${JSON.stringify(outcome)}\n`;
+            torn = true;
+            writeAll(descriptor, Buffer.from(line));
+            torn = false;
+        },
+        close: () => closeSync(descriptor),
+    };
+}
+function writeAll(descriptor, bytes) {
+    for (let written = 0; written < bytes.length;)
+        written += writeSync(descriptor, bytes, written);
+}
+/** A runner of one's own may keep its folder from one attempt to the next, or to another plan. */
+function setAside(file, planId) {
+    const header = headerOf(file);
+    if (header === 'no file')
+        return;
+    if (header?.planId !== planId) {
+        rmSync(file);
+        return;
+    }
+    let number = 1;
+    const kept = () => file.replace(/\.jsonl$/, `.${number}.jsonl`);
+    while (existsSync(kept()))
+        number += 1;
+    renameSync(file, kept());
+}
+function headerOf(file) {
+    try {
+        const [line = ''] = readFileSync(file, 'utf8').split('\n', 1);
+        return headerSchema.safeParse(parseLine(line)).data;
+    }
+    catch (thrown) {
+        if (systemCode(thrown) === 'ENOENT')
+            return 'no file';
+        throw thrown;
+    }
+}
+/** Writes the report of a shard beside its running record, and returns where. */
+async function writeShardReport(folder, shard, report) {
+    const file = path.join(folder, `report-${shard}.json`);
+    await writeWhole(file, `${JSON.stringify(report, null, 2)}\n`);
+    return file;
+}
+const OUTCOMES_FILE = /^outcomes-\d+(?:\.\d+)?\.jsonl$/;
+const REPORT_FILE = /^report-\d+\.json$/;
+/**
+ * Reads what the shards of a plan left in a folder and the folders in it: reports, and the running records of those that
+ * did not come to an end. Other files do not matter; a folder that is not there holds nothing.
+ *
+ * @throws ExplainedError when something belongs to another plan, or to another version of neon-fleet.
+ */
+async function readRecords(folder, plan) {
+    const files = await filesIn(folder);
+    const records = [];
+    const reported = new Set();
+    for (const file of files.filter((name) => REPORT_FILE.test(path.basename(name)))) {
+        const record = readReport(await readFile(file, 'utf8'), file, plan.id);
+        if (record === undefined)
+            continue;
+        records.push(record);
+        reported.add(runOf(record));
+    }
+    for (const file of files.filter((name) => OUTCOMES_FILE.test(path.basename(name)))) {
+        const record = readOutcomes(await readFile(file, 'utf8'), file, plan.id);
+        // The report of the same run says all of it.
+        if (record !== undefined && !reported.has(runOf(record)))
+            records.push(record);
+    }
+    return records;
+}
+function runOf({ shard, attempt, startedAt }) {
+    return `${shard} ${attempt} ${startedAt}`;
+}
+async function filesIn(folder) {
+    try {
+        const entries = await readdir(folder, { withFileTypes: true });
+        const inside = entries.map(async (entry) => {
+            const place = path.join(folder, entry.name);
+            if (entry.isDirectory())
+                return filesIn(place);
+            return entry.isFile() ? [place] : [];
+        });
+        return (await Promise.all(inside)).flat().toSorted();
+    }
+    catch (thrown) {
+        if (systemCode(thrown) === 'ENOENT')
+            return [];
+        throw thrown;
+    }
+}
+const planIdSchema = schemas/* object */.Ikc({ plan: schemas/* object */.Ikc({ id: schemas/* string */.YjP() }) });
+function readReport(text, file, planId) {
+    const given = parseLine(text);
+    const id = planIdSchema.safeParse(given).data?.plan.id;
+    // Other tools write files of that name too.
+    if (id === undefined)
+        return undefined;
+    requireSamePlan(id, planId, file);
+    const report = fleetReportSchema.safeParse(given).data;
+    const { shard, attempt } = report?.plan ?? {};
+    if (report === undefined || shard === undefined || attempt === undefined)
+        throw unreadable(file);
+    const { action, startedAt, outcomes } = report;
+    return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
+}
+function readOutcomes(text, file, planId) {
+    const [first = '', ...lines] = text.split('\n');
+    const given = parseLine(first);
+    const id = z.object({ planId: z.string() }).safeParse(given).data?.planId;
+    if (id === undefined)
+        return undefined;
+    requireSamePlan(id, planId, file);
+    const header = headerSchema.safeParse(given).data;
+    if (header === undefined)
+        throw unreadable(file);
+    const outcomes = lines.flatMap((line) => {
+        const parsed = parseLine(line);
+        // A line that was cut off when its process was killed, or the disk was full, says nothing.
+        if (parsed === undefined)
+            return [];
+        const outcome = outcomeSchema.safeParse(parsed);
+        if (!outcome.success)
+            throw unreadable(file);
+        return [outcome.data];
+    });
+    return { ...header, outcomes, complete: false };
+}
+/** Undefined for what is no whole JSON. */
+function parseLine(line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        return undefined;
+    }
+}
+function requireSamePlan(id, planId, file) {
+    if (id === planId)
+        return;
+    throw new ExplainedError({
+        message: `${file} belongs to another plan (${id}, and not ${planId})`,
+        hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
+    });
+}
+function unreadable(file) {
+    return new ExplainedError({
+        message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
+        hint: 'Use the same version of neon-fleet for plan, apply and report.',
+    });
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/rollout.ts
+
+
+
+/**
+ * Works through waves one after another in one job, and accounts for every tenant of every wave exactly once. When a wave
+ * says that the next must not start, everybody in the later ones is skipped, with the wave and the names in the detail.
+ */
+async function rollOut(options) {
+    const { soakMs, maxFailures, onWave, onDecision, ...engine } = options;
+    const waves = options.waves.filter(({ tenants }) => tenants.length > 0);
+    const total = waves.reduce((sum, { tenants }) => sum + tenants.length, 0);
+    const outcomes = [];
+    const ended = [];
+    let halted;
+    for (const [index, wave] of waves.entries()) {
+        const before = outcomes.length;
+        const failuresBefore = ended.reduce((sum, { failures }) => sum + failures, 0);
+        if (halted === undefined)
+            onWave?.(wave);
+        const worked = await workThroughTenants({
+            ...engine,
+            tenants: wave.tenants,
+            budget: { maxFailures: maxFailures - failuresBefore },
+            ...(halted === undefined ? {} : { halted }),
+            onOutcome: (done) => engine.onOutcome?.({ ...done, progress: { done: before + done.progress.done, total } }),
+        });
+        for (const outcome of worked)
+            outcomes.push(outcome);
+        ended.push(tallyWave(wave.name, worked));
+        // After a stop the engine skips the rest by itself, under the reason of the stop.
+        if (halted !== undefined || options.signal.aborted || index === waves.length - 1)
+            continue;
+        const decision = decideNextWave(ended, { waves: waves.length, maxFailures });
+        onDecision?.(decision, wave);
+        if (decision.go)
+            await soak(soakMs, options.signal);
+        else
+            halted = decision;
+    }
+    return outcomes;
+}
+/** Waits between two waves; ends early, without an error, when the run is told to stop. */
+async function soak(durationMs, signal) {
+    if (durationMs <= 0)
+        return;
+    try {
+        await delay(durationMs, undefined, { signal });
+    }
+    catch (thrown) {
+        if (!signal.aborted)
+            throw thrown;
+    }
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/index.ts
@@ -45627,21 +48437,36 @@ function compareText(a, b) {
 
 
 
+
+
+
+
+
+
+
+
+
+
+
+
 /***/ }),
 
-/***/ 3888:
+/***/ 5702:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   tB: () => (/* reexport */ NeonApiError),
+  KS: () => (/* reexport */ StillCreatingError),
+  mi: () => (/* reexport */ burstFor),
   Xg: () => (/* reexport */ findDatabase),
+  ui: () => (/* reexport */ isUnfinished),
   nv: () => (/* reexport */ openNeon),
   ft: () => (/* reexport */ waitForOperations)
 });
 
-// UNUSED EXPORTS: callWithRetry, mayRetry, phaseOf
+// UNUSED EXPORTS: BranchExistsError, DEFAULT_RATE_PER_MINUTE, RateLimiter, callWithRetry, delayBeforeRetry, mayRetry, phaseOf, systemClock
 
 // NAMESPACE OBJECT: ./node_modules/axios/lib/platform/common/utils.js
 var common_utils_namespaceObject = {};
@@ -45654,10 +48479,6 @@ __nccwpck_require__.d(common_utils_namespaceObject, {
   origin: () => (origin)
 });
 
-// EXTERNAL MODULE: external "node:timers/promises"
-var promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./node_modules/@neondatabase/api-client/dist/index.js
-var dist = __nccwpck_require__(3643);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
@@ -45674,7 +48495,19 @@ const projectSchema = schemas/* object */.Ikc({
     region_id: schemas/* string */.YjP(),
     pg_version: schemas/* int */.Whr(),
     created_at: schemas/* string */.YjP(),
+    compute_last_active_at: tolerant(schemas/* string */.YjP()),
+    history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
+    deleted_at: tolerant(schemas/* string */.YjP()),
+    settings: tolerant(schemas/* object */.Ikc({
+        allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
+        block_public_connections: tolerant(schemas/* boolean */.zMY()),
+        block_vpc_connections: tolerant(schemas/* boolean */.zMY()),
+    })),
 });
+/** What nothing depends on: odd values count as absent, so that one project cannot make a whole fleet unreadable. */
+function tolerant(schema) {
+    return schema.nullish().catch(undefined);
+}
 const paginationSchema = schemas/* object */.Ikc({ cursor: schemas/* string */.YjP().optional() }).nullish();
 const projectPageSchema = schemas/* object */.Ikc({
     projects: schemas/* array */.YOg(projectSchema),
@@ -45688,9 +48521,22 @@ const operationSchema = schemas/* object */.Ikc({
     error: schemas/* string */.YjP().nullish(),
 });
 const operationAnswerSchema = schemas/* object */.Ikc({ operation: operationSchema });
-const branchSchema = schemas/* object */.Ikc({ id: schemas/* string */.YjP(), name: schemas/* string */.YjP(), default: schemas/* boolean */.zMY() });
+const projectAnswerSchema = schemas/* object */.Ikc({ project: projectSchema });
+const branchSchema = schemas/* object */.Ikc({
+    id: schemas/* string */.YjP().min(1),
+    name: schemas/* string */.YjP(),
+    default: schemas/* boolean */.zMY(),
+    protected: tolerant(schemas/* boolean */.zMY()),
+    parent_id: tolerant(schemas/* string */.YjP()),
+    created_at: tolerant(schemas/* string */.YjP()),
+    current_state: tolerant(schemas/* string */.YjP()),
+});
+const branchAnswerSchema = schemas/* object */.Ikc({ branch: branchSchema });
+/** What was written on branches when they were made, by the branch's id. */
+const annotationsSchema = tolerant(schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* object */.Ikc({ value: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()) })));
 const branchPageSchema = schemas/* object */.Ikc({
     branches: schemas/* array */.YOg(branchSchema),
+    annotations: annotationsSchema,
     pagination: schemas/* object */.Ikc({ next: schemas/* string */.YjP().optional() }).nullish(),
 });
 const createdProjectSchema = schemas/* object */.Ikc({
@@ -45702,8 +48548,17 @@ const createdProjectSchema = schemas/* object */.Ikc({
 });
 const databasesSchema = schemas/* object */.Ikc({ databases: schemas/* array */.YOg(schemas/* object */.Ikc({ name: schemas/* string */.YjP(), owner_name: schemas/* string */.YjP() })) });
 const operationsSchema = schemas/* object */.Ikc({ operations: schemas/* array */.YOg(operationSchema), pagination: paginationSchema });
+const changedBranchSchema = schemas/* object */.Ikc({ branch: branchSchema, operations: schemas/* array */.YOg(operationSchema) });
+/** A deletion of what is gone already is answered with 204 and nothing. */
+const deletedBranchSchema = schemas/* union */.KCZ([
+    schemas/* object */.Ikc({ operations: schemas/* array */.YOg(operationSchema) }),
+    schemas/* literal */.euz('').transform(() => ({ operations: [] })),
+]);
 const connectionUriSchema = schemas/* object */.Ikc({ uri: schemas/* string */.YjP().min(1) });
+const endpointsSchema = schemas/* object */.Ikc({ endpoints: schemas/* array */.YOg(schemas/* object */.Ikc({ host: schemas/* string */.YjP(), branch_id: schemas/* string */.YjP() })) });
 
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/axios/lib/helpers/bind.js
 
 
@@ -49281,7 +52136,7 @@ function getEnv(key) {
 }
 
 // EXTERNAL MODULE: ./node_modules/https-proxy-agent/dist/index.js
-var https_proxy_agent_dist = __nccwpck_require__(3669);
+var dist = __nccwpck_require__(3669);
 // EXTERNAL MODULE: external "http"
 var external_http_ = __nccwpck_require__(8611);
 // EXTERNAL MODULE: external "https"
@@ -51017,7 +53872,7 @@ function getTunnelingAgent(agentOptions, userHttpsAgent) {
     userHttpsAgent && userHttpsAgent.options
       ? { ...userHttpsAgent.options, ...agentOptions }
       : agentOptions;
-  agent = new https_proxy_agent_dist(merged);
+  agent = new dist(merged);
   const callback = agent.callback;
   agent.callback = function axiosTunnelingAgentCallback(req, opts) {
     // Without a proxy the origin TLS connection would be made by https.globalAgent,
@@ -51222,7 +54077,7 @@ function setProxy(
       // install our own tunneling agent and forward their TLS options (if any)
       // so a custom httpsAgent for cert pinning / rejectUnauthorized still
       // applies to the origin TLS upgrade.
-      if (!(configHttpsAgent instanceof https_proxy_agent_dist)) {
+      if (!(configHttpsAgent instanceof dist)) {
         const proxyHost = readProxyField('hostname') || readProxyField('host');
         const proxyPort = readProxyField('port');
         const rawProxyProtocol = readProxyField('protocol');
@@ -55494,6 +58349,8 @@ class NeonApiError extends errors/* ExplainedError */.hM {
     status;
     /** Whether the answer had the form of Neon's own errors, and not that of something in between. */
     isNeonsAnswer;
+    /** Whether a quota of the project or the account is used up. */
+    quotaExceeded;
     constructor(operation, failure, options) {
         super({
             message: `Neon API, ${operation}: ${wordsFor(failure)}`,
@@ -55509,9 +58366,39 @@ class NeonApiError extends errors/* ExplainedError */.hM {
         if (failure.status !== undefined)
             this.status = failure.status;
         this.isNeonsAnswer = failure.status !== undefined && failure.message !== undefined;
+        this.quotaExceeded = failure.quotaExceeded === true;
+    }
+    /** Whether a request that changes something may have been carried out: no answer, or a gateway's in its place. */
+    get mayHaveBeenCarriedOut() {
+        return this.status === undefined || OUTCOME_UNKNOWN.has(this.status);
     }
 }
-const errorBodySchema = schemas/* object */.Ikc({ message: schemas/* string */.YjP(), request_id: schemas/* string */.YjP().optional() });
+const OUTCOME_UNKNOWN = new Set([408, 500, 502, 504]);
+/** There is a branch of that name already: names are unique within a project. */
+class BranchExistsError extends errors/* ExplainedError */.hM {
+    branch;
+    constructor(projectId, branch, hint, options) {
+        super({ message: `the project ${projectId} already has a branch ${JSON.stringify(branch.name)} (${branch.id})`, hint }, options);
+        this.branch = branch;
+        this.name = 'BranchExistsError';
+    }
+}
+/** A project or branch that Neon has not finished making: nobody can connect to it yet. */
+class StillCreatingError extends errors/* ExplainedError */.hM {
+    constructor(projectId, what, options) {
+        super({ message: `${what} of the project ${projectId} is still being created`, hint: 'Run again in a moment.' }, options);
+        this.name = 'StillCreatingError';
+    }
+}
+const errorBodySchema = schemas/* object */.Ikc({
+    message: schemas/* string */.YjP(),
+    code: schemas/* string */.YjP().optional().catch(undefined),
+    request_id: schemas/* string */.YjP().optional().catch(undefined),
+});
+/** With this header the number of a request is chosen by the client. */
+const REQUEST_ID_HEADER = 'X-Request-ID';
+const QUOTA_CODE = /QUOTA_EXCEEDED|TIME_EXCEEDED/;
+const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 /** Reduces what the official client throws to what may be known about it; undefined for anything else. */
 function failureOf(thrown) {
     if (!axios_isAxiosError(thrown))
@@ -55519,18 +58406,34 @@ function failureOf(thrown) {
     const { response } = thrown;
     if (response === undefined) {
         const code = (0,errors/* systemCode */.xU)(thrown);
-        return { answerLost: true, ...(code === undefined ? {} : { systemCode: code }), message: thrown.message };
+        const sentId = headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+        return {
+            answerLost: true,
+            ...(code === undefined ? {} : { systemCode: code }),
+            message: thrown.message,
+            ...(sentId === undefined ? {} : { requestId: sentId }),
+        };
     }
     const body = errorBodySchema.safeParse(response.data);
     const retryAfterMs = parseRetryAfter(headerOf(response.headers, 'retry-after'));
-    const requestId = body.data?.request_id ?? headerOf(response.headers, 'x-request-id');
+    const requestId = body.data?.request_id ??
+        headerOf(response.headers, 'x-request-id') ??
+        headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+    const { status } = response;
     return {
-        status: response.status,
+        status,
         answerLost: false,
         ...(body.success ? { message: body.data.message } : {}),
         ...(requestId === undefined ? {} : { requestId }),
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...(saysQuotaExceeded(status, body.data) ? { quotaExceeded: true } : {}),
     };
+}
+/** With 429 the words are about requests, which come again. */
+function saysQuotaExceeded(status, body) {
+    if (status === 429)
+        return false;
+    return status === 402 || QUOTA_CODE.test(body?.code ?? '') || QUOTA_WORDS.test(body?.message ?? '');
 }
 /** Reads a `Retry-After` header: seconds or an HTTP date (RFC 9110, 10.2.3). */
 function parseRetryAfter(header, now = new Date()) {
@@ -55547,12 +58450,14 @@ function headerOf(headers, name) {
     return typeof value === 'string' ? value : undefined;
 }
 function wordsFor({ status, message, requestId, systemCode: code }) {
-    if (status === undefined)
-        return `no answer (${message ?? code ?? 'the connection failed'})`;
     const id = requestId === undefined ? '' : ` (request ${requestId})`;
+    if (status === undefined)
+        return `no answer (${message ?? code ?? 'the connection failed'})${id}`;
     return `HTTP ${status}${message === undefined ? '' : `: ${message}`}${id}`;
 }
-function hintFor({ status, message }) {
+function hintFor({ status, message, quotaExceeded }) {
+    if (quotaExceeded === true)
+        return { hint: 'Raise the quota in Neon, or wait for the next billing period.' };
     switch (status) {
         case undefined:
             return { hint: 'Is the API reachable from this runner? Check neon-api-url and the network, then run again.' };
@@ -55568,252 +58473,15 @@ function hintFor({ status, message }) {
             return { hint: 'Another operation holds the project. Run again when it has ended.' };
         case 429:
             return {
-                hint: "The account's API rate limit is used up. Lower the concurrency or run when less else is running.",
+                hint: "The account's API rate limit is used up. Lower neon-api-rate, or run when less else is running.",
             };
         default:
             return status >= 500 ? { hint: 'Neon had a problem: see https://neonstatus.com, then run again.' } : {};
     }
 }
 
-;// CONCATENATED MODULE: ./packages/shared/src/neon/pages.ts
-
-/** So many pages in a row without an item are taken as a listing that never ends. */
-const MOST_EMPTY_PAGES = 20;
-/**
- * Reads a listing to its end. The end is a page without a cursor, never a short page. Some listings repeat their last
- * cursor for ever: a cursor that was used before ends the listing when its page is empty.
- *
- * @throws ExplainedError when the listing goes round in a circle or gives nothing but cursors: what was read would not be
- *   the whole.
- */
-async function* readPages(fetchPage) {
-    const used = new Set();
-    let cursor;
-    let emptyPages = 0;
-    for (;;) {
-        const page = await fetchPage(cursor);
-        yield [...page.items];
-        emptyPages = page.items.length === 0 ? emptyPages + 1 : 0;
-        // Some listings end with an empty cursor instead of none; sent back, it would ask for the first page again.
-        cursor = page.cursor === '' ? undefined : page.cursor;
-        if (cursor === undefined)
-            return;
-        if (used.has(cursor)) {
-            if (page.items.length === 0)
-                return;
-            throw endless('it repeats a cursor');
-        }
-        if (emptyPages >= MOST_EMPTY_PAGES)
-            throw endless(`its last ${emptyPages} pages were empty`);
-        used.add(cursor);
-    }
-}
-function endless(why) {
-    return new errors/* ExplainedError */.hM({
-        message: `Neon API: a listing does not come to an end (${why}), so that it may not be whole`,
-        hint: 'Run again. If it stays so, report it to Neon, with the time of this run.',
-    });
-}
-
-// EXTERNAL MODULE: ./node_modules/p-retry/index.js + 1 modules
-var p_retry = __nccwpck_require__(4995);
-;// CONCATENATED MODULE: ./packages/shared/src/neon/retry.ts
-
-
-const DEFAULT_RETRY_POLICY = { retries: 8, minDelayMs: 250, maxDelayMs: 20_000 };
-/** A longer `Retry-After` than this is treated as an outage: the tenant fails by name instead of the job hanging. */
-const MAX_RETRY_AFTER_MS = 120_000;
-const SAFE_FOR_ALL = new Set([423, 429, 503]);
-const SAFE_FOR_READS = new Set([...SAFE_FOR_ALL, 408, 500, 502, 504]);
-/**
- * Whether a failed call may be repeated. The API document calls 423 and 503 always safe and asks for a backoff after
- * 429; anything that leaves open whether the request was carried out is repeated for reads only.
- */
-function mayRetry(kind, failure) {
-    if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS)
-        return false;
-    if (failure.status === undefined)
-        return kind === 'read';
-    return (kind === 'read' ? SAFE_FOR_READS : SAFE_FOR_ALL).has(failure.status);
-}
-/**
- * Calls the API, repeating with jitter what may be repeated.
- *
- * @throws what the last attempt threw, or the reason of the signal.
- */
-async function callWithRetry(call, options) {
-    const { operation, kind, policy, signal, sleep, onRetry } = options;
-    return (0,p_retry/* default */.Ay)(call, {
-        retries: policy.retries,
-        minTimeout: policy.minDelayMs,
-        maxTimeout: policy.maxDelayMs,
-        randomize: true,
-        ...(signal === undefined ? {} : { signal }),
-        shouldRetry: ({ error }) => {
-            const failure = failureOf(error);
-            return failure !== undefined && mayRetry(kind, failure);
-        },
-        onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
-            const failure = failureOf(error);
-            if (failure === undefined || retriesLeft === 0 || !mayRetry(kind, failure))
-                return;
-            onRetry({
-                operation,
-                attempt: attemptNumber,
-                why: failure.status === undefined ? 'no answer' : `HTTP ${failure.status}`,
-            });
-            if (failure.retryAfterMs !== undefined)
-                await sleep(failure.retryAfterMs, signal);
-        },
-    });
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/neon/client.ts
-
-
-
-
-
-
-
-
-const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
-const PROJECTS_A_PAGE = 400; // the most that the API gives
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-/**
- * Opens the Neon API with retries, timeouts and checked answers around the official client, which has none of them.
- *
- * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
- * does not have the shape the API documents.
- */
-function openNeon(options) {
-    const { orgId, signal } = options;
-    const api = (0,dist.createApiClient)({
-        apiKey: options.apiKey,
-        timeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
-        maxContentLength: MAX_ANSWER_BYTES,
-        maxRedirects: 0,
-        headers: { 'User-Agent': options.userAgent },
-        ...(options.apiUrl === undefined ? {} : { baseURL: options.apiUrl }),
-    });
-    const params = signal === undefined ? {} : { signal };
-    async function call(operation, kind, schema, send) {
-        let data;
-        try {
-            ({ data } = await callWithRetry(send, {
-                operation,
-                kind,
-                policy: options.retryPolicy ?? DEFAULT_RETRY_POLICY,
-                signal,
-                sleep: options.sleep ?? ((ms, abort) => (0,promises_.setTimeout)(ms, undefined, { signal: abort })),
-                onRetry: options.onRetry ?? (() => undefined),
-            }));
-        }
-        catch (thrown) {
-            signal?.throwIfAborted();
-            const failure = failureOf(thrown);
-            throw failure === undefined ? thrown : new NeonApiError(operation, failure);
-        }
-        const parsed = schema.safeParse(data);
-        if (!parsed.success)
-            throw unexpectedAnswer(operation, parsed.error);
-        return parsed.data;
-    }
-    return {
-        async listProjects(search) {
-            const projects = new Map();
-            const unavailable = new Set();
-            const pages = readPages(async (cursor) => {
-                const answer = await call('listProjects', 'read', projectPageSchema, () => api.listProjects({
-                    limit: PROJECTS_A_PAGE,
-                    ...(cursor === undefined ? {} : { cursor }),
-                    ...(search === undefined ? {} : { search }),
-                    ...(orgId === undefined ? {} : { org_id: orgId }),
-                }, params));
-                for (const id of answer.unavailable_project_ids ?? [])
-                    unavailable.add(id);
-                return { items: answer.projects, cursor: answer.pagination?.cursor };
-            });
-            for await (const page of pages)
-                for (const project of page)
-                    projects.set(project.id, refOf(project));
-            return {
-                projects: [...projects.values()],
-                unavailableProjectIds: [...unavailable].filter((id) => !projects.has(id)),
-            };
-        },
-        async createProject({ name, regionId, pgVersion, branch, database, role }) {
-            const branchRequest = {
-                ...(branch === undefined ? {} : { name: branch }),
-                ...(database === undefined ? {} : { database_name: database }),
-                ...(role === undefined ? {} : { role_name: role }),
-            };
-            const answer = await call('createProject', 'write', createdProjectSchema, () => api.createProject({
-                project: {
-                    name,
-                    ...(regionId === undefined ? {} : { region_id: regionId }),
-                    ...(pgVersion === undefined ? {} : { pg_version: pgVersion }),
-                    ...(orgId === undefined ? {} : { org_id: orgId }),
-                    ...(Object.keys(branchRequest).length === 0 ? {} : { branch: branchRequest }),
-                },
-            }, params));
-            for (const { connection_uri } of answer.connection_uris ?? [])
-                options.onSecret?.(connection_uri);
-            return { project: refOf(answer.project), operations: answer.operations };
-        },
-        async listBranches(projectId) {
-            const pages = readPages(async (cursor) => {
-                const answer = await call('listProjectBranches', 'read', branchPageSchema, () => api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params));
-                return { items: answer.branches, cursor: answer.pagination?.next };
-            });
-            const branches = [];
-            for await (const page of pages) {
-                branches.push(...page.map((branch) => ({ id: branch.id, name: branch.name, isDefault: branch.default })));
-            }
-            return branches;
-        },
-        async listDatabases(projectId, branchId) {
-            const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, () => api.listProjectBranchDatabases(projectId, branchId, params));
-            return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
-        },
-        async listOperations(projectId) {
-            const { operations } = await call('listProjectOperations', 'read', operationsSchema, () => api.listProjectOperations({ projectId }, params));
-            return operations;
-        },
-        async getOperation(projectId, operationId) {
-            const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, () => api.getProjectOperation(projectId, operationId, params));
-            return operation;
-        },
-        async connectionUri({ projectId, database, role, branchId, pooled }) {
-            const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, () => api.getConnectionUri({
-                projectId,
-                database_name: database,
-                role_name: role,
-                ...(branchId === undefined ? {} : { branch_id: branchId }),
-                ...(pooled === undefined ? {} : { pooled }),
-            }, params));
-            options.onSecret?.(uri);
-            return uri;
-        },
-    };
-}
-function refOf(project) {
-    return {
-        projectId: project.id,
-        name: project.name,
-        regionId: project.region_id,
-        pgVersion: project.pg_version,
-        createdAt: project.created_at,
-    };
-}
-function unexpectedAnswer(operation, error) {
-    const where = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'the answer'}: ${message}`);
-    return new errors/* ExplainedError */.hM({
-        message: `Neon API, ${operation}: the answer is not what the API documents (${where.join('; ')})`,
-        hint: 'Does neon-api-url point at the Neon API, and is there a proxy in between that answers in its place?',
-    });
-}
-
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/operations.ts
 
 
@@ -55832,6 +58500,10 @@ function phaseOf(status) {
         default:
             return 'pending';
     }
+}
+/** Whether it is still under way. What failed in the past is history. */
+function isUnfinished({ status }) {
+    return status === 'scheduling' || status === 'running';
 }
 const DEFAULT_TIMEOUT_MS = 120_000;
 const FIRST_POLL_MS = 100;
@@ -55879,6 +58551,757 @@ function tookTooLong(projectId, waiting) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/neon/branches.ts
+
+
+
+/** A branch in our terms. */
+function branchOf(answer) {
+    const { parent_id: parentId, created_at: createdAt, current_state: state, protected: isProtected } = answer;
+    return {
+        id: answer.id,
+        name: answer.name,
+        isDefault: answer.default,
+        ...(typeof isProtected === 'boolean' ? { isProtected } : {}),
+        ...(typeof parentId === 'string' ? { parentId } : {}),
+        ...(typeof createdAt === 'string' ? { createdAt } : {}),
+        ...(typeof state === 'string' ? { state } : {}),
+    };
+}
+/** What was carried out may take a moment to show. */
+const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
+/** What stands in the way of a request is there already. */
+const LOOK_ONCE_MS = [0];
+/** How an API that lets one branch have a name may refuse a second one. */
+const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
+const DELETE_ATTEMPTS = 3;
+/** The changes to branches that are safe when answers get lost: what is not known is looked up. */
+function reconciledBranches(calls) {
+    const unfinished = async (projectId) => (await calls.listOperations(projectId)).filter(isUnfinished);
+    return {
+        async createBranch(branch) {
+            const { projectId, name } = branch;
+            // By the name alone it could be one that an earlier run has made, with what the parent held then.
+            const mark = (0,external_node_crypto_.randomUUID)();
+            try {
+                return await calls.create(branch, mark);
+            }
+            catch (thrown) {
+                const found = await lookFor(calls, thrown, projectId, (marked) => marked.branch.name === name);
+                if (found === undefined)
+                    throw thrown;
+                if (found.mark !== mark) {
+                    throw new BranchExistsError(projectId, found.branch, 'Choose another name, or delete it.', { cause: thrown });
+                }
+                return { branch: found.branch, operations: await unfinished(projectId) };
+            }
+        },
+        async restoreBranch(restore) {
+            const { projectId, branchId, preserveUnderName: name } = restore;
+            // Looked for before, so that one that is there afterwards can only come from this restore.
+            const taken = (await calls.list(projectId)).find(({ branch }) => branch.name === name);
+            if (taken !== undefined) {
+                const hint = 'Has the branch been restored already? It is kept under that name since then. Nothing was changed.';
+                throw new BranchExistsError(projectId, taken.branch, hint);
+            }
+            try {
+                return await calls.restore(restore);
+            }
+            catch (thrown) {
+                const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
+                if (kept === undefined)
+                    throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
+                return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
+            }
+        },
+        async deleteBranch(projectId, branchId) {
+            for (let attempt = 1;; attempt += 1) {
+                try {
+                    return await calls.delete(projectId, branchId);
+                }
+                catch (thrown) {
+                    if (isGone(thrown))
+                        return unfinishedIfThere(unfinished, projectId);
+                    if (!carriedOutPerhaps(thrown))
+                        throw thrown;
+                    if (await isAbsent(calls, projectId, branchId))
+                        return unfinishedIfThere(unfinished, projectId);
+                    // It is there: the request was not carried out, and an id is never given to another branch.
+                    if (attempt >= DELETE_ATTEMPTS)
+                        throw thrown;
+                }
+            }
+        },
+    };
+}
+/**
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
+ */
+async function lookFor(calls, thrown, projectId, isIt) {
+    if (!(thrown instanceof NeonApiError))
+        return undefined;
+    const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
+    if (!refused && !carriedOutPerhaps(thrown))
+        return undefined;
+    for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
+        if (waitMs > 0)
+            await calls.sleep(waitMs);
+        const found = (await calls.list(projectId)).find(isIt);
+        if (found !== undefined)
+            return found;
+    }
+    return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
+}
+function isGone(thrown) {
+    return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;
+}
+async function isAbsent(calls, projectId, branchId) {
+    try {
+        await calls.get(projectId, branchId);
+        return false;
+    }
+    catch (thrown) {
+        if (isGone(thrown))
+            return true;
+        throw thrown;
+    }
+}
+/** With the whole project gone there is nothing to wait for either. */
+async function unfinishedIfThere(unfinished, projectId) {
+    try {
+        return await unfinished(projectId);
+    }
+    catch (thrown) {
+        if (isGone(thrown))
+            return [];
+        throw thrown;
+    }
+}
+
+// EXTERNAL MODULE: ./node_modules/@neondatabase/api-client/dist/index.js
+var api_client_dist = __nccwpck_require__(3643);
+;// CONCATENATED MODULE: ./packages/shared/src/neon/clock.ts
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The machine's own time, which a change of its date and time does not touch. */
+const systemClock = {
+    now: () => performance.now(),
+    after: (ms, call) => {
+        // A timer's fraction of a millisecond is cut off: rounded up, nothing wakes too early.
+        const timer = setTimeout(call, Math.min(Math.ceil(ms), LONGEST_TIMER_MS));
+        return () => clearTimeout(timer);
+    },
+};
+/**
+ * Waits.
+ *
+ * @throws the reason of the signal as soon as it is aborted.
+ */
+function sleep(clock, ms, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted === true) {
+            reject(reasonOf(signal));
+            return;
+        }
+        let cancel = () => undefined;
+        const onAbort = () => {
+            cancel();
+            reject(reasonOf(signal));
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+        cancel = clock.after(ms, () => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+        });
+    });
+}
+/** Why a signal was aborted, as something that can be thrown. */
+function reasonOf(signal) {
+    return signal?.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal?.reason });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/token-bucket.ts
+/**
+ * A token bucket that keeps an allowance in every window, not only on average: what fills up while a burst is spent counts
+ * as well, so that the bucket is refilled more slowly by as much as it holds.
+ *
+ * It decides and does not wait; times are given in, in milliseconds that never go back.
+ */
+class TokenBucket {
+    #capacity;
+    #tokensPerMs;
+    #speed = 1;
+    #tokens;
+    #filledAt;
+    constructor({ most, windowMs, atOnce }, now) {
+        this.#capacity = Math.max(1, Math.floor(Math.min(atOnce, most)));
+        this.#tokensPerMs = (most < 1 ? most : Math.floor(most) - (this.#capacity - 1)) / windowMs;
+        this.#tokens = this.#capacity;
+        this.#filledAt = now;
+    }
+    /** How long until there is a token, if nobody takes one before; 0 when there is one. */
+    waitMs(now) {
+        this.#fill(now);
+        return this.#tokens >= 1 ? 0 : (1 - this.#tokens) / (this.#tokensPerMs * this.#speed);
+    }
+    /** Takes a token; only when {@link waitMs} says 0. */
+    take(now) {
+        this.#fill(now);
+        this.#tokens -= 1;
+    }
+    /** Refills at a fraction of its pace from now on. */
+    setSpeed(speed, now) {
+        this.#fill(now);
+        this.#speed = speed;
+    }
+    /** Throws away what has gathered for a burst. */
+    empty(now) {
+        this.#fill(now);
+        this.#tokens = Math.min(this.#tokens, 0);
+    }
+    #fill(now) {
+        this.#tokens = Math.min(this.#capacity, this.#tokens + (now - this.#filledAt) * this.#tokensPerMs * this.#speed);
+        this.#filledAt = now;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/rate-limiter.ts
+
+
+/** Neon lets an account make 700 requests a minute; the rest is for the account's own applications. */
+const DEFAULT_RATE_PER_MINUTE = 420;
+const BURST_PER_SECOND = 40;
+/** Neon's limit for each of its operations. Whoever was given a higher rate than this was given this higher as well. */
+function burstFor(ratePerMinute) {
+    return Math.max(BURST_PER_SECOND, Math.ceil(ratePerMinute / 60));
+}
+const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
+const PART_AT_ONCE = 8;
+/** After a refusal the pace is halved, once for all refusals of a second, down to this part of it. */
+const SLOWEST = 1 / 8;
+const ONE_SLOWDOWN_MS = 1_000;
+/** So long without a refusal, and the pace is doubled again. */
+const RECOVERY_MS = 10_000;
+/**
+ * Lets requests out no faster than the account's limit, in the order in which they came, except that one whose own route
+ * is at its limit lets others pass. When the server refuses one for coming too often, all of them slow down.
+ */
+class RateLimiter {
+    #clock;
+    #burstPerSecond;
+    #all;
+    #routes = new Map();
+    #waiting = new Set();
+    #cancelTimer = () => undefined;
+    #pausedUntil = -Infinity;
+    #speed = 1;
+    #slowedAt = -Infinity;
+    #speedSince = -Infinity;
+    constructor({ ratePerMinute, burstPerSecond, clock }) {
+        this.#clock = clock;
+        this.#burstPerSecond = burstPerSecond;
+        const atOnce = Math.min(burstPerSecond, ratePerMinute / PART_AT_ONCE);
+        this.#all = new TokenBucket({ most: ratePerMinute, windowMs: MINUTE_MS, atOnce }, clock.now());
+    }
+    /**
+     * Resolves when a request may go out, and counts it.
+     *
+     * @throws the reason of the signal as soon as it is aborted; nothing is counted then.
+     */
+    take(route, signal) {
+        return new Promise((resolve, reject) => {
+            if (signal?.aborted === true) {
+                reject(reasonOf(signal));
+                return;
+            }
+            const onAbort = () => {
+                this.#waiting.delete(waiter);
+                this.#letOut();
+                reject(reasonOf(signal));
+            };
+            const waiter = {
+                route,
+                go: () => {
+                    signal?.removeEventListener('abort', onAbort);
+                    resolve();
+                },
+            };
+            signal?.addEventListener('abort', onAbort, { once: true });
+            this.#waiting.add(waiter);
+            this.#letOut();
+        });
+    }
+    /** The server said that requests come too often, and how long nobody should ask again, if it said so. */
+    slowDown(retryAfterMs = 0) {
+        const now = this.#clock.now();
+        this.#recover(now);
+        this.#pausedUntil = Math.max(this.#pausedUntil, now + retryAfterMs);
+        this.#speedSince = now;
+        if (now - this.#slowedAt >= ONE_SLOWDOWN_MS) {
+            this.#slowedAt = now;
+            this.#setSpeed(Math.max(SLOWEST, this.#speed / 2), now);
+        }
+        this.#all.empty(now);
+        this.#letOut();
+    }
+    #recover(now) {
+        const steps = Math.floor((now - this.#speedSince) / RECOVERY_MS);
+        if (this.#speed === 1 || steps < 1)
+            return;
+        this.#speedSince += steps * RECOVERY_MS;
+        this.#setSpeed(Math.min(1, this.#speed * 2 ** steps), now);
+    }
+    #setSpeed(speed, now) {
+        this.#speed = speed;
+        this.#all.setSpeed(speed, now);
+    }
+    #letOut() {
+        this.#cancelTimer();
+        const now = this.#clock.now();
+        this.#recover(now);
+        if (now >= this.#pausedUntil) {
+            for (const waiter of this.#waiting) {
+                if (this.#all.waitMs(now) > 0)
+                    break;
+                const route = this.#routeBucket(waiter.route, now);
+                if (route.waitMs(now) > 0)
+                    continue;
+                this.#all.take(now);
+                route.take(now);
+                this.#waiting.delete(waiter);
+                waiter.go();
+            }
+        }
+        if (this.#waiting.size > 0) {
+            this.#cancelTimer = this.#clock.after(this.#nextInMs(now), () => this.#letOut());
+        }
+    }
+    /** When somebody who waits may be let out at the earliest, as far as can be told now. */
+    #nextInMs(now) {
+        const routes = new Set([...this.#waiting].map(({ route }) => route));
+        const soonest = Math.min(...[...routes].map((route) => this.#routeBucket(route, now).waitMs(now)));
+        // The pace may rise in the meantime; and a timer for no time at all would only turn in a circle.
+        const unlessFaster = this.#speed === 1 ? Infinity : RECOVERY_MS;
+        return Math.max(1, Math.min(unlessFaster, Math.max(this.#pausedUntil - now, this.#all.waitMs(now), soonest)));
+    }
+    #routeBucket(route, now) {
+        const known = this.#routes.get(route);
+        if (known !== undefined)
+            return known;
+        const most = this.#burstPerSecond;
+        const made = new TokenBucket({ most, windowMs: SECOND_MS, atOnce: most / PART_AT_ONCE }, now);
+        this.#routes.set(route, made);
+        return made;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/retry.ts
+
+
+const DEFAULT_RETRY_POLICY = { retries: 8, minDelayMs: 250, maxDelayMs: 20_000 };
+/** A longer `Retry-After` than this is treated as an outage: the tenant fails by name instead of the job hanging. */
+const MAX_RETRY_AFTER_MS = 120_000;
+const SAFE_FOR_ALL = new Set([423, 429, 503]);
+const SAFE_FOR_READS = new Set([...SAFE_FOR_ALL, 408, 500, 502, 504]);
+/**
+ * Whether a failed call may be repeated. The API document calls 423 and 503 always safe and asks for a backoff after
+ * 429; anything that leaves open whether the request was carried out is repeated for reads only. A quota that is used up
+ * comes as any of these, and does not pass.
+ */
+function mayRetry(kind, failure) {
+    if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS || failure.quotaExceeded === true)
+        return false;
+    if (failure.status === undefined)
+        return kind === 'read';
+    return (kind === 'read' ? SAFE_FOR_READS : SAFE_FOR_ALL).has(failure.status);
+}
+/**
+ * How long to wait before an attempt is repeated: any time up to a bound that doubles ("full jitter"), so that many that
+ * failed together do not come back together; with `Retry-After`, a little longer than that.
+ *
+ * @param random from 0 to 1.
+ */
+function delayBeforeRetry(attempt, failure, policy, random) {
+    if (failure.retryAfterMs !== undefined)
+        return failure.retryAfterMs + random * policy.minDelayMs;
+    return random * Math.min(policy.maxDelayMs, policy.minDelayMs * 2 ** (attempt - 1));
+}
+/**
+ * Calls the API, repeating what may be repeated.
+ *
+ * @throws what the last attempt threw, or the reason of the signal.
+ */
+async function callWithRetry(send, options) {
+    const { operation, kind, policy, signal, clock } = options;
+    for (let attempt = 1;; attempt += 1) {
+        await options.turn();
+        try {
+            return await send();
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            const failure = failureOf(thrown);
+            if (failure === undefined)
+                throw thrown;
+            const again = attempt <= policy.retries && mayRetry(kind, failure);
+            // Also when this call gives up: the others go on.
+            if (failure.status === 429)
+                options.onThrottled(boundedRetryAfter(failure));
+            if (!again)
+                throw thrown;
+            const waitMs = delayBeforeRetry(attempt, failure, policy, options.random());
+            options.onRetry({
+                operation,
+                attempt,
+                why: failure.status === undefined ? 'no answer' : `HTTP ${failure.status}`,
+                waitMs,
+                ...(failure.requestId === undefined ? {} : { requestId: failure.requestId }),
+            });
+            await sleep(clock, waitMs, signal);
+        }
+    }
+}
+/** One answer may not make everybody wait longer than it could make itself wait. */
+function boundedRetryAfter({ retryAfterMs }) {
+    return retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/throttle-notices.ts
+const ONCE_IN_MS = 60_000;
+/**
+ * Tells that the server refused requests for coming too often: at once the first time, then at most once a minute, each
+ * time with how many there were since the last time.
+ */
+function throttleNotices(clock, tell) {
+    let untold = 0;
+    let toldAt = -Infinity;
+    const look = () => {
+        const now = clock.now();
+        if (untold === 0 || now - toldAt < ONCE_IN_MS)
+            return;
+        const times = untold;
+        untold = 0;
+        toldAt = now;
+        tell(times);
+    };
+    return {
+        count: () => {
+            untold += 1;
+            look();
+        },
+        look,
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/caller.ts
+
+
+
+
+
+
+
+
+
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Puts a rate limit, retries, timeouts and checked answers around the official client, which has none of them. */
+function openCaller(options) {
+    const { signal, clock = systemClock, ratePerMinute = DEFAULT_RATE_PER_MINUTE } = options;
+    const api = (0,api_client_dist.createApiClient)({
+        apiKey: options.apiKey,
+        timeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+        maxContentLength: MAX_ANSWER_BYTES,
+        maxRedirects: 0,
+        headers: { 'User-Agent': options.userAgent },
+        ...(options.apiUrl === undefined ? {} : { baseURL: options.apiUrl }),
+    });
+    const burstPerSecond = options.burstPerSecond ?? burstFor(ratePerMinute);
+    const limiter = new RateLimiter({ ratePerMinute, burstPerSecond, clock });
+    const throttling = throttleNotices(clock, (times) => options.onThrottled?.(times));
+    /** Sends one attempt, under a number of its own. */
+    async function attempt(send) {
+        throttling.look();
+        const requestId = (0,external_node_crypto_.randomUUID)();
+        const headers = { [REQUEST_ID_HEADER]: requestId };
+        const { data } = await send({ headers, ...(signal === undefined ? {} : { signal }) });
+        return { data, requestId };
+    }
+    async function call(operation, kind, schema, send) {
+        let answer;
+        try {
+            answer = await callWithRetry(() => attempt(send), {
+                operation,
+                kind,
+                policy: options.retryPolicy ?? DEFAULT_RETRY_POLICY,
+                signal,
+                clock,
+                random: options.random ?? Math.random,
+                turn: () => limiter.take(operation, signal),
+                onThrottled: (retryAfterMs) => {
+                    limiter.slowDown(retryAfterMs);
+                    throttling.count();
+                },
+                onRetry: options.onRetry ?? (() => undefined),
+            });
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            const failure = failureOf(thrown);
+            throw failure === undefined ? thrown : new NeonApiError(operation, failure);
+        }
+        const parsed = schema.safeParse(answer.data);
+        if (!parsed.success)
+            throw unexpectedAnswer(operation, parsed.error, answer.requestId);
+        return parsed.data;
+    }
+    return { api, call };
+}
+function unexpectedAnswer(operation, error, requestId) {
+    const where = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'the answer'}: ${message}`);
+    return new errors/* ExplainedError */.hM({
+        message: `Neon API, ${operation}: the answer is not what the API documents (${where.join('; ')}) (request ${requestId})`,
+        hint: 'Does neon-api-url point at the Neon API, and is there a proxy in between that answers in its place?',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/pages.ts
+
+/** So many pages in a row without an item are taken as a listing that never ends. */
+const MOST_EMPTY_PAGES = 20;
+/**
+ * Reads a listing to its end. The end is a page without a cursor, never a short page. Some listings repeat their last
+ * cursor for ever: a cursor that was used before ends the listing when its page is empty.
+ *
+ * @throws ExplainedError when the listing goes round in a circle or gives nothing but cursors: what was read would not be
+ *   the whole.
+ */
+async function* readPages(fetchPage) {
+    const used = new Set();
+    let cursor;
+    let emptyPages = 0;
+    for (;;) {
+        const page = await fetchPage(cursor);
+        yield [...page.items];
+        emptyPages = page.items.length === 0 ? emptyPages + 1 : 0;
+        // Some listings end with an empty cursor instead of none; sent back, it would ask for the first page again.
+        cursor = page.cursor === '' ? undefined : page.cursor;
+        if (cursor === undefined)
+            return;
+        if (used.has(cursor)) {
+            if (page.items.length === 0)
+                return;
+            throw endless('it repeats a cursor');
+        }
+        if (emptyPages >= MOST_EMPTY_PAGES)
+            throw endless(`its last ${emptyPages} pages were empty`);
+        used.add(cursor);
+    }
+}
+function endless(why) {
+    return new errors/* ExplainedError */.hM({
+        message: `Neon API: a listing does not come to an end (${why}), so that it may not be whole`,
+        hint: 'Run again. If it stays so, report it to Neon, with the time of this run.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/projects.ts
+/** A project in the fleet's terms. */
+function projectRefOf(answer) {
+    const { allowed_ips: allowed, block_public_connections: blocksPublic, block_vpc_connections: blocksVpc, } = answer.settings ?? {};
+    const ips = allowed?.ips ?? [];
+    return {
+        projectId: answer.id,
+        name: answer.name,
+        regionId: answer.region_id,
+        pgVersion: answer.pg_version,
+        createdAt: answer.created_at,
+        ...given('computeLastActiveAt', answer.compute_last_active_at),
+        ...given('historyRetentionSeconds', answer.history_retention_seconds),
+        ...(ips.length === 0 ? {} : { allowedIps: ips }),
+        ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
+        ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),
+        ...(blocksVpc === true ? { blocksVpcConnections: true } : {}),
+        ...given('deletedAt', answer.deleted_at),
+    };
+}
+function given(key, value) {
+    return value === undefined || value === null ? {} : { [key]: value };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/neon/client.ts
+
+
+
+
+
+
+
+
+const PROJECTS_A_PAGE = 400; // the most that the API gives
+/** The annotation by which a branch is known to be ours when the answer to its creation was lost. */
+const MARK = 'neon-fleet-request';
+/**
+ * Opens the Neon API with a rate limit, retries, timeouts and checked answers around the official client, which has none
+ * of them.
+ *
+ * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
+ * does not have the shape the API documents.
+ */
+function openNeon(options) {
+    const { orgId, signal, clock = systemClock } = options;
+    const { api, call } = openCaller(options);
+    async function listMarkedBranches(projectId) {
+        const pages = readPages(async (cursor) => {
+            const answer = await call('listProjectBranches', 'read', branchPageSchema, (params) => api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params));
+            const marked = answer.branches.map((branch) => ({
+                branch: branchOf(branch),
+                mark: answer.annotations?.[branch.id]?.value[MARK],
+            }));
+            return { items: marked, cursor: answer.pagination?.next };
+        });
+        const branches = [];
+        for await (const page of pages)
+            branches.push(...page);
+        return branches;
+    }
+    const branches = {
+        async create({ projectId, name, parentId, parentLsn, expiresAt }, mark) {
+            const branch = {
+                name,
+                ...(parentId === undefined ? {} : { parent_id: parentId }),
+                ...(parentLsn === undefined ? {} : { parent_lsn: parentLsn }),
+                ...(expiresAt === undefined ? {} : { expires_at: toSeconds(expiresAt) }),
+            };
+            const answer = await call('createProjectBranch', 'write', changedBranchSchema, (params) => api.createProjectBranch(projectId, { branch, annotation_value: { [MARK]: mark } }, params));
+            return { branch: branchOf(answer.branch), operations: answer.operations };
+        },
+        async restore({ projectId, branchId, sourceBranchId, sourceLsn, sourceTimestamp, preserveUnderName }) {
+            const answer = await call('restoreProjectBranch', 'write', changedBranchSchema, (params) => api.restoreProjectBranch(projectId, branchId, {
+                source_branch_id: sourceBranchId,
+                ...(sourceLsn === undefined ? {} : { source_lsn: sourceLsn }),
+                ...(sourceTimestamp === undefined ? {} : { source_timestamp: sourceTimestamp }),
+                preserve_under_name: preserveUnderName,
+            }, params));
+            return { branch: branchOf(answer.branch), operations: answer.operations };
+        },
+        async delete(projectId, branchId) {
+            const { operations } = await call('deleteProjectBranch', 'write', deletedBranchSchema, (params) => api.deleteProjectBranch({ projectId, branchId }, params));
+            return operations;
+        },
+        async get(projectId, branchId) {
+            const { branch } = await call('getProjectBranch', 'read', branchAnswerSchema, (params) => api.getProjectBranch(projectId, branchId, params));
+            return branchOf(branch);
+        },
+        async listOperations(projectId) {
+            const { operations } = await call('listProjectOperations', 'read', operationsSchema, (params) => api.listProjectOperations({ projectId }, params));
+            return operations;
+        },
+        list: listMarkedBranches,
+        sleep: (ms) => sleep(clock, ms, signal),
+    };
+    return {
+        async listProjects(search) {
+            const projects = new Map();
+            const unavailable = new Set();
+            const pages = readPages(async (cursor) => {
+                const answer = await call('listProjects', 'read', projectPageSchema, (params) => api.listProjects({
+                    limit: PROJECTS_A_PAGE,
+                    ...(cursor === undefined ? {} : { cursor }),
+                    ...(search === undefined ? {} : { search }),
+                    ...(orgId === undefined ? {} : { org_id: orgId }),
+                }, params));
+                for (const id of answer.unavailable_project_ids ?? [])
+                    unavailable.add(id);
+                return { items: answer.projects, cursor: answer.pagination?.cursor };
+            });
+            for await (const page of pages)
+                for (const project of page)
+                    projects.set(project.id, projectRefOf(project));
+            return {
+                projects: [...projects.values()],
+                unavailableProjectIds: [...unavailable].filter((id) => !projects.has(id)),
+            };
+        },
+        async getProject(projectId) {
+            const { project } = await call('getProject', 'read', projectAnswerSchema, (params) => api.getProject(projectId, params));
+            return projectRefOf(project);
+        },
+        async createProject({ name, regionId, pgVersion, branch, database, role }) {
+            const branchRequest = {
+                ...(branch === undefined ? {} : { name: branch }),
+                ...(database === undefined ? {} : { database_name: database }),
+                ...(role === undefined ? {} : { role_name: role }),
+            };
+            const answer = await call('createProject', 'write', createdProjectSchema, (params) => api.createProject({
+                project: {
+                    name,
+                    ...(regionId === undefined ? {} : { region_id: regionId }),
+                    ...(pgVersion === undefined ? {} : { pg_version: pgVersion }),
+                    ...(orgId === undefined ? {} : { org_id: orgId }),
+                    ...(Object.keys(branchRequest).length === 0 ? {} : { branch: branchRequest }),
+                },
+            }, params));
+            for (const { connection_uri } of answer.connection_uris ?? [])
+                options.onSecret?.(connection_uri);
+            return { project: projectRefOf(answer.project), operations: answer.operations };
+        },
+        async listBranches(projectId) {
+            return (await listMarkedBranches(projectId)).map(({ branch }) => branch);
+        },
+        getBranch: (projectId, branchId) => branches.get(projectId, branchId),
+        async defaultBranch(projectId) {
+            const found = (await listMarkedBranches(projectId)).find(({ branch }) => branch.isDefault);
+            if (found === undefined)
+                throw new StillCreatingError(projectId, 'the default branch');
+            return found.branch;
+        },
+        async branchOfHost(projectId, host) {
+            const { endpoints } = await call('listProjectEndpoints', 'read', endpointsSchema, (params) => api.listProjectEndpoints(projectId, params));
+            const found = endpoints.find((endpoint) => endpoint.host === host);
+            if (found !== undefined)
+                return found.branch_id;
+            throw new errors/* ExplainedError */.hM({
+                message: `the project ${projectId} has no endpoint ${host} any more, so that its branch is not known`,
+                hint: 'Was the compute deleted? Restore the branch in the Neon console.',
+            });
+        },
+        ...reconciledBranches(branches),
+        async listDatabases(projectId, branchId) {
+            const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, (params) => api.listProjectBranchDatabases(projectId, branchId, params));
+            return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
+        },
+        listOperations: (projectId) => branches.listOperations(projectId),
+        async getOperation(projectId, operationId) {
+            const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, (params) => api.getProjectOperation(projectId, operationId, params));
+            return operation;
+        },
+        async connectionUri({ projectId, database, role, branchId, pooled }) {
+            const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, (params) => api.getConnectionUri({
+                projectId,
+                database_name: database,
+                role_name: role,
+                ...(branchId === undefined ? {} : { branch_id: branchId }),
+                ...(pooled === undefined ? {} : { pooled }),
+            }, params));
+            options.onSecret?.(uri);
+            return uri;
+        },
+    };
+}
+/** Neon takes times to the second. */
+function toSeconds(isoTime) {
+    return new Date(isoTime).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/neon/resolve.ts
 
 
@@ -55887,10 +59310,12 @@ function tookTooLong(projectId, waiting) {
  * are the project's own looked up: where the name was only assumed, a single one is used. Several, or a name that was
  * spelled out and does not exist, are an error that lists what there is: work never lands in another database than asked.
  *
- * @throws ExplainedError when there is no such branch, or no single database to choose.
+ * @throws ExplainedError when there is no such branch, or no single database to choose; StillCreatingError when Neon has
+ *   not finished making it.
  */
 async function findDatabase(neon, wanted) {
-    const branchId = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+    const branch = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+    const branchId = branch?.id;
     const request = {
         projectId: wanted.projectId,
         database: wanted.database,
@@ -55903,7 +59328,7 @@ async function findDatabase(neon, wanted) {
     catch (thrown) {
         if (!(thrown instanceof NeonApiError && thrown.status === 404))
             throw thrown;
-        const only = await onlyDatabase(neon, wanted, branchId, thrown);
+        const only = await onlyDatabase(neon, wanted, branch, thrown);
         const instead = { ...request, ...only };
         return { ...instead, uri: await neon.connectionUri(instead).catch(notThereEither(instead)) };
     }
@@ -55923,19 +59348,26 @@ async function findBranch(neon, projectId, branch) {
     const branches = await neon.listBranches(projectId);
     const found = branches.find(({ id }) => id === branch) ?? branches.find(({ name }) => name === branch);
     if (found !== undefined)
-        return found.id;
+        return found;
     throw new errors/* ExplainedError */.hM({
         message: `the project ${projectId} has no branch ${JSON.stringify(branch)}`,
         hint: `It has ${listed(branches.map(({ name, id }) => `${JSON.stringify(name)} (${id})`))}. Set the input branch.`,
     });
 }
-async function onlyDatabase(neon, { projectId, database, role, assumed }, branchId, cause) {
-    const branch = branchId ?? (await neon.listBranches(projectId)).find(({ isDefault }) => isDefault)?.id;
+async function onlyDatabase(neon, { projectId, database, role, assumed }, named, cause) {
+    const branches = named === undefined ? await neon.listBranches(projectId) : [named];
+    // The project answers, so it is not gone: it has no branch, or one without anything in it yet.
+    if (branches.length === 0)
+        throw new StillCreatingError(projectId, 'the default branch', { cause });
+    const branch = named ?? branches.find(({ isDefault }) => isDefault);
     if (branch === undefined)
         throw cause;
-    const databases = await neon.listDatabases(projectId, branch);
-    const named = databases.filter(({ name }) => name === database);
-    const [only, ...others] = named.length > 0 || !assumed.database ? named : databases;
+    if (branch.state === 'init') {
+        throw new StillCreatingError(projectId, `the branch ${JSON.stringify(branch.name)}`, { cause });
+    }
+    const databases = await neon.listDatabases(projectId, branch.id);
+    const ofThatName = databases.filter(({ name }) => name === database);
+    const [only, ...others] = ofThatName.length > 0 || !assumed.database ? ofThatName : databases;
     if (only !== undefined && others.length === 0) {
         const found = { database: only.name, role: assumed.role ? only.owner : role };
         if (found.database !== database || found.role !== role)
@@ -55958,9 +59390,11 @@ function listed(items) {
 
 
 
+
+
 /***/ }),
 
-/***/ 4883:
+/***/ 8977:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -55969,13 +59403,15 @@ __nccwpck_require__.d(__webpack_exports__, {
   Yj: () => (/* reexport */ PostgresError),
   cD: () => (/* reexport */ SQLSTATE),
   Ng: () => (/* reexport */ connect),
-  G4: () => (/* reexport */ isQuotaSuspended),
+  y7: () => (/* reexport */ isConnectionLoss),
   sq: () => (/* reexport */ parseConnectionUri),
+  Of: () => (/* reexport */ refusalOf),
   HJ: () => (/* reexport */ takeLock),
-  DR: () => (/* reexport */ trustedAuthorities)
+  DR: () => (/* reexport */ trustedAuthorities),
+  $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
+// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, findServer, hostOf, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -55983,7 +59419,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/postgres/child-process.ts
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-process.ts
 
 
 
@@ -55991,6 +59427,7 @@ const STDERR_KEPT = (/* unused pure expression or super */ null && (64 * 1024));
 /** A polite end lets pg_dump cancel its statement on the server. */
 const POLITE_MS = 800;
 const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = (/* unused pure expression or super */ null && (2 ** 31 - 1)); // the longest that a timer can wait: 24 days
 const running = new Set();
 let exitHookInstalled = false;
 /**
@@ -55999,9 +59436,15 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-function startProgram({ file, args, env, signal }) {
+function startProgram({ file, args, env, cwd, signal, user }) {
     installExitHook();
-    const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, [...args], {
+        env: { ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...user,
+    });
     running.add(child);
     const stderr = keepEnd(child.stderr);
     const ended = new Promise((resolve, reject) => {
@@ -56040,15 +59483,22 @@ function startProgram({ file, args, env, signal }) {
 async function child_process_runProgram(options) {
     options.signal?.throwIfAborted();
     const program = startProgram(options);
+    let timedOut = false;
+    const limit = setTimeout(() => {
+        timedOut = true;
+        void program.stop();
+    }, options.timeLimitMs ?? NO_LIMIT_MS);
     try {
-        program.stdin.end();
+        if (options.holdStdin !== true)
+            program.stdin.end();
         const stdout = keepEnd(program.stdout);
         const exit = await program.exited;
         options.signal?.throwIfAborted();
         await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stdout: stdout.text() };
+        return { ...exit, stdout: stdout.text(), timedOut };
     }
     finally {
+        clearTimeout(limit);
         await program.stop();
     }
 }
@@ -56107,6 +59557,10 @@ function notStarted(file, thrown) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
+
+
+
 // EXTERNAL MODULE: external "node:fs/promises"
 var external_node_fs_promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
@@ -56114,13 +59568,15 @@ var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
 
 
-
 /** What apt needs of the environment besides the usual: how to reach the network, and that nobody will answer questions. */
 const APT_VARIABLES = (/* unused pure expression or super */ null && (['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']));
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 /** The commands, in words, that a person would type. */
-function client_install_installCommands(major) {
-    return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+function client_install_installCommands(major, part = 'client') {
+    return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+function packageOf(major, part) {
+    return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 /**
  * Installs the client programs of a major version with apt: from the distribution, else from PostgreSQL's own repository
@@ -56129,7 +59585,8 @@ function client_install_installCommands(major) {
  * @throws ExplainedError with the exact command when it cannot.
  */
 async function client_install_installClient(installation) {
-    const { major, env, signal, onNote, run = runProgram } = installation;
+    const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+    const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
     const root = installation.isRoot ?? process.getuid?.() === 0;
     const attempt = async (command) => {
         const [file, ...args] = asRoot(command, root);
@@ -56144,8 +59601,8 @@ async function client_install_installClient(installation) {
             return `${command.join(' ')} could not be run (${thrown instanceof Error ? thrown.message : 'no reason given'})`;
         }
     };
-    onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-    const client = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+    onNote(`${what} ${major} are not here; installing them with apt`);
+    const client = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
     const problems = [];
     const succeeds = async (command) => {
         const problem = await attempt(command);
@@ -56171,8 +59628,8 @@ async function client_install_installClient(installation) {
             return;
     }
     throw new ExplainedError({
-        message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-        hint: `Run before this step: ${client_install_installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+        message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+        hint: `Run before this step: ${client_install_installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
     });
 }
 function asRoot(command, root) {
@@ -56220,9 +59677,8 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 
-
 function openClientFinder(options) {
-    const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
+    const { env, signal, onNote = () => undefined, folders = client_programs_clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
     const search = async () => searchClients(await folders(env), env, signal);
     let found;
@@ -56257,7 +59713,7 @@ function openClientFinder(options) {
     };
 }
 /** Folders in which client programs may be, whether they are there or not. */
-async function clientFolders(env) {
+async function client_programs_clientFolders(env) {
     const versioned = await Promise.all([
         below('/usr/lib/postgresql', /^\d+$/), // Debian, Ubuntu
         below('/usr', /^pgsql-\d+$/), // Red Hat
@@ -56291,7 +59747,55 @@ async function clientIn(folder, env, signal) {
             signal,
         });
         const version = code === 0 ? parseClientVersion(stdout) : undefined;
-        return version === undefined ? undefined : { ...version, pgDump, psql };
+        // Every package that has pg_dump has pg_restore beside it.
+        return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/postgres/server-programs.ts
+
+
+
+
+
+
+/**
+ * Finds server programs of a major version, else of the nearest newer one; installs them where there are none.
+ *
+ * @throws ExplainedError with the command that installs them, when they could not be.
+ */
+async function findServer(major, search) {
+    const there = chooseClient(await serversHere(search), major);
+    if (there !== undefined)
+        return there;
+    await installClient({ ...search, major, part: 'server' });
+    const now = chooseClient(await serversHere(search), major);
+    if (now !== undefined)
+        return now;
+    throw new Error(`PostgreSQL ${major} was installed, and its server programs are not where they should be`);
+}
+async function serversHere({ env, signal }) {
+    const found = await Promise.all((await clientFolders(env)).map((folder) => serverIn(folder, env, signal)));
+    return found.filter((server) => server !== undefined);
+}
+async function serverIn(folder, env, signal) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((name) => path.join(folder, name));
+    if (initdb === undefined || postgres === undefined)
+        return undefined;
+    try {
+        await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
+        const { code, stdout } = await runProgram({
+            file: postgres,
+            args: ['--version'],
+            env: childEnvironment(env),
+            signal,
+        });
+        const version = code === 0 ? parseClientVersion(stdout) : undefined;
+        return version === undefined ? undefined : { ...version, initdb, postgres };
     }
     catch {
         signal?.throwIfAborted();
@@ -56303,8 +59807,282 @@ async function clientIn(folder, env, signal) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
-// EXTERNAL MODULE: ./node_modules/p-retry/index.js + 1 modules
-var p_retry = __nccwpck_require__(4995);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
+const objectToString = Object.prototype.toString;
+
+const isError = value => objectToString.call(value) === '[object Error]';
+
+const errorMessages = new Set([
+	'network error', // Chrome
+	'NetworkError when attempting to fetch resource.', // Firefox
+	'The Internet connection appears to be offline.', // Safari 16
+	'Network request failed', // `cross-fetch`
+	'fetch failed', // Undici (Node.js)
+	'terminated', // Undici (Node.js)
+	' A network error occurred.', // Bun (WebKit)
+	'Network connection lost', // Cloudflare Workers (fetch)
+]);
+
+function isNetworkError(error) {
+	const isValid = error
+		&& isError(error)
+		&& error.name === 'TypeError'
+		&& typeof error.message === 'string';
+
+	if (!isValid) {
+		return false;
+	}
+
+	const {message, stack} = error;
+
+	// Safari 17+ has generic message but no stack for network errors
+	if (message === 'Load failed' || (message.startsWith('Load failed (') && message.endsWith(')'))) {
+		return stack === undefined
+			// Sentry adds its own stack trace to the fetch error, so also check for that
+			|| '__sentry_captured__' in error;
+	}
+
+	// Deno network errors start with specific text
+	if (message.startsWith('error sending request for url')) {
+		return true;
+	}
+
+	// Chrome: exact "Failed to fetch" or with hostname: "Failed to fetch (example.com)"
+	if (message === 'Failed to fetch' || (message.startsWith('Failed to fetch (') && message.endsWith(')'))) {
+		return true;
+	}
+
+	// Standard network error messages
+	return errorMessages.has(message);
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-retry/index.js
+
+
+function validateRetries(retries) {
+	if (typeof retries === 'number') {
+		if (retries < 0) {
+			throw new TypeError('Expected `retries` to be a non-negative number.');
+		}
+
+		if (Number.isNaN(retries)) {
+			throw new TypeError('Expected `retries` to be a valid number or Infinity, got NaN.');
+		}
+	} else if (retries !== undefined) {
+		throw new TypeError('Expected `retries` to be a number or Infinity.');
+	}
+}
+
+function validateNumberOption(name, value, {min = 0, allowInfinity = false} = {}) {
+	if (value === undefined) {
+		return;
+	}
+
+	if (typeof value !== 'number' || Number.isNaN(value)) {
+		throw new TypeError(`Expected \`${name}\` to be a number${allowInfinity ? ' or Infinity' : ''}.`);
+	}
+
+	if (!allowInfinity && !Number.isFinite(value)) {
+		throw new TypeError(`Expected \`${name}\` to be a finite number.`);
+	}
+
+	if (value < min) {
+		throw new TypeError(`Expected \`${name}\` to be \u2265 ${min}.`);
+	}
+}
+
+class AbortError extends Error {
+	constructor(message) {
+		super();
+
+		if (message instanceof Error) {
+			this.originalError = message;
+			({message} = message);
+		} else {
+			this.originalError = new Error(message);
+			this.originalError.stack = this.stack;
+		}
+
+		this.name = 'AbortError';
+		this.message = message;
+	}
+}
+
+function calculateDelay(retriesConsumed, options) {
+	const attempt = Math.max(1, retriesConsumed + 1);
+	const random = options.randomize ? (Math.random() + 1) : 1;
+
+	let timeout = Math.round(random * options.minTimeout * (options.factor ** (attempt - 1)));
+	timeout = Math.min(timeout, options.maxTimeout);
+
+	return timeout;
+}
+
+function calculateRemainingTime(start, max) {
+	if (!Number.isFinite(max)) {
+		return max;
+	}
+
+	return max - (performance.now() - start);
+}
+
+async function onAttemptFailure({error, attemptNumber, retriesConsumed, startTime, options}) {
+	const normalizedError = error instanceof Error
+		? error
+		: new TypeError(`Non-error was thrown: "${error}". You should only throw errors.`);
+
+	if (normalizedError instanceof AbortError) {
+		throw normalizedError.originalError;
+	}
+
+	const retriesLeft = Number.isFinite(options.retries)
+		? Math.max(0, options.retries - retriesConsumed)
+		: options.retries;
+
+	const maxRetryTime = options.maxRetryTime ?? Number.POSITIVE_INFINITY;
+
+	const context = Object.freeze({
+		error: normalizedError,
+		attemptNumber,
+		retriesLeft,
+		retriesConsumed,
+	});
+
+	await options.onFailedAttempt(context);
+
+	if (calculateRemainingTime(startTime, maxRetryTime) <= 0) {
+		throw normalizedError;
+	}
+
+	const consumeRetry = await options.shouldConsumeRetry(context);
+
+	const remainingTime = calculateRemainingTime(startTime, maxRetryTime);
+
+	if (remainingTime <= 0 || retriesLeft <= 0) {
+		throw normalizedError;
+	}
+
+	if (normalizedError instanceof TypeError && !isNetworkError(normalizedError)) {
+		if (consumeRetry) {
+			throw normalizedError;
+		}
+
+		options.signal?.throwIfAborted();
+		return false;
+	}
+
+	if (!await options.shouldRetry(context)) {
+		throw normalizedError;
+	}
+
+	if (!consumeRetry) {
+		options.signal?.throwIfAborted();
+		return false;
+	}
+
+	const delayTime = calculateDelay(retriesConsumed, options);
+	const finalDelay = Math.min(delayTime, remainingTime);
+
+	options.signal?.throwIfAborted();
+
+	if (finalDelay > 0) {
+		await new Promise((resolve, reject) => {
+			const onAbort = () => {
+				clearTimeout(timeoutToken);
+				options.signal?.removeEventListener('abort', onAbort);
+				reject(options.signal.reason);
+			};
+
+			const timeoutToken = setTimeout(() => {
+				options.signal?.removeEventListener('abort', onAbort);
+				resolve();
+			}, finalDelay);
+
+			if (options.unref) {
+				timeoutToken.unref?.();
+			}
+
+			options.signal?.addEventListener('abort', onAbort, {once: true});
+		});
+	}
+
+	options.signal?.throwIfAborted();
+
+	return true;
+}
+
+async function pRetry(input, options = {}) {
+	options = {...options};
+
+	validateRetries(options.retries);
+
+	if (Object.hasOwn(options, 'forever')) {
+		throw new Error('The `forever` option is no longer supported. For many use-cases, you can set `retries: Infinity` instead.');
+	}
+
+	options.retries ??= 10;
+	options.factor ??= 2;
+	options.minTimeout ??= 1000;
+	options.maxTimeout ??= Number.POSITIVE_INFINITY;
+	options.maxRetryTime ??= Number.POSITIVE_INFINITY;
+	options.randomize ??= false;
+	options.onFailedAttempt ??= () => {};
+	options.shouldRetry ??= () => true;
+	options.shouldConsumeRetry ??= () => true;
+
+	// Validate numeric options and normalize edge cases
+	validateNumberOption('factor', options.factor, {min: 0, allowInfinity: false});
+	validateNumberOption('minTimeout', options.minTimeout, {min: 0, allowInfinity: false});
+	validateNumberOption('maxTimeout', options.maxTimeout, {min: 0, allowInfinity: true});
+	validateNumberOption('maxRetryTime', options.maxRetryTime, {min: 0, allowInfinity: true});
+
+	// Treat non-positive factor as 1 to avoid zero backoff or negative behavior
+	if (!(options.factor > 0)) {
+		options.factor = 1;
+	}
+
+	options.signal?.throwIfAborted();
+
+	let attemptNumber = 0;
+	let retriesConsumed = 0;
+	const startTime = performance.now();
+
+	while (Number.isFinite(options.retries) ? retriesConsumed <= options.retries : true) {
+		attemptNumber++;
+
+		try {
+			options.signal?.throwIfAborted();
+
+			const result = await input(attemptNumber);
+
+			options.signal?.throwIfAborted();
+
+			return result;
+		} catch (error) {
+			if (await onAttemptFailure({
+				error,
+				attemptNumber,
+				retriesConsumed,
+				startTime,
+				options,
+			})) {
+				retriesConsumed++;
+			}
+		}
+	}
+
+	// Should not reach here, but in case it does, throw an error
+	throw new Error('Retry attempts exhausted without throwing an error.');
+}
+
+function makeRetriable(function_, options) {
+	return function (...arguments_) {
+		return pRetry(() => function_.apply(this, arguments_), options);
+	};
+}
+
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/errors.ts
@@ -56336,7 +60114,7 @@ function postgresError(thrown, { doing } = {}) {
         return thrown;
     const prefix = doing === undefined ? '' : `${doing}: `;
     if (thrown instanceof esm/* DatabaseError */.a$) {
-        const hint = hintForSqlState(thrown.code, thrown.message);
+        const hint = hintForAnswer(thrown.code, thrown.message, doing !== undefined);
         return new PostgresError({
             message: prefix + withoutValues(thrown.code, thrown.message),
             ...(thrown.code === undefined ? {} : { code: `SQLSTATE ${thrown.code}` }),
@@ -56364,14 +60142,34 @@ const SQLSTATE = {
     lockNotAvailable: '55P03',
     queryCanceled: '57014',
     undefinedTable: '42P01',
+    undefinedSchema: '3F000',
     cannotConnectNow: '57P03',
 };
-/** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
-const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
-/** Whether a failure says that the project's quota is used up and its compute cannot be started. */
-function isQuotaSuspended(thrown) {
+/** How the proxy words its refusals (its source, and what people report); they have no SQLSTATE of their own. */
+const REFUSAL_WORDS = [
+    ['quota', /exceeded .*quota|quota .*exceeded|exceeded .*compute time|compute time .*exceeded/i],
+    [
+        'address',
+        /IP address\b.*\bnot allowed to connect|blocked network|\bVPC endpoint\b.*\b(not allowed|not specified)/i,
+    ],
+    ['gone', /\bendpoint (could not|cannot) be found/i],
+    ['creating', /running (conflicting )?operations|still being created/i],
+];
+const REFUSAL_HINTS = {
+    quota: 'Raise the quota of the project in Neon, or wait for the next billing period.',
+    address: "The project's IP allow-list or network settings keep this runner out: add its address in Neon, or use a runner that is let in.",
+    gone: 'Was the project or its branch deleted a moment ago?',
+    creating: 'Neon is still working on the project. Run again in a moment.',
+};
+/** Whether a failure is one of the refusals that say nothing about what was wanted of the database. */
+function refusalOf(thrown) {
     // Once connected, these may be the words of a migration's own trigger or function.
-    return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
+    if (!(thrown instanceof PostgresError) || !thrown.whileConnecting)
+        return undefined;
+    return refusalIn(thrown.message);
+}
+function refusalIn(message) {
+    return REFUSAL_WORDS.find(([, words]) => words.test(message))?.[0];
 }
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
 /** Whether a failed attempt to connect may well succeed a moment later. */
@@ -56382,6 +60180,13 @@ function isTransient(thrown) {
         return thrown.sqlState === SQLSTATE.cannotConnectNow;
     return TRANSIENT_SYSTEM_CODES.has(thrown.code ?? '') || thrown.message.includes('terminated unexpectedly');
 }
+/**
+ * Whether a failure leaves open what became of the statement: there was no answer, or the server said only that the
+ * connection ends.
+ */
+function isConnectionLoss(thrown) {
+    return thrown instanceof PostgresError && (thrown.sqlState === undefined || /^(08|57P)/.test(thrown.sqlState));
+}
 const HINTS = {
     '28P01': 'The password was refused: it may have been reset while this ran. Run again: it is fetched anew.',
     '28000': 'The role may not connect. Is the IP allow-list of the project open for this runner?',
@@ -56389,14 +60194,15 @@ const HINTS = {
     '42501': 'The role may not do this. Set the input role to the owner of the objects.',
     '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
     '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
-    '55P04': 'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
+    '55P04': 'A new enum value cannot be used in the transaction that adds it. Use it in a migration of its own: with transaction: per-migration each has a transaction of its own.',
     '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
     '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
-    '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',
+    '25001': 'This statement cannot run in a transaction. Give it a migration of its own whose file begins with the line -- neon-fleet: no-transaction',
 };
-function hintForSqlState(code, message) {
-    if (QUOTA_WORDS.test(message))
-        return 'Raise the quota of the project in Neon, or wait for the next billing period.';
+function hintForAnswer(code, message, whileConnecting) {
+    const refusal = whileConnecting ? refusalIn(message) : undefined;
+    if (refusal !== undefined)
+        return REFUSAL_HINTS[refusal];
     return code === undefined ? undefined : HINTS[code];
 }
 const CERTIFICATE_CODES = /CERT|SIGNATURE|ISSUER|ALTNAME/;
@@ -56422,6 +60228,11 @@ function hintForSystemCode(code, message) {
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/target.ts
 
+/** The host of a connection URI, with its port where that is not PostgreSQL's own: what an endpoint is known by. */
+function hostOf(uri) {
+    const { host, port } = parseConnectionUri(uri);
+    return port === DEFAULT_PORT ? host : `${host}:${port}`;
+}
 const DEFAULT_PORT = 5432;
 /**
  * Reads a `postgresql://` URI, Neon's (`?sslmode=require&channel_binding=require`) or any other.
@@ -56499,6 +60310,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -56515,22 +60327,31 @@ async function connect(target, options = {}) {
     signal?.throwIfAborted();
     const name = `${options.applicationName ?? 'neon-fleet'} ${(0,external_node_crypto_.randomUUID)().slice(0, 13)}`;
     // A compute that is just waking or moving refuses for a moment. Nothing was asked of it yet, so asking again is safe.
-    const client = await (0,p_retry/* default */.Ay)(() => connection_open(target, { ...options, applicationName: name }), {
+    const client = await pRetry(() => connection_open(target, { ...options, applicationName: name }), {
         ...CONNECT_RETRIES,
         shouldRetry: ({ error }) => isTransient(error),
         ...(signal === undefined ? {} : { signal }),
     });
     const onAbort = () => void cancelThenCut(client, name, target, options);
     signal?.addEventListener('abort', onAbort, { once: true });
+    const query = async (sql, parameters) => {
+        try {
+            const result = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
+            return rowsOf(result);
+        }
+        catch (thrown) {
+            throw postgresError(thrown);
+        }
+    };
     return {
-        async query(sql, parameters) {
-            try {
-                const result = await client.query(sql, parameters === undefined ? undefined : [...parameters]);
-                return rowsOf(result);
-            }
-            catch (thrown) {
-                throw postgresError(thrown);
-            }
+        query,
+        pipeline(sqls) {
+            const stream = streamOf(client);
+            // In one piece: as many packets as needed, and not one for each query.
+            stream?.cork();
+            const answers = sqls.map((sql) => query(sql));
+            stream?.uncork();
+            return Promise.allSettled(answers);
         },
         async close() {
             signal?.removeEventListener('abort', onAbort);
@@ -56577,6 +60398,7 @@ async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs
         application_name: applicationName ?? 'neon-fleet',
         connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         keepAlive: true,
+        pipeline: true,
         ...(target.options === undefined ? {} : { options: target.options }),
     });
     // A connection that breaks while idle emits an error nobody waits for; the next query reports it.
@@ -56629,10 +60451,7 @@ function streamOf(client) {
     if (typeof connection !== 'object' || connection === null)
         return undefined;
     const stream = Reflect.get(connection, 'stream');
-    if (typeof stream !== 'object' || stream === null || !('destroy' in stream))
-        return undefined;
-    const { destroy } = stream;
-    return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+    return stream instanceof external_node_stream_.Writable ? stream : undefined;
 }
 function rowsOf(result) {
     const last = Array.isArray(result) ? result.at(-1) : result;
@@ -56753,6 +60572,11 @@ async function nothing() {
 /** Two numbers that mean this project: "neon" and "flee" in ASCII. Advisory locks are each database's own. */
 const LOCK_KEY = [0x6e656f6e, 0x666c6565];
 const POLL_EVERY_MS = 250;
+/** Asks for the tenant's lock once, without waiting; the answer is in the column `held`. */
+function tryLockSql(mode) {
+    const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
+    return `SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`;
+}
 /**
  * Takes the tenant's lock, which is held until the connection closes. Returns false when somebody else kept it for the
  * whole time.
@@ -56762,10 +60586,9 @@ const POLL_EVERY_MS = 250;
  */
 async function takeLock(connection, options) {
     const { mode, waitMs, signal, pollEveryMs = POLL_EVERY_MS } = options;
-    const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
     const deadline = performance.now() + waitMs;
     for (;;) {
-        const [answer] = await connection.query(`SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`);
+        const [answer] = await connection.query(tryLockSql(mode));
         if (answer?.['held'] === true)
             return true;
         const leftMs = deadline - performance.now();
@@ -56915,6 +60738,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
 
 /***/ }),
 
@@ -67582,294 +71412,6 @@ function getIDToken(aud) {
 
 /***/ }),
 
-/***/ 4995:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Ay: () => (/* binding */ pRetry)
-});
-
-// UNUSED EXPORTS: AbortError, makeRetriable
-
-;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
-const objectToString = Object.prototype.toString;
-
-const isError = value => objectToString.call(value) === '[object Error]';
-
-const errorMessages = new Set([
-	'network error', // Chrome
-	'NetworkError when attempting to fetch resource.', // Firefox
-	'The Internet connection appears to be offline.', // Safari 16
-	'Network request failed', // `cross-fetch`
-	'fetch failed', // Undici (Node.js)
-	'terminated', // Undici (Node.js)
-	' A network error occurred.', // Bun (WebKit)
-	'Network connection lost', // Cloudflare Workers (fetch)
-]);
-
-function isNetworkError(error) {
-	const isValid = error
-		&& isError(error)
-		&& error.name === 'TypeError'
-		&& typeof error.message === 'string';
-
-	if (!isValid) {
-		return false;
-	}
-
-	const {message, stack} = error;
-
-	// Safari 17+ has generic message but no stack for network errors
-	if (message === 'Load failed' || (message.startsWith('Load failed (') && message.endsWith(')'))) {
-		return stack === undefined
-			// Sentry adds its own stack trace to the fetch error, so also check for that
-			|| '__sentry_captured__' in error;
-	}
-
-	// Deno network errors start with specific text
-	if (message.startsWith('error sending request for url')) {
-		return true;
-	}
-
-	// Chrome: exact "Failed to fetch" or with hostname: "Failed to fetch (example.com)"
-	if (message === 'Failed to fetch' || (message.startsWith('Failed to fetch (') && message.endsWith(')'))) {
-		return true;
-	}
-
-	// Standard network error messages
-	return errorMessages.has(message);
-}
-
-;// CONCATENATED MODULE: ./node_modules/p-retry/index.js
-
-
-function validateRetries(retries) {
-	if (typeof retries === 'number') {
-		if (retries < 0) {
-			throw new TypeError('Expected `retries` to be a non-negative number.');
-		}
-
-		if (Number.isNaN(retries)) {
-			throw new TypeError('Expected `retries` to be a valid number or Infinity, got NaN.');
-		}
-	} else if (retries !== undefined) {
-		throw new TypeError('Expected `retries` to be a number or Infinity.');
-	}
-}
-
-function validateNumberOption(name, value, {min = 0, allowInfinity = false} = {}) {
-	if (value === undefined) {
-		return;
-	}
-
-	if (typeof value !== 'number' || Number.isNaN(value)) {
-		throw new TypeError(`Expected \`${name}\` to be a number${allowInfinity ? ' or Infinity' : ''}.`);
-	}
-
-	if (!allowInfinity && !Number.isFinite(value)) {
-		throw new TypeError(`Expected \`${name}\` to be a finite number.`);
-	}
-
-	if (value < min) {
-		throw new TypeError(`Expected \`${name}\` to be \u2265 ${min}.`);
-	}
-}
-
-class AbortError extends Error {
-	constructor(message) {
-		super();
-
-		if (message instanceof Error) {
-			this.originalError = message;
-			({message} = message);
-		} else {
-			this.originalError = new Error(message);
-			this.originalError.stack = this.stack;
-		}
-
-		this.name = 'AbortError';
-		this.message = message;
-	}
-}
-
-function calculateDelay(retriesConsumed, options) {
-	const attempt = Math.max(1, retriesConsumed + 1);
-	const random = options.randomize ? (Math.random() + 1) : 1;
-
-	let timeout = Math.round(random * options.minTimeout * (options.factor ** (attempt - 1)));
-	timeout = Math.min(timeout, options.maxTimeout);
-
-	return timeout;
-}
-
-function calculateRemainingTime(start, max) {
-	if (!Number.isFinite(max)) {
-		return max;
-	}
-
-	return max - (performance.now() - start);
-}
-
-async function onAttemptFailure({error, attemptNumber, retriesConsumed, startTime, options}) {
-	const normalizedError = error instanceof Error
-		? error
-		: new TypeError(`Non-error was thrown: "${error}". You should only throw errors.`);
-
-	if (normalizedError instanceof AbortError) {
-		throw normalizedError.originalError;
-	}
-
-	const retriesLeft = Number.isFinite(options.retries)
-		? Math.max(0, options.retries - retriesConsumed)
-		: options.retries;
-
-	const maxRetryTime = options.maxRetryTime ?? Number.POSITIVE_INFINITY;
-
-	const context = Object.freeze({
-		error: normalizedError,
-		attemptNumber,
-		retriesLeft,
-		retriesConsumed,
-	});
-
-	await options.onFailedAttempt(context);
-
-	if (calculateRemainingTime(startTime, maxRetryTime) <= 0) {
-		throw normalizedError;
-	}
-
-	const consumeRetry = await options.shouldConsumeRetry(context);
-
-	const remainingTime = calculateRemainingTime(startTime, maxRetryTime);
-
-	if (remainingTime <= 0 || retriesLeft <= 0) {
-		throw normalizedError;
-	}
-
-	if (normalizedError instanceof TypeError && !isNetworkError(normalizedError)) {
-		if (consumeRetry) {
-			throw normalizedError;
-		}
-
-		options.signal?.throwIfAborted();
-		return false;
-	}
-
-	if (!await options.shouldRetry(context)) {
-		throw normalizedError;
-	}
-
-	if (!consumeRetry) {
-		options.signal?.throwIfAborted();
-		return false;
-	}
-
-	const delayTime = calculateDelay(retriesConsumed, options);
-	const finalDelay = Math.min(delayTime, remainingTime);
-
-	options.signal?.throwIfAborted();
-
-	if (finalDelay > 0) {
-		await new Promise((resolve, reject) => {
-			const onAbort = () => {
-				clearTimeout(timeoutToken);
-				options.signal?.removeEventListener('abort', onAbort);
-				reject(options.signal.reason);
-			};
-
-			const timeoutToken = setTimeout(() => {
-				options.signal?.removeEventListener('abort', onAbort);
-				resolve();
-			}, finalDelay);
-
-			if (options.unref) {
-				timeoutToken.unref?.();
-			}
-
-			options.signal?.addEventListener('abort', onAbort, {once: true});
-		});
-	}
-
-	options.signal?.throwIfAborted();
-
-	return true;
-}
-
-async function pRetry(input, options = {}) {
-	options = {...options};
-
-	validateRetries(options.retries);
-
-	if (Object.hasOwn(options, 'forever')) {
-		throw new Error('The `forever` option is no longer supported. For many use-cases, you can set `retries: Infinity` instead.');
-	}
-
-	options.retries ??= 10;
-	options.factor ??= 2;
-	options.minTimeout ??= 1000;
-	options.maxTimeout ??= Number.POSITIVE_INFINITY;
-	options.maxRetryTime ??= Number.POSITIVE_INFINITY;
-	options.randomize ??= false;
-	options.onFailedAttempt ??= () => {};
-	options.shouldRetry ??= () => true;
-	options.shouldConsumeRetry ??= () => true;
-
-	// Validate numeric options and normalize edge cases
-	validateNumberOption('factor', options.factor, {min: 0, allowInfinity: false});
-	validateNumberOption('minTimeout', options.minTimeout, {min: 0, allowInfinity: false});
-	validateNumberOption('maxTimeout', options.maxTimeout, {min: 0, allowInfinity: true});
-	validateNumberOption('maxRetryTime', options.maxRetryTime, {min: 0, allowInfinity: true});
-
-	// Treat non-positive factor as 1 to avoid zero backoff or negative behavior
-	if (!(options.factor > 0)) {
-		options.factor = 1;
-	}
-
-	options.signal?.throwIfAborted();
-
-	let attemptNumber = 0;
-	let retriesConsumed = 0;
-	const startTime = performance.now();
-
-	while (Number.isFinite(options.retries) ? retriesConsumed <= options.retries : true) {
-		attemptNumber++;
-
-		try {
-			options.signal?.throwIfAborted();
-
-			const result = await input(attemptNumber);
-
-			options.signal?.throwIfAborted();
-
-			return result;
-		} catch (error) {
-			if (await onAttemptFailure({
-				error,
-				attemptNumber,
-				retriesConsumed,
-				startTime,
-				options,
-			})) {
-				retriesConsumed++;
-			}
-		}
-	}
-
-	// Should not reach here, but in case it does, throw an error
-	throw new Error('Retry attempts exhausted without throwing an error.');
-}
-
-function makeRetriable(function_, options) {
-	return function (...arguments_) {
-		return pRetry(() => function_.apply(this, arguments_), options);
-	};
-}
-
-
-/***/ }),
-
 /***/ 3849:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -67920,10 +71462,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   euz: () => (/* binding */ literal),
   aig: () => (/* binding */ number),
   Ikc: () => (/* binding */ object),
-  YjP: () => (/* binding */ string)
+  g1P: () => (/* binding */ record),
+  YjP: () => (/* binding */ string),
+  KCZ: () => (/* binding */ union),
+  uRe: () => (/* binding */ uuid)
 });
 
-// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumber, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, tuple, uint32, uint64, ulid, undefined, union, unknown, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
+// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumber, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, tuple, uint32, uint64, ulid, undefined, unknown, url, uuidv4, uuidv6, uuidv7, void, xid, xor
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core_core = __nccwpck_require__(8532);
@@ -70012,13 +73557,13 @@ function handleTupleResults(itemResults, final, items, input, optoutStart) {
     }
     return final;
 }
-const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodRecord", (inst, def) => {
+const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (inst, def) => {
     $ZodType.init(inst, def);
-    const memo = core.globalConfig.memoizer;
+    const memo = core_core/* globalConfig */.cr.memoizer;
     memo?.attach(inst);
     inst._zod.parse = (payload, ctx) => {
         const input = payload.value;
-        if (!util.isPlainObject(input)) {
+        if (!core_util/* isPlainObject */.Qd(input)) {
             payload.issues.push({
                 expected: "record",
                 code: "invalid_type",
@@ -70047,7 +73592,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
+                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
                             input: key,
                             path: [key],
                             inst,
@@ -70061,14 +73606,14 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                     if (result instanceof Promise) {
                         proms.push(result.then((result) => {
                             if (result.issues.length) {
-                                payload.issues.push(...util.prefixIssues(key, result.issues));
+                                payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                             }
                             payload.value[outKey] = result.value;
                         }));
                     }
                     else {
                         if (result.issues.length) {
-                            payload.issues.push(...util.prefixIssues(key, result.issues));
+                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }
@@ -70114,7 +73659,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                     throw new Error("Async schemas not supported in object keys currently");
                 }
                 // Numeric string fallback: if key is a numeric string and failed, retry with Number(key). This handles z.number(), z.literal([1, 2, 3]), and unions containing numeric literals
-                const checkNumericKey = typeof key === "string" && regexes.number.test(key) && keyResult.issues.length;
+                const checkNumericKey = typeof key === "string" && core_regexes/* number */.ai.test(key) && keyResult.issues.length;
                 if (checkNumericKey) {
                     const retryResult = def.keyType._zod.run({ value: Number(key), issues: [] }, ctx);
                     if (retryResult instanceof Promise) {
@@ -70138,7 +73683,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
+                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
                             input: key,
                             path: [key],
                             inst,
@@ -70154,14 +73699,14 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
                 if (result instanceof Promise) {
                     proms.push(result.then((result) => {
                         if (result.issues.length) {
-                            payload.issues.push(...util.prefixIssues(key, result.issues));
+                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }));
                 }
                 else {
                     if (result.issues.length) {
-                        payload.issues.push(...util.prefixIssues(key, result.issues));
+                        payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
                     }
                     payload.value[outKey] = result.value;
                 }
@@ -70181,7 +73726,7 @@ const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && 
         }
         return payload;
     };
-})));
+});
 const $ZodMap = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodMap", (inst, def) => {
     $ZodType.init(inst, def);
     const memo = core.globalConfig.memoizer;
@@ -73463,7 +77008,7 @@ const ZodUUID = /*@__PURE__*/ core_core/* $constructor */.xI("ZodUUID", (inst, d
     ZodStringFormat.init(inst, def);
 });
 function uuid(params) {
-    return core._uuid(ZodUUID, params);
+    return api/* _uuid */.Be(ZodUUID, params);
 }
 function uuidv4(params) {
     return core._uuidv4(ZodUUID, params);
@@ -74098,14 +77643,14 @@ function tuple(items, _paramsOrRest, _params) {
         ...util.normalizeParams(params),
     });
 }
-const ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodRecord", (inst, def) => {
+const ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("ZodRecord", (inst, def) => {
     _ensureDefaultMemoizer();
-    core.$ZodRecord.init(inst, def);
+    $ZodRecord.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json, params) => processors.recordProcessor(inst, ctx, json, params);
+    inst._zod.processJSONSchema = (ctx, json, params) => recordProcessor(inst, ctx, json, params);
     inst.keyType = def.keyType;
     inst.valueType = def.valueType;
-})));
+});
 function record(keyType, valueType, params) {
     // v3-compat: z.record(valueType, params?) — defaults keyType to z.string()
     if (!valueType || !valueType._zod) {
@@ -74113,14 +77658,14 @@ function record(keyType, valueType, params) {
             type: "record",
             keyType: string(),
             valueType: keyType,
-            ...util.normalizeParams(valueType),
+            ...core_util/* normalizeParams */.A2(valueType),
         });
     }
     return new ZodRecord({
         type: "record",
         keyType,
         valueType: valueType,
-        ...util.normalizeParams(params),
+        ...core_util/* normalizeParams */.A2(params),
     });
 }
 // type alksjf = core.output<core.$ZodRecordKey>;
@@ -76351,9 +79896,10 @@ const $ZodCheckOverwrite = /*@__PURE__*/ _core_js__WEBPACK_IMPORTED_MODULE_0__/*
 /* harmony export */   GT: () => (/* binding */ $ZodAsyncError),
 /* harmony export */   cV: () => (/* binding */ $ZodEncodeError),
 /* harmony export */   cr: () => (/* binding */ globalConfig),
+/* harmony export */   tm: () => (/* binding */ NEVER),
 /* harmony export */   xI: () => (/* binding */ $constructor)
 /* harmony export */ });
-/* unused harmony exports NEVER, $brand */
+/* unused harmony export $brand */
 /* harmony import */ var _util_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4723);
 var _a;
 

@@ -82,7 +82,7 @@ describe('migrate', () => {
       ],
     });
 
-    const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder, transaction: 'all' });
 
     expect(run.exitCode).toBe(1);
     expect(run.outputs).toMatchObject({ verdict: 'failed', succeeded: '3', failed: '2' });
@@ -112,6 +112,36 @@ describe('migrate', () => {
     const annotations = run.log.split('\n').filter((line) => line.startsWith('::error'));
     expect(annotations.join('\n')).toMatch(/deaf[^]*broken|broken[^]*deaf/);
     expect(run.outputs['message']).toContain('2 of 5 tenants failed');
+  });
+
+  test('leaves a failed tenant at the migration before the one that failed, as drizzle’s table says', async () => {
+    const { ids, tenants } = await seed('half', 'whole');
+    const [half = '', whole = ''] = ids;
+    await fleet.query(half, 'CREATE DOMAIN public.occupied AS int');
+    await writeMigrations(folder, {
+      '0000_init': GUIDE_TABLES,
+      '0001_second': ['CREATE TABLE fine (id int)', 'CREATE DOMAIN public.occupied AS text'],
+      '0002_third': ['CREATE TABLE late (id int)'],
+    });
+
+    const run = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    expect(run.outputs).toMatchObject({ verdict: 'failed', succeeded: '1', failed: '1' });
+    expect(await fleet.tables(half)).toEqual([
+      'drizzle.__drizzle_migrations',
+      'public.projects',
+      'public.tasks',
+      'public.users',
+    ]);
+    expect(await fleet.query(half, 'SELECT id FROM drizzle.__drizzle_migrations')).toHaveLength(1);
+    expect(await fleet.query(whole, 'SELECT id FROM drizzle.__drizzle_migrations')).toHaveLength(3);
+    const failed = reportOf(run).outcomes.find(({ projectId }) => projectId === half);
+    expect(failed).toMatchObject({ status: 'failed', migration: { applied: ['0000_init'], to: '0000_init' } });
+
+    // Once the cause is gone, only what is left is done.
+    await fleet.query(half, 'DROP DOMAIN public.occupied');
+    const again = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    expect(again.outputs).toMatchObject({ verdict: 'succeeded', succeeded: '1', unchanged: '1' });
+    expect(await fleet.tables(half)).toContain('public.late');
   });
 
   test('leaves a database alone that has tables but no record of drizzle’s', async () => {
@@ -226,8 +256,18 @@ describe('migrate', () => {
     expect(fleet.neon.requests()).toHaveLength(before);
   });
 
+  test('goes on with a glob that leaves nobody out, and tells of it in log and summary', async () => {
+    const { ids, tenants } = await seed('there');
+    const run = await fleet.run('migrate', { tenants: `${tenants}\n!stagign-<b>*`, 'migrations-folder': folder });
+    expect(run.exitCode).toBe(0);
+    expect(run.log).toMatch(/^::warning.*no project matches "!stagign-<b>\*"/m);
+    expect(run.summary).toContain('no project matches &quot;!stagign-&lt;b&gt;*&quot;');
+    expect(await fleet.tables(ids[0] ?? '')).toContain('public.tasks');
+  });
+
   test.each([
     ['a pattern that matches nothing', { tenants: 'nobody-*' }, /no project matches "nobody-\*"/],
+    ['a name to be left out that nobody has', { tenants: '*\n!ACME Crop' }, /no project matches "!ACME Crop"/],
     ['a folder that is not there', { tenants: '*', 'migrations-folder': './nowhere' }, /there is no such folder/],
     [
       'a key that Neon refuses',

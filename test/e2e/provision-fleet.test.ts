@@ -105,7 +105,7 @@ defaults:
   autoscaling: { min: 0.5, max: 4 }
   suspend-after: 10m
   quota: { compute-time: 100h, logical-size: 5GiB }
-  allowed-ips: { ips: [10.0.0.1, 192.0.2.0/24] }
+  allowed-ips: { ips: [127.0.0.1, "::1", 192.0.2.0/24] }
   logical-replication: true
   maintenance-window: { weekdays: [sat, sun], start: "02:00", end: "03:00" }
 `;
@@ -131,7 +131,7 @@ tenants:
         },
         settings: {
           quota: { compute_time_seconds: 360_000, logical_size_bytes: 5 * 2 ** 30 },
-          allowed_ips: { ips: ['10.0.0.1', '192.0.2.0/24'] },
+          allowed_ips: { ips: ['127.0.0.1', '::1', '192.0.2.0/24'] },
           enable_logical_replication: true,
           maintenance_window: { weekdays: [6, 7], start_time: '02:00', end_time: '03:00' },
         },

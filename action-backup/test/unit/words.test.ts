@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from '@jest/globals';
+import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { complaintOf } from '../../src/dump.js';
 import { psqlError } from '../../src/psql-error.js';
-import { TOOL_VERSION } from '../../src/version.js';
 import { sizeWords } from '../../src/words.js';
 
 describe('what pg_dump complains of', () => {

@@ -39,7 +39,9 @@ export async function showStatus(values: ProvisionInputs, context: ActionContext
     catalog: known,
     consumption: use ?? new Map<string, Consumption>(),
     version:
-      values.migrationsFolder === undefined ? undefined : (await readMigrations(values.migrationsFolder)).at(-1)?.tag,
+      values.migrationsFolder === undefined
+        ? undefined
+        : (await readMigrations(values.migrationsFolder)).migrations.at(-1)?.tag,
     takenAt: context.startedAt,
     gaps: [
       ...(catalog === undefined

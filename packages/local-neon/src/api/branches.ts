@@ -1,4 +1,5 @@
 import type { AnnotationCreateValueRequest, BranchCreateRequest, BranchUpdateRequest } from '@neondatabase/api-client';
+import { isCreating } from '../faults/faults.js';
 import { startCompute } from '../state/compute.js';
 import type { BranchRecord, ProjectRecord } from '../state/model.js';
 import { defaultBranch } from '../state/store.js';
@@ -136,9 +137,10 @@ const listProjectBranches: Handler = (world, call) => {
   const last = page.at(-1);
   const more = last !== undefined && start + page.length < sorted.length;
   const pagination = { ...(more ? { next: last.id } : {}), sort_by: query.sort_by, sort_order: query.sort_order };
+  const creating = isCreating(world.faults, project);
   const annotated = page.filter(({ annotations }) => annotations !== undefined);
   return ok({
-    branches: page.map((branch) => branchBody(project, branch)),
+    branches: page.map((branch) => branchBody(project, branch, { creating })),
     annotations: Object.fromEntries(annotated.map((branch) => [branch.id, annotation(branch)])),
     pagination,
   });
@@ -160,7 +162,10 @@ const getProjectBranch: Handler = async (world, call) => {
   const branch = theBranch(project, call);
   let size = 0;
   for (const database of branch.databases.values()) size += await world.databases.size(database);
-  return ok({ branch: branchBody(project, branch, size), annotation: annotation(branch) });
+  return ok({
+    branch: branchBody(project, branch, { logicalSize: size, creating: isCreating(world.faults, project) }),
+    annotation: annotation(branch),
+  });
 };
 
 export const branchHandlers: Handlers = {

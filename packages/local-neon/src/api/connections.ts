@@ -1,3 +1,4 @@
+import { isCreating } from '../faults/faults.js';
 import { notFound } from './errors.js';
 import { connectionUri } from './render.js';
 import { writeEndpoint } from '../state/store.js';
@@ -19,6 +20,7 @@ const getConnectionURI: Handler = async (world, call) => {
   if (endpoint?.branchId !== branch.id) throw notFound('ENDPOINT_NOT_FOUND', `endpoint of branch ${branch.id}`);
   const database = databaseOf(branch, query.database_name);
   const role = roleOf(project, query.role_name);
+  if (isCreating(world.faults, project)) throw notFound('ENDPOINT_NOT_FOUND', `endpoint of branch ${branch.id}`);
   const host = await world.gateway.host(project, endpoint, query.pooled === true ? 'pooled' : 'direct');
   return ok({ uri: connectionUri(host, role, database.name) });
 };

@@ -85,7 +85,13 @@ export function projectBody(project: ProjectRecord, orgId: string) {
   };
 }
 
-export function branchBody(project: ProjectRecord, branch: BranchRecord, logicalSize?: number) {
+export interface BranchLook {
+  readonly logicalSize?: number;
+  /** Whether the whole project is to look as if it were still being made. */
+  readonly creating?: boolean;
+}
+
+export function branchBody(project: ProjectRecord, branch: BranchRecord, { logicalSize, creating }: BranchLook = {}) {
   return {
     id: branch.id,
     project_id: project.id,
@@ -93,7 +99,7 @@ export function branchBody(project: ProjectRecord, branch: BranchRecord, logical
     ...given('parent_lsn', branch.parentLsn),
     ...timeIf('parent_timestamp', branch.parentTimestamp),
     name: branch.name,
-    current_state: 'ready',
+    current_state: creating === true ? 'init' : branchState(project, branch),
     state_changed_at: time(branch.updatedAt),
     ...given('logical_size', logicalSize),
     creation_source: 'console',
@@ -112,6 +118,16 @@ export function branchBody(project: ProjectRecord, branch: BranchRecord, logical
     ...given('restored_from', branch.restoredFrom),
     init_source: 'parent-data',
   };
+}
+
+/** A branch can be used once what makes or restores it has ended. */
+function branchState(project: ProjectRecord, branch: BranchRecord): 'init' | 'resetting' | 'ready' {
+  const isBeingMade = project.operations.some(
+    ({ branchId, action, endsAt }) =>
+      branchId === branch.id && (action === 'create_timeline' || action === 'create_branch') && Date.now() < endsAt,
+  );
+  if (!isBeingMade) return 'ready';
+  return branch.lastResetAt === undefined ? 'init' : 'resetting';
 }
 
 export function annotation(branch: BranchRecord) {

@@ -81,6 +81,12 @@ export class Faults {
   }
 }
 
+/** Whether a rule says that a project is still being made. */
+export function isCreating(faults: Faults, project: { readonly id: string; readonly name: string }): boolean {
+  const occasion = { projectId: project.id, projectName: project.name };
+  return faults.list().some((rule) => rule.kind === 'creating' && matches(rule, occasion));
+}
+
 /** Kinds that leave nothing for another rule to decide. */
 const decisive: ReadonlySet<FaultKind> = new Set<FaultKind>([
   '423',

@@ -48,6 +48,12 @@ export const faultRule = z.discriminatedUnion('kind', [
   z.strictObject({ ...scope, kind: z.literal('drop-after-bytes'), bytes: z.int().min(0) }),
   z.strictObject({ ...scope, kind: z.literal('drop-after-ms'), ms: milliseconds }),
   z.strictObject({ ...scope, kind: z.literal('wrong-password') }),
+  z
+    .strictObject({ ...scope, kind: z.literal('creating') })
+    .refine(
+      ({ method, path, probability, times }) => [method, path, probability, times].every((each) => each === undefined),
+      'creating is a state of a project and no event: it takes projectId only',
+    ),
 ]);
 
 export type FaultRule = z.infer<typeof faultRule>;

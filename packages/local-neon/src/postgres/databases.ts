@@ -84,6 +84,15 @@ export class PhysicalDatabases {
     this.#granted.add(key);
   }
 
+  /** Whether a role owns a database of that physical name, as it does when it made it with SQL. */
+  async isOwner(role: RoleRecord, name: string): Promise<boolean> {
+    const result = await this.#pool.query(
+      'select from pg_database where datname = $1 and datdba = (select oid from pg_roles where rolname = $2)',
+      [name, role.physicalName],
+    );
+    return result.rows.length > 0;
+  }
+
   async setPassword(role: RoleRecord): Promise<void> {
     if (!role.exists) return;
     await this.#pool.query(`alter role ${quote(role.physicalName)} password ${pg.escapeLiteral(role.password)}`);

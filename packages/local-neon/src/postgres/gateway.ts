@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
-import type { Faults, RuleOf } from '../faults/faults.js';
+import { isCreating, type Faults, type RuleOf } from '../faults/faults.js';
 import { connectionKinds } from '../faults/rules.js';
 import { computeState, startCompute, touchCompute } from '../state/compute.js';
 import type { EndpointRecord, ProjectRecord } from '../state/model.js';
@@ -14,7 +14,7 @@ import type { PhysicalDatabases } from './databases.js';
 import { connectUpstream, forwardCancel, greet, type Greeting } from './handshake.js';
 import { recordBeforePosition } from './restore-points.js';
 import { listenOnLoopback, type LoopbackPort } from './listen.js';
-import { admit, passwordFailed, quotaExceeded, type DoorKind } from './admission.js';
+import { admit, noSuchDatabase, passwordFailed, quotaExceeded, stillCreating, type DoorKind } from './admission.js';
 import { errorResponse, startupPacket, type WireError } from './wire.js';
 
 /** A door to an endpoint: direct, or through the pooler. */
@@ -135,6 +135,7 @@ export class Gateway {
     kind: DoorKind,
     admitted: () => void,
   ) {
+    const address = socket.remoteAddress ?? '';
     const rules = this.#options.faults.take({ projectId: project.id, projectName: project.name }, connectionKinds);
     if (rules.some((rule) => rule.kind === 'refuse-connections')) {
       socket.resetAndDestroy();
@@ -152,7 +153,7 @@ export class Gateway {
       return;
     }
     try {
-      await this.#connect(greeting, project, endpoint, kind, rules, admitted);
+      await this.#connect(greeting, project, endpoint, kind, address, rules, admitted);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       greeting.stream.end(errorResponse({ severity: 'FATAL', code: 'XX000', message: `local-neon: ${message}` }));
@@ -165,12 +166,13 @@ export class Gateway {
     project: ProjectRecord,
     endpoint: EndpointRecord,
     kind: DoorKind,
+    address: string,
     rules: readonly ConnectionRule[],
     admitted: () => void,
   ): Promise<void> {
     if (request.kind !== 'startup') return;
-    const admission = admit({ project, endpoint, kind, encrypted, parameters: request.parameters });
-    const refusal = 'error' in admission ? admission.error : refusedBy(rules, admission.role.name);
+    const admission = admit({ project, endpoint, kind, encrypted, address, parameters: request.parameters });
+    const refusal = 'error' in admission ? admission.error : this.#refusal(project, rules, admission.role.name);
     if ('error' in admission || refusal) {
       if (refusal) stream.end(errorResponse(refusal));
       return;
@@ -178,8 +180,13 @@ export class Gateway {
     await this.#wake(project, endpoint, rules);
     const { databases, cluster, certificates } = this.#options;
     await databases.ensureRole(admission.role);
-    await databases.ensureDatabase(project, admission.database);
-    await databases.allow(admission.role, admission.database);
+    if ('database' in admission) {
+      await databases.ensureDatabase(project, admission.database);
+      await databases.allow(admission.role, admission.database);
+    } else if (!(await databases.isOwner(admission.role, admission.madeWithSql))) {
+      stream.end(errorResponse(noSuchDatabase(admission.madeWithSql)));
+      return;
+    }
     const upstream = await connectUpstream(cluster.port, certificates.ca);
     if (stream.destroyed) {
       upstream.destroy();
@@ -188,10 +195,14 @@ export class Gateway {
     admitted();
     const parameters = new Map(request.parameters);
     parameters.set('user', admission.role.physicalName);
-    parameters.set('database', admission.database.physicalName);
+    parameters.set('database', 'database' in admission ? admission.database.physicalName : admission.madeWithSql);
     upstream.write(startupPacket(request.protocol, parameters));
     this.#relay(stream, upstream, project, endpoint);
     misbehave(stream, upstream, rules);
+  }
+
+  #refusal(project: ProjectRecord, rules: readonly ConnectionRule[], user: string): WireError | undefined {
+    return isCreating(this.#options.faults, project) ? stillCreating : refusedBy(rules, user);
   }
 
   /** Waits until the compute that a connection needs is up. */

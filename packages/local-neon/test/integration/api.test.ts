@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ProjectListItem } from '@neondatabase/api-client';
-import { clientOf, createProject, failureOf, started, type Started } from './support.js';
+import { clientOf, createProject, failureOf, query, started, type Started } from './support.js';
 
 describe('the API, asked by the official client', () => {
   let s: Started;
@@ -98,14 +98,21 @@ describe('the API, asked by the official client', () => {
     expect(failure).toMatchObject({ status: 400, message: expect.stringContaining('aws-mars-1') });
   });
 
-  test('says 423 while the operations of a project run, and lets others go on', async () => {
-    const { data } = await s.api.createProject({ project: { name: 'busy' } });
-    const projectId = data.project.id;
-    expect(await failureOf(s.api.updateProject(projectId, { project: { name: 'renamed' } }))).toMatchObject({
-      status: 423,
-    });
-    await expect(s.api.createProject({ project: { name: 'other' } })).resolves.toMatchObject({ status: 201 });
-    await expect(s.api.getProject(projectId)).resolves.toMatchObject({ status: 200 });
+  test('tells what a fleet is planned by: history, last activity, network settings', async () => {
+    const { id, uri } = await createProject(s.api, 'planned');
+    const listed = async () => {
+      const { data } = await s.api.listProjects({ search: 'planned' });
+      return data.projects.find((project) => project.id === id);
+    };
+    expect(await listed()).toMatchObject({ history_retention_seconds: 86_400 });
+    expect(await listed()).not.toHaveProperty('compute_last_active_at');
+    const before = Date.now();
+    await query(s.neon, uri, 'select 1');
+    const settings = { allowed_ips: { ips: ['203.0.113.7'] }, block_public_connections: true };
+    await s.api.updateProject(id, { project: { history_retention_seconds: 3_600, settings } });
+    const project = await listed();
+    expect(project).toMatchObject({ history_retention_seconds: 3_600, settings });
+    expect(Date.parse(project?.compute_last_active_at ?? '')).toBeGreaterThanOrEqual(before);
   });
 
   test('takes operations through their statuses, one after the other', async () => {
@@ -161,6 +168,31 @@ describe('the API, asked by the official client', () => {
     expect(answer.headers['x-request-id']).toBe('mine-1');
     const requests = s.neon.requests();
     expect(requests.at(-1)).toMatchObject({ method: 'GET', path: '/projects', status: 200 });
+  });
+});
+
+describe('while the operations of a project run, here for as long as one looks,', () => {
+  let slow: Started;
+  let created: Awaited<ReturnType<Started['api']['createProject']>>['data'];
+  beforeAll(async () => {
+    slow = await started({ operationMs: 600_000 });
+    created = (await slow.api.createProject({ project: { name: 'busy' } })).data;
+  });
+  afterAll(() => slow.neon.stop());
+
+  test('it cannot be changed, and others go on', async () => {
+    const { id } = created.project;
+    expect(await failureOf(slow.api.updateProject(id, { project: { name: 'renamed' } }))).toMatchObject({
+      status: 423,
+    });
+    await expect(slow.api.createProject({ project: { name: 'other' } })).resolves.toMatchObject({ status: 201 });
+    await expect(slow.api.getProject(id)).resolves.toMatchObject({ status: 200 });
+  });
+
+  test('its branch says that it is being made', async () => {
+    expect(created.branch.current_state).toBe('init');
+    const { data } = await slow.api.listProjectBranches({ projectId: created.project.id });
+    expect(data.branches).toMatchObject([{ id: created.branch.id, current_state: 'init' }]);
   });
 });
 

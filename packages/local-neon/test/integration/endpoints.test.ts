@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createProject, query, run, settingsFor, started, type Started } from './support.js';
+import { createProject, query, run, settingsFor, settled, started, type Started } from './support.js';
 
 type Project = Awaited<ReturnType<typeof createProject>>;
 
@@ -34,6 +34,18 @@ describe('endpoints, as PostgreSQL clients see them', () => {
       'select count(*)::int as n from pg_tables where tablename = $$mine$$',
     );
     expect(row).toEqual({ n: 1 });
+  });
+
+  test('a database that a role made with SQL opens to that role, and to no other project', async () => {
+    const other = await createProject(s.api, 'other');
+    const inside = (uri: string) => Object.assign(new URL(uri), { pathname: '/made_with_sql' }).href;
+    await query(s.neon, project.uri, 'create database made_with_sql template template0');
+    expect(await query(s.neon, inside(project.uri), 'select current_database() as name')).toEqual([
+      { name: 'made_with_sql' },
+    ]);
+    await expect(query(s.neon, inside(other.uri), 'select 1')).rejects.toThrow(/"made_with_sql" does not exist/);
+    await query(s.neon, project.uri, 'drop database made_with_sql with (force)');
+    await expect(query(s.neon, inside(project.uri), 'select 1')).rejects.toThrow(/"made_with_sql" does not exist/);
   });
 
   test('one project cannot get into the database of another', async () => {
@@ -174,6 +186,38 @@ describe('endpoints, as PostgreSQL clients see them', () => {
     expect((await s.api.getProjectBranchRolePassword(id, branchId, 'neondb_owner')).data.password).toBe(
       data.role.password,
     );
+  });
+
+  describe('an address that a project does not let in', () => {
+    const connecting = async (uri: string) => query(s.neon, uri.replace('localhost', '127.0.0.1'), 'select 1 as one');
+    const settings = async (id: string, wanted: Parameters<typeof s.api.updateProject>[1]['project']['settings']) => {
+      await s.api.updateProject(id, { project: { settings: wanted ?? {} } });
+      await settled(s.api, id);
+    };
+
+    test('is told so in the words of Neon’s proxy, and may come in once it is in the list', async () => {
+      const { id, uri } = await createProject(s.api, 'restricted');
+      await settings(id, { allowed_ips: { ips: ['203.0.113.0/24', '10.0.0.1-10.0.0.9'] } });
+      await expect(connecting(uri)).rejects.toThrow(
+        'This IP address 127.0.0.1 is not allowed to connect to this endpoint. Please add it',
+      );
+      await settings(id, { allowed_ips: { ips: ['203.0.113.7', '127.0.0.0/8'] } });
+      expect(await connecting(uri)).toEqual([{ one: 1 }]);
+    });
+
+    test('gets into branches that are not protected when the list is for protected ones', async () => {
+      const { id, uri, branchId } = await createProject(s.api, 'restricted in part');
+      await settings(id, { allowed_ips: { ips: ['203.0.113.7'], protected_branches_only: true } });
+      expect(await connecting(uri)).toEqual([{ one: 1 }]);
+      await s.api.updateProjectBranch(id, branchId, { branch: { protected: true } });
+      await expect(connecting(uri)).rejects.toThrow('is not allowed to connect');
+    });
+
+    test('is any, when public connections are blocked', async () => {
+      const { id, uri } = await createProject(s.api, 'private');
+      await settings(id, { block_public_connections: true, allowed_ips: { ips: ['127.0.0.1'] } });
+      await expect(connecting(uri)).rejects.toThrow('from a blocked network');
+    });
   });
 });
 

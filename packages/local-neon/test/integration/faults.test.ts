@@ -77,6 +77,18 @@ describe('misbehaviour on demand', () => {
     expect(await failureOf(refused)).toMatchObject({ status: 402, code: 'COMPUTE_TIME_QUOTA_EXCEEDED' });
   });
 
+  test('a project that is still being made: no URI, no connection', async () => {
+    s.neon.faults.set({ kind: 'creating', projectId: project.id });
+    const { data } = await s.api.listProjectBranches({ projectId: project.id });
+    expect(data.branches).toMatchObject([{ current_state: 'init' }]);
+    const uri = { projectId: project.id, database_name: 'neondb', role_name: 'neondb_owner' };
+    expect(await failureOf(s.api.getConnectionUri(uri))).toMatchObject({ status: 404, code: 'ENDPOINT_NOT_FOUND' });
+    await expect(query(s.neon, project.uri, 'select 1')).rejects.toThrow('already has running operations');
+    expect(() => s.neon.faults.set({ kind: 'creating', times: 1 })).toThrow('projectId only');
+    s.neon.faults.clear();
+    expect(await query(s.neon, project.uri, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
   test('a cold start', async () => {
     s.neon.faults.set({ kind: 'cold-start', ms: 150 });
     const at = performance.now();

@@ -146,6 +146,8 @@ function outcomeRecord(outcome: Outcome, known: KnownTenant): OutcomeRecord {
     attempts: outcome.attempts,
     startedAt: outcome.startedAt,
     durationMs: outcome.durationMs,
+    ...(outcome.migration?.from === undefined ? {} : { from: outcome.migration.from }),
+    ...(outcome.migration?.to === undefined ? {} : { to: outcome.migration.to }),
     ...known,
   };
 }

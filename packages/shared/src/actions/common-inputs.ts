@@ -15,6 +15,13 @@ export const neonInputs = {
     accepted: 'the id of an organisation, such as org-misty-river-12345678',
   }),
   'neon-api-url': urlInput({ description: 'Where the Neon API is, when it is not at its usual address.' }),
+  'neon-api-rate': integerInput({
+    description:
+      "The most requests to the Neon API in any minute. Neon's limit is 700 for the whole account, and your applications need some of it.",
+    min: 1,
+    max: 100_000,
+    default: '420',
+  }),
 } as const;
 
 /** Where a tenant's data is inside its project. */

@@ -1,4 +1,7 @@
+export { applyShard, type ShardRun } from './apply-shard.js';
+export { neededBySome, readCommandInputs, type Filled, type NeedsOfCommands } from './command-inputs.js';
 export { concurrencyInput, locationInputs, neonInputs, runInputs, selectionInputs } from './common-inputs.js';
+export { planFileInputs, rolloutInputs, shardingInputs } from './fleet-inputs.js';
 export {
   booleanInput,
   choiceInput,
@@ -7,6 +10,7 @@ export {
   InputError,
   integerInput,
   linesInput,
+  parsedInput,
   patternInput,
   readInputs,
   showGiven,
@@ -18,15 +22,21 @@ export {
   type InputValues,
 } from './inputs.js';
 export { secretForms } from './masking.js';
-export { commonOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
+export { tellIdleExclusions } from './idle-exclusions.js';
+export { logTenant } from './log-tenant.js';
+export { commonOutputs, gateOutputs, planOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
 export { migrationInputs } from './migration-inputs.js';
 export { printable, printableLine } from './printable.js';
-export { logTenant, publishRun, type FinishedRun } from './publish.js';
+export { renderPlanSummary, type PlanCost } from './plan-summary.js';
+export { publishMerged, type MergedRun } from './publish-merged.js';
+export { publishPlan, type PublishedPlan } from './publish-plan.js';
+export { publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';
 export { listenForStop, type Stop } from './stop.js';
+export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
-export { openNeonFor, type NeonAccess } from './neon-access.js';
+export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
 export {
   catalogInputs,
   catalogOutputs,

@@ -80,6 +80,22 @@ export function linesInput<const O extends Options & { readonly unique?: true; r
   return define(options, options.accepted ?? 'one or more lines', schema);
 }
 
+/** Text with a form of its own, read by a function that throws for anything else. */
+export function parsedInput<T, const O extends Options & { readonly accepted: string }>(
+  parse: (text: string) => T,
+  options: O,
+): Definition<T, O> {
+  const schema = z.string().transform((text, context): T => {
+    try {
+      return parse(text);
+    } catch {
+      context.addIssue({ code: 'custom' });
+      return z.NEVER;
+    }
+  });
+  return define(options, options.accepted, schema);
+}
+
 /** A whole number within bounds. */
 export function integerInput<const O extends Options & { readonly min: number; readonly max: number }>(
   options: O,

@@ -51,12 +51,20 @@ function decoded(text: string): string {
 
 const SHORTEST_REDACTED = 6;
 const known = new Set<string>();
+/** The known secrets by their first characters: a fleet has tens of thousands of them. */
+const byBeginning = new Map<string, string[]>();
 
 /** Keeps a secret in mind for `redact`. Returns whether it is new. */
 export function rememberSecret(form: string): boolean {
-  const isNew = !known.has(form);
+  if (known.has(form)) return false;
   known.add(form);
-  return isNew;
+  if (form.length >= SHORTEST_REDACTED) {
+    const beginning = form.slice(0, SHORTEST_REDACTED);
+    const alike = byBeginning.get(beginning);
+    if (alike === undefined) byBeginning.set(beginning, [form]);
+    else alike.push(form);
+  }
+  return true;
 }
 
 /**
@@ -64,7 +72,26 @@ export function rememberSecret(form: string): boolean {
  * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
  */
 export function redact(text: string): string {
-  let redacted = text;
-  for (const form of known) if (form.length >= SHORTEST_REDACTED) redacted = redacted.replaceAll(form, '***');
-  return redacted;
+  let redacted = '';
+  let from = 0;
+  for (let at = 0; at + SHORTEST_REDACTED <= text.length;) {
+    const length = lengthOfSecretAt(text, at);
+    if (length === 0) {
+      at += 1;
+      continue;
+    }
+    redacted += `${text.slice(from, at)}***`;
+    at += length;
+    from = at;
+  }
+  return redacted + text.slice(from);
+}
+
+/** Of several that begin alike the longest counts: what is left of it would still tell. */
+function lengthOfSecretAt(text: string, at: number): number {
+  let longest = 0;
+  for (const form of byBeginning.get(text.slice(at, at + SHORTEST_REDACTED)) ?? []) {
+    if (form.length > longest && text.startsWith(form, at)) longest = form.length;
+  }
+  return longest;
 }

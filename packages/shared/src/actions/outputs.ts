@@ -22,3 +22,23 @@ export const commonOutputs = {
     example: 'migrate failed: 1 of 100 tenants failed (ACME Corp)',
   },
 } as const satisfies OutputDefinitions;
+
+/** What the command `plan` tells the jobs after it. */
+export const planOutputs = {
+  plan: {
+    description: 'Path of the plan, for the jobs that carry it out. Holds nothing secret.',
+    example: '/home/runner/work/_temp/neon-fleet/plan.json',
+  },
+  matrix: { description: 'Matrix of all shards.', example: '{"shard":[1,2,3]}' },
+  shards: { description: 'Number of shards; `0` when there is nothing to do.', example: '3' },
+  tenants: { description: 'Number of tenants that there is work for.', example: '1200' },
+  waves: {
+    description: 'The waves in their order, as JSON, each with a matrix of its own.',
+    example: '[{"wave":1,"name":"1","tenants":1,"shards":1,"matrix":{"shard":[1]}}]',
+  },
+} as const satisfies OutputDefinitions;
+
+/** What the command `report` tells as a gate between two waves. */
+export const gateOutputs = {
+  go: { description: 'Whether the next wave may start.', example: 'true' },
+} as const satisfies OutputDefinitions;

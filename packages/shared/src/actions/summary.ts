@@ -1,19 +1,23 @@
 import escapeHtml from 'escape-html';
 
-import type { FleetReport, Outcome } from '../fleet/index.js';
-import { durationWords, STATUS_SIGNS, statusWords, storyOf, VERDICT_SIGNS } from './words.js';
+import type { FleetReport } from '../fleet/index.js';
+import { byteLength, fittingRows, isFailure } from './summary-rows.js';
+import { durationWords, STATUS_SIGNS, titleOf, VERDICT_SIGNS } from './words.js';
 
 export interface SummaryOptions {
   /** Size that the summary keeps to, in bytes of UTF-8. A runner drops a summary of more than 1 MiB whole. */
   readonly maxBytes?: number;
   /** Rows that are shown at once; the rest is folded, failures never. */
   readonly openRows?: number;
+  /** A line below the totals; Markdown or HTML with everything from outside escaped. */
+  readonly note?: string;
 }
 
-const MAX_BYTES = 900 * 1024;
+/** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
+export const SUMMARY_BYTES = 900 * 1024;
+
 const OPEN_ROWS = 50;
-const LONGEST_CELL = 1_500;
-const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
+const OPEN_SKIPS = 100;
 
 /**
  * The job summary of a run: the verdict, the totals, then a row for each tenant, failures first.
@@ -21,31 +25,42 @@ const HALF_A_CHARACTER = /[\uD800-\uDBFF]$/;
  * Written as HTML with everything escaped, since Markdown has no way to hold a hostile name in a table cell.
  */
 export function renderSummary(report: FleetReport, options: SummaryOptions = {}): string {
-  const { maxBytes = MAX_BYTES, openRows = OPEN_ROWS } = options;
-  const head = `${heading(report)}\n\n${totals(report)}\n`;
+  const { maxBytes = SUMMARY_BYTES, openRows = OPEN_ROWS, note } = options;
+  const head = `${heading(report)}\n\n${totals(report)}\n${note === undefined ? '' : `\n${note}\n`}`;
   if (report.outcomes.length === 0) return `${head}\n`;
+  return `${head}\n${renderOutcomes(report.outcomes, { maxBytes: maxBytes - byteLength(head), openRows })}`;
+}
 
-  const needAttention = report.outcomes.filter(needsAttention).length;
-  const split = Math.max(needAttention, Math.min(openRows, report.outcomes.length));
-  const budget = maxBytes - byteLength(head) - 1_024; // room for the frame around the rows
-  const rows = fittingRows(report.outcomes, budget);
-  const open = rows.slice(0, split);
-  const folded = rows.slice(split);
-  const left = report.outcomes.length - rows.length;
+const LONGEST_FAILURE = 50_000;
 
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+export function renderFailure(action: FleetReport['action'], verdict: FleetReport['verdict'], text: string): string {
+  return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escapeHtml(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
+}
+
+/** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
+export function renderOutcomes(
+  outcomes: FleetReport['outcomes'],
+  { maxBytes, openRows = OPEN_ROWS }: { readonly maxBytes: number; readonly openRows?: number },
+): string {
+  const failures = outcomes.filter(isFailure).length;
+  const skips = outcomes.filter(({ status }) => status === 'skipped').length;
+  const rows = fittingRows(outcomes, maxBytes - 1_024); // room for the frame around the rows
+  const openSkips = skips > OPEN_SKIPS ? OPEN_SKIPS : skips;
+  const attention = failures + openSkips;
+  const open = openSkips < skips ? attention : Math.max(attention, Math.min(openRows, outcomes.length));
+  const left = outcomes.length - rows.length;
   return [
-    head,
-    table(open),
-    ...(folded.length === 0
-      ? []
-      : [`<details><summary>${folded.length} more that need no attention</summary>\n`, table(folded), '</details>\n']),
+    table(rows.slice(0, open)),
+    ...fold(rows.slice(open, Math.max(open, failures + skips)), 'more that were skipped'),
+    ...fold(rows.slice(Math.max(open, failures + skips)), 'more that need no attention'),
     ...(left === 0 ? [] : [`<p>${left} more did not fit here; all of them are in the report.</p>\n`]),
   ].join('\n');
 }
 
-function heading({ action, command, verdict, counts }: FleetReport): string {
-  const what = command === 'run' ? action : `${action}: ${command}`;
-  return `## ${VERDICT_SIGNS[verdict]} ${what} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
+function heading(report: FleetReport): string {
+  const { verdict, counts } = report;
+  return `## ${VERDICT_SIGNS[verdict]} ${titleOf(report)} ${verdict}, ${counts.total} ${counts.total === 1 ? 'tenant' : 'tenants'}`;
 }
 
 function totals({ counts, durationMs }: FleetReport): string {
@@ -58,45 +73,12 @@ function totals({ counts, durationMs }: FleetReport): string {
   return `${parts.join(' · ')} · ${durationWords(durationMs)}`;
 }
 
-function needsAttention({ status }: Outcome): boolean {
-  return status === 'failed' || status === 'rolled-back' || status === 'skipped';
+function fold(rows: readonly string[], what: string): string[] {
+  if (rows.length === 0) return [];
+  return [`<details><summary>${rows.length} ${what}</summary>\n`, table(rows), '</details>\n'];
 }
 
 function table(rows: readonly string[]): string {
   const head = '<tr><th align="left">Tenant</th><th align="left">Status</th><th align="left">What happened</th></tr>';
   return `<table>\n${head}\n${rows.join('\n')}\n</table>\n`;
-}
-
-function fittingRows(outcomes: readonly Outcome[], budgetBytes: number): string[] {
-  const rows: string[] = [];
-  let usedBytes = 0;
-  for (const outcome of outcomes) {
-    const rendered = row(outcome);
-    usedBytes += byteLength(rendered) + 1;
-    if (usedBytes > budgetBytes) break;
-    rows.push(rendered);
-  }
-  return rows;
-}
-
-function row(outcome: Outcome): string {
-  const where = `<code>${cell(outcome.projectId)}</code> ${cell(outcome.database)}`;
-  // Three columns, not more: a phone shows no more beside each other.
-  return [
-    `<tr><td><b>${cell(outcome.name)}</b><br><sub>${where}</sub></td>`,
-    `<td>${STATUS_SIGNS[outcome.status]}&nbsp;${cell(statusWords(outcome))}<br><sub>${durationWords(outcome.durationMs)}</sub></td>`,
-    `<td>${storyOf(outcome).map(cell).join('<br>')}</td></tr>`,
-  ].join('');
-}
-
-/** Text in one cell: escaped, on one line (a blank line would end the HTML block), and of bounded length. */
-function cell(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return escapeHtml(
-    line.length > LONGEST_CELL ? `${line.slice(0, LONGEST_CELL).replace(HALF_A_CHARACTER, '')}…` : line,
-  );
-}
-
-function byteLength(text: string): number {
-  return Buffer.byteLength(text, 'utf8');
 }

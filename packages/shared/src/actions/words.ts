@@ -53,6 +53,12 @@ export function storyOf(outcome: Outcome): string[] {
   return [...detail, error.message + code, ...hint];
 }
 
+/** What a report is about: the action, and the command where it is not the usual one. */
+export function titleOf({ action, command, plan }: FleetReport): string {
+  if (plan?.shard !== undefined) return `${action}: shard ${plan.shard}`;
+  return command === 'run' ? action : `${action}: ${command}`;
+}
+
 const NAMES_IN_A_MESSAGE = 5;
 
 /** A run in one line: verdict, numbers, the names of what failed, where to look. */
@@ -66,7 +72,8 @@ export function messageOf(report: FleetReport): string {
   ];
   const what = parts.length === 0 ? 'no tenant was selected' : parts.join(', ');
   const url = report.runUrl === undefined ? '' : `; ${report.runUrl}`;
-  return `${report.action} ${report.verdict}: ${what}${url}`;
+  const who = report.plan?.shard === undefined ? report.action : titleOf(report);
+  return `${who} ${report.verdict}: ${what}${url}`;
 }
 
 function names(outcomes: readonly Outcome[], group: 'failed' | 'skipped'): string {

@@ -1,132 +1,166 @@
-import type { Migration } from './migrations.js';
-
-/** A row of drizzle's table. */
-export interface AppliedMigration {
-  readonly hash: string;
-  /** The migration's `when`; rows written by hand may lack it. */
-  readonly createdAt: number | undefined;
-}
+import { matchRows, type AppliedMigration, type RowName } from './match-rows.js';
+import { findMigration, type DrizzleFormat, type Migration, type MigrationFolder } from './migrations.js';
 
 /** What a database says about its schema. */
 export type SchemaState =
-  | { readonly table: 'present'; readonly applied: readonly AppliedMigration[] }
-  /** drizzle 1.0's table, which has names in place of times. */
-  | { readonly table: 'of-drizzle-1' }
-  | { readonly table: 'absent'; readonly userTables: readonly string[] };
+  | { readonly table: 'absent'; readonly userTables: readonly string[] }
+  | {
+      readonly table: 'present';
+      /** The shape of drizzle's table: without names, or with names. */
+      readonly format: DrizzleFormat;
+      readonly applied: readonly AppliedMigration[];
+      /** Read only where nothing is recorded, because only then does it matter what else there is. */
+      readonly userTables?: readonly string[];
+    };
+
+/** One way in which a database and the folder contradict each other. */
+export type DriftFinding =
+  /** Older than the newest applied one but never applied: drizzle would leave them out for ever. */
+  | { readonly kind: 'out-of-order'; readonly tags: readonly string[] }
+  /** The file's hash is not the recorded one. */
+  | { readonly kind: 'edited'; readonly tags: readonly string[] }
+  /** Recorded but not in the folder; `ahead`: newer than all of it, and nothing is missing. */
+  | { readonly kind: 'unknown'; readonly count: number; readonly ahead: boolean }
+  | { readonly kind: 'no-drizzle-table'; readonly tables: readonly string[] }
+  /** `unnamedRows`: rows that drizzle 0.x wrote into a table of 1.0. */
+  | { readonly kind: 'table-of-other-format'; readonly table: DrizzleFormat; readonly unnamedRows?: number };
 
 /** What is to be done with a database. */
 export type Assessment =
-  | { readonly kind: 'up-to-date'; readonly version: string }
-  | { readonly kind: 'pending'; readonly pending: readonly Migration[]; readonly from: string | undefined }
+  | {
+      readonly kind: 'up-to-date';
+      /** Tag of the newest migration that is applied. */
+      readonly version: string;
+      /** How many migrations of the folder are applied. */
+      readonly applied: number;
+      /** Whether it has more than was asked for by `to`; nothing is taken back. */
+      readonly beyond: boolean;
+      /** The names with which drizzle 1.0 would complete a table of 0.x; absent: the table is as it should be. */
+      readonly upgrade?: readonly RowName[];
+    }
+  | {
+      readonly kind: 'pending';
+      readonly pending: readonly Migration[];
+      /** Tag of the newest migration that is applied; undefined: none is. */
+      readonly from: string | undefined;
+      readonly upgrade?: readonly RowName[];
+    }
   /** The database and the folder contradict each other: whatever drizzle would do here is a guess. */
-  | { readonly kind: 'drift'; readonly why: string };
+  | {
+      readonly kind: 'drift';
+      readonly findings: readonly DriftFinding[];
+      readonly why: string;
+      readonly from: string | undefined;
+      /** Whether it would be healed by applying what is missing. */
+      readonly onlyOutOfOrder: boolean;
+      /** All that is missing, in the folder's order; empty unless `onlyOutOfOrder`. */
+      readonly pendingWithOutOfOrder: readonly Migration[];
+    };
+
+export interface AssessOptions {
+  /** The migration to go up to: its tag, or a beginning of it that is unique. Default: the newest. */
+  readonly to?: string | undefined;
+}
 
 /**
  * Holds a database's state against the folder.
  *
- * drizzle itself applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out
- * of order is silently left out for ever and an edited one goes unnoticed; both are found here.
+ * drizzle 0.x applies whatever is newer than the newest row and looks at nothing else, so that a migration merged out of
+ * order is silently left out for ever and an edited one goes unnoticed; both are found here. drizzle 1.0 applies whatever
+ * name is missing, so that there is no "out of order" for its folders.
+ *
+ * @throws ExplainedError when the folder has no such migration as `to`.
  */
-export function assess(migrations: readonly Migration[], state: SchemaState): Assessment {
-  switch (state.table) {
-    case 'of-drizzle-1':
-      return drift("its table of migrations is drizzle 1.0's; writing the old form into it would break it");
-    case 'absent':
-      return state.userTables.length === 0
-        ? { kind: 'pending', pending: migrations, from: undefined }
-        : drift(
-            `it has tables (${listed(state.userTables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`,
-          );
-    case 'present':
-      return assessApplied(migrations, state.applied);
+export function assess(folder: MigrationFolder, state: SchemaState, { to }: AssessOptions = {}): Assessment {
+  const { migrations, format } = folder;
+  const wanted = to === undefined ? migrations : migrations.slice(0, migrations.indexOf(findMigration(folder, to)) + 1);
+  const nothingRecorded = state.table === 'absent' || state.applied.length === 0;
+  if (state.table === 'present' && state.format === 'v1' && format === 'v0') {
+    return drift([{ kind: 'table-of-other-format', table: 'v1' }]);
   }
+  if (nothingRecorded) {
+    const tables = state.userTables ?? [];
+    if (tables.length > 0) return drift([{ kind: 'no-drizzle-table', tables }]);
+    const oldTable = state.table === 'present' && state.format !== format;
+    return { kind: 'pending', pending: wanted, from: undefined, ...(oldTable ? { upgrade: [] } : {}) };
+  }
+  return assessApplied(folder, wanted, state);
 }
 
-function assessApplied(migrations: readonly Migration[], applied: readonly AppliedMigration[]): Assessment {
-  const newest = Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
-  const rowOf = matchRows(migrations, applied);
-  const known = new Set(rowOf.values());
-
-  // A second row of the same migration is what two runs of drizzle at once leave behind: known, and no contradiction.
-  const unknown = applied.filter((row) => !known.has(row) && !migrations.some((migration) => isRowOf(migration, row)));
-  const edited = migrations.filter((migration) => {
-    const row = rowOf.get(migration);
-    return row !== undefined && row.hash !== migration.hash;
-  });
-  const missing = migrations.filter((migration) => !rowOf.has(migration));
-  const outOfOrder = missing.filter(({ when }) => when <= newest);
-
-  const findings = [
-    ...(unknown.length > 0 ? [unknownWords(unknown, migrations, missing)] : []),
-    ...(edited.length > 0 ? [`edited after they were applied: ${tags(edited)}`] : []),
-    ...(outOfOrder.length > 0
-      ? [
-          `older than the newest applied migration but never applied: ${tags(outOfOrder)}; drizzle would leave them out for ever`,
-        ]
+function assessApplied(
+  { migrations, format }: MigrationFolder,
+  wanted: readonly Migration[],
+  state: SchemaState & { table: 'present' },
+): Assessment {
+  const { rowOf, unknown, unnamed, names } = matchRows(format, state.format, migrations, state.applied);
+  const newest = newestTime(state.applied);
+  const missing = wanted.filter((migration) => !rowOf.has(migration));
+  const version = migrations.findLast((migration) => rowOf.has(migration))?.tag;
+  const edited = migrations.filter((migration) => hashDiffers(migration, rowOf.get(migration)));
+  const outOfOrder = format === 'v0' ? missing.filter(({ when }) => when <= newest) : [];
+  const complete = migrations.every((migration) => rowOf.has(migration));
+  const findings: DriftFinding[] = [
+    ...(unnamed > 0 ? [{ kind: 'table-of-other-format', table: 'v1', unnamedRows: unnamed } as const] : []),
+    ...(unknown.length > 0
+      ? [{ kind: 'unknown', count: unknown.length, ahead: complete && areNewer(unknown, migrations) } as const]
       : []),
+    ...(edited.length > 0 ? [{ kind: 'edited', tags: tagsOf(edited) } as const] : []),
+    ...(outOfOrder.length > 0 ? [{ kind: 'out-of-order', tags: tagsOf(outOfOrder) } as const] : []),
   ];
-  if (findings.length > 0) return drift(findings.join('; '));
-  if (missing.length > 0) return { kind: 'pending', pending: missing, from: newestTag(migrations, rowOf) };
-  return { kind: 'up-to-date', version: newestTag(migrations, rowOf) ?? 'no migration' };
+  if (findings.length > 0) return drift(findings, version, missing);
+  const upgrade = state.format === format ? {} : { upgrade: names };
+  if (missing.length > 0) return { kind: 'pending', pending: missing, from: version, ...upgrade };
+  const beyond = migrations.slice(wanted.length).some((migration) => rowOf.has(migration));
+  return { kind: 'up-to-date', version: version ?? 'no migration', applied: rowOf.size, beyond, ...upgrade };
 }
 
-function isRowOf(migration: Migration, row: AppliedMigration): boolean {
-  return row.createdAt === migration.when && row.hash === migration.hash;
+function newestTime(applied: readonly AppliedMigration[]): number {
+  return Math.max(-Infinity, ...applied.map(({ createdAt }) => createdAt ?? -Infinity));
 }
 
-/**
- * Finds each migration's row: by time, as drizzle does, and by content for rows that were written by hand with a time of
- * their own. A row speaks for one migration only: two files may have the same content.
- */
-function matchRows(
-  migrations: readonly Migration[],
-  applied: readonly AppliedMigration[],
-): ReadonlyMap<Migration, AppliedMigration> {
-  const times = new Set<number | undefined>(migrations.map(({ when }) => when));
-  const rowOf = new Map<Migration, AppliedMigration>();
-  const free = new Set(applied);
-  // The surest comes first.
-  for (const matches of [
-    isRowOf,
-    (migration: Migration, row: AppliedMigration) => row.createdAt === migration.when,
-    (migration: Migration, row: AppliedMigration) => row.hash === migration.hash && !times.has(row.createdAt),
-  ]) {
-    for (const migration of migrations) {
-      if (rowOf.has(migration)) continue;
-      const row = [...free].find((candidate) => matches(migration, candidate));
-      if (row === undefined) continue;
-      rowOf.set(migration, row);
-      free.delete(row);
-    }
-  }
-  return rowOf;
+function hashDiffers({ hash }: Migration, row: AppliedMigration | undefined): boolean {
+  return row !== undefined && row.hash !== hash;
 }
 
-function unknownWords(
-  unknown: readonly AppliedMigration[],
-  migrations: readonly Migration[],
-  missing: readonly Migration[],
-): string {
+function areNewer(rows: readonly AppliedMigration[], migrations: readonly Migration[]): boolean {
   const newestKnown = Math.max(...migrations.map(({ when }) => when));
-  const ahead = missing.length === 0 && unknown.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
-  return ahead
-    ? `it is ahead of this checkout by ${count(unknown.length, 'migration')}: was an old commit run again?`
-    : `${count(unknown.length, 'applied migration')} that the folder does not have`;
+  return rows.every(({ createdAt }) => (createdAt ?? 0) > newestKnown);
 }
 
-function newestTag(
-  migrations: readonly Migration[],
-  rowOf: ReadonlyMap<Migration, AppliedMigration>,
-): string | undefined {
-  return migrations.findLast((migration) => rowOf.has(migration))?.tag;
+function drift(findings: readonly DriftFinding[], from?: string, missing: readonly Migration[] = []): Assessment {
+  const onlyOutOfOrder = findings.every(({ kind }) => kind === 'out-of-order');
+  return {
+    kind: 'drift',
+    findings,
+    why: findings.map(findingWords).join('; '),
+    from,
+    onlyOutOfOrder,
+    pendingWithOutOfOrder: onlyOutOfOrder ? missing : [],
+  };
 }
 
-function drift(why: string): Assessment {
-  return { kind: 'drift', why };
+/** Says what is wrong, in words that continue "it is left alone:". */
+export function findingWords(finding: DriftFinding): string {
+  switch (finding.kind) {
+    case 'out-of-order':
+      return `older than the newest applied migration but never applied: ${listed(finding.tags)}; drizzle would leave them out for ever`;
+    case 'edited':
+      return `edited after they were applied: ${listed(finding.tags)}`;
+    case 'unknown':
+      return finding.ahead
+        ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
+        : `${count(finding.count, 'applied migration')} that the folder does not have`;
+    case 'no-drizzle-table':
+      return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+    case 'table-of-other-format':
+      return finding.unnamedRows === undefined
+        ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
+        : `${count(finding.unnamedRows, 'row')} without a name, which drizzle 0.x wrote into the table of drizzle 1.0, and which drizzle 1.0 would apply again`;
+  }
 }
 
-function tags(migrations: readonly Migration[]): string {
-  return listed(migrations.map(({ tag }) => tag));
+function tagsOf(migrations: readonly Migration[]): string[] {
+  return migrations.map(({ tag }) => tag);
 }
 
 const LISTED = 5;

@@ -1,5 +1,32 @@
-export { applyMigrations } from './apply.js';
-export { assess, type AppliedMigration, type Assessment, type SchemaState } from './assessment.js';
-export { migrateDatabase, type MigrateOptions } from './migrate-database.js';
-export { readMigrations, type Migration } from './migrations.js';
-export { DRIZZLE_TABLE, readSchemaState, type MigrationsTable } from './schema-state.js';
+export {
+  assess,
+  findingWords,
+  type AssessOptions,
+  type Assessment,
+  type DriftFinding,
+  type SchemaState,
+} from './assessment.js';
+export { inspectDatabase, plannedRecord, type InspectOptions, type Inspection } from './inspect-database.js';
+export type { AppliedMigration, RowName } from './match-rows.js';
+export { migrateDatabase, type MigrateOptions, type OnDrift, type OnFailure } from './migrate-database.js';
+export {
+  createTableSql,
+  DRIZZLE_TABLE,
+  qualifiedName,
+  recordSql,
+  upgradeTableSql,
+  type MigrationsTable,
+} from './migrations-table.js';
+export {
+  fileOf,
+  findMigration,
+  readMigrations,
+  type DrizzleFormat,
+  type Migration,
+  type MigrationFolder,
+} from './migrations.js';
+export { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
+export { renderPendingSql } from './render-sql.js';
+export { readWalPosition, type WalPosition } from './restore-point.js';
+export { lockAndRead, readSchemaState } from './schema-state.js';
+export type { TransactionMode } from './units.js';

@@ -1,101 +1,387 @@
-import type { TenantResult } from '../fleet/index.js';
-import { connect, parseConnectionUri, takeLock, type Connection, type ConnectionTarget } from '../postgres/index.js';
-import { explain } from '../errors/index.js';
-import { applyMigrations, CommitLostError } from './apply.js';
-import { assess, type Assessment } from './assessment.js';
-import type { Migration } from './migrations.js';
-import { readSchemaState, type MigrationsTable } from './schema-state.js';
+import { explain, ExplainedError, type Explanation } from '../errors/index.js';
+import { stopReasonOf, type MigrationRecord, type RestorePoint, type TenantResult } from '../fleet/index.js';
+import {
+  connect,
+  isConnectionLoss,
+  parseConnectionUri,
+  type Connection,
+  type ConnectionTarget,
+} from '../postgres/index.js';
+import { CommitLostError, applyInTransaction, type ApplyContext, type ReadBack } from './apply.js';
+import { applyOutside, InterruptedError } from './apply-outside.js';
+import { assess, type Assessment, type SchemaState } from './assessment.js';
+import type { RowName } from './match-rows.js';
+import { createTableSql, upgradeTableSql, type MigrationsTable } from './migrations-table.js';
+import type { Migration, MigrationFolder } from './migrations.js';
+import { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
+import { finishReading, lockAndRead } from './schema-state.js';
+import { divide, type TransactionMode, type Unit } from './units.js';
+
+/** What to do with a tenant whose database contradicts the folder. `apply`: apply what is only out of order. */
+export type OnDrift = 'skip' | 'fail' | 'apply';
+
+/** What to do after a failure that left something behind. */
+export type OnFailure = 'keep' | 'restore';
 
 export interface MigrateOptions {
-  readonly migrations: readonly Migration[];
+  readonly folder: MigrationFolder;
   readonly table: MigrationsTable;
+  /** Tag to migrate up to, or a beginning of it that is unique; nothing is ever taken back. Default: the newest. */
+  readonly to?: string | undefined;
+  /** Default: `per-migration`. */
+  readonly transaction?: TransactionMode | undefined;
+  /** Default: `skip`. */
+  readonly onDrift?: OnDrift | undefined;
   /** How long another run may keep the tenant's lock before the tenant is skipped. */
   readonly lockWaitMs: number;
   /** PostgreSQL's `lock_timeout`: how long a statement may queue for a table, with customers' queries queueing behind it. */
   readonly lockTimeoutMs: number;
+  /** How often a migration is tried again that did not get a table's lock in that time. Default: 3. */
+  readonly lockRetries?: number | undefined;
   /** PostgreSQL's `statement_timeout`. */
   readonly statementTimeoutMs: number;
+  /** A query that must give one row with the one value true, or the tenant has failed. */
+  readonly postCheck?: string | undefined;
+  /** Called on the open connection before the first change, if there is to be one. What it throws leaves all as it was. */
+  readonly readRestorePoint?: ((connection: Connection) => Promise<RestorePoint | undefined>) | undefined;
+  /** Default: `keep`. */
+  readonly onFailure?: OnFailure | undefined;
+  /** Puts the database back, in words; called with the connection closed, and only after a failure that left something. */
+  readonly rollBack?: ((restorePoint: RestorePoint) => Promise<string>) | undefined;
   readonly authorities: readonly string[] | undefined;
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
 }
 
+/** What a run has done to a database so far: it outlives the connection. */
+interface Run {
+  from: string | undefined;
+  /** Where the database is when nothing further happens. */
+  to: string | undefined;
+  readonly applied: string[];
+  restorePoint: RestorePoint | undefined;
+  /** Whether the first change was begun. */
+  began: boolean;
+  /** Whether something is there that was not there before. */
+  changed: boolean;
+  /** Migrations of which it is not known whether they took effect, because an answer was lost. */
+  unsettled: readonly string[];
+}
+
+/** The answer to COMMIT was lost, and the database says that it was not carried out. */
+class NotCommittedError extends ExplainedError {
+  constructor() {
+    super({
+      message: 'the connection broke while the migrations were being committed',
+      hint: 'Nothing of them was committed. Run again.',
+    });
+    this.name = 'NotCommittedError';
+  }
+}
+
+const DEFAULT_LOCK_RETRIES = 3;
+/** How often a broken connection is replaced to look what became of a commit. */
+const MAX_SESSIONS = 3;
+
 /**
- * Brings one database to the folder's version: under the tenant's lock, in one transaction, and read back afterwards.
- * What a run needs to know about the tenant comes as its result; only what nobody foresaw is thrown.
+ * Brings one database to the folder's version: under the tenant's lock, and read back afterwards. What a run needs to know
+ * about the tenant comes as its result, with a record of what was applied; thrown is what prevented the first change.
  *
  * @param uri of the direct host: session state such as locks and timeouts does not survive a pooler.
  */
 export async function migrateDatabase(uri: string, options: MigrateOptions): Promise<TenantResult> {
+  if (options.postCheck !== undefined) refuseUnusablePostCheck(options.postCheck);
   const target = parseConnectionUri(uri);
+  const run: Run = {
+    from: undefined,
+    to: undefined,
+    applied: [],
+    restorePoint: undefined,
+    began: false,
+    changed: false,
+    unsettled: [],
+  };
+  let result: TenantResult;
   try {
-    return await migrateOnce(target, options);
+    result = await migrateInSessions(target, options, run);
   } catch (thrown) {
-    if (thrown instanceof CommitLostError) return await lookAfterLostCommit(target, options, thrown);
-    throw thrown;
+    // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
+    if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0)) throw thrown;
+    result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+  }
+  return result.status === 'failed' && options.onFailure === 'restore' && run.changed
+    ? restored(result, run, options)
+    : result;
+}
+
+async function migrateInSessions(target: ConnectionTarget, options: MigrateOptions, run: Run): Promise<TenantResult> {
+  let lost: CommitLostError | undefined;
+  for (let session = 1; ; session += 1) {
+    try {
+      return await migrateInSession(target, options, run, lost);
+    } catch (thrown) {
+      if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted) throw thrown;
+      options.note(`${thrown.message}; looking what became of it`);
+      lost = thrown;
+      run.unsettled = tagsOf(thrown.migrations);
+    }
   }
 }
 
-async function migrateOnce(target: ConnectionTarget, options: MigrateOptions): Promise<TenantResult> {
-  const { signal, authorities, lockWaitMs, note } = options;
+async function migrateInSession(
+  target: ConnectionTarget,
+  options: MigrateOptions,
+  run: Run,
+  lost: CommitLostError | undefined,
+): Promise<TenantResult> {
+  const { signal, authorities, lockWaitMs, table, note } = options;
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
   try {
-    if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal }))) return lockedElsewhere();
-    return await bringForward(connection, options);
+    // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+    const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+    if (state === undefined && lost !== undefined) throw lost;
+    if (state === undefined) return lockedElsewhere();
+    if (lost !== undefined) settle(lost, state, options, run);
+    return await bringForward(connection, state, options, run);
   } finally {
     await connection.close();
     if (signal.aborted) note('The connection was closed because the run is stopping.');
   }
 }
 
-async function bringForward(connection: Connection, options: MigrateOptions): Promise<TenantResult> {
-  const assessment = assess(options.migrations, await readSchemaState(connection, options.table));
+/** What the database says now is the answer that was lost. @throws NotCommittedError when it says no */
+function settle(lost: CommitLostError, state: SchemaState, { folder }: MigrateOptions, run: Run): void {
+  run.unsettled = [];
+  const now = assess(folder, state);
+  const missing = now.kind === 'pending' ? now.pending : now.kind === 'drift' ? now.pendingWithOutOfOrder : [];
+  if (lost.migrations.some((migration) => missing.includes(migration))) throw new NotCommittedError();
+  markApplied(run, lost.migrations);
+}
+
+async function bringForward(
+  connection: Connection,
+  state: SchemaState,
+  options: MigrateOptions,
+  run: Run,
+): Promise<TenantResult> {
+  const assessment = assess(options.folder, state, options);
+  if (!run.began) run.from = run.to = versionOf(assessment);
   switch (assessment.kind) {
     case 'up-to-date':
-      return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}` };
+      if (assessment.upgrade !== undefined)
+        return upgradeOnly(connection, assessment, assessment.upgrade, options, run);
+      return concluded(connection, assessment, options, run);
     case 'drift':
-      return { status: 'skipped', reason: 'drift', detail: assessment.why };
+      if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
+        return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
+      }
+      return drifted(assessment.why, options);
     case 'pending':
-      return applyPending(connection, assessment, options);
+      return applyPending(connection, state, assessment, options, run);
   }
+}
+
+function versionOf(assessment: Assessment): string | undefined {
+  return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+}
+
+function drifted(why: string, { onDrift }: MigrateOptions): TenantResult {
+  if (onDrift !== 'fail') return { status: 'skipped', reason: 'drift', detail: why };
+  const error = {
+    message: `its schema is not what the folder says: ${why}`,
+    code: 'drift',
+    hint: 'on-drift is fail, so that no further tenant is started.',
+  };
+  return { status: 'failed', detail: error.message, error, stopsRollout: true };
 }
 
 async function applyPending(
   connection: Connection,
-  { pending, from }: Assessment & { kind: 'pending' },
-  { table, lockTimeoutMs, statementTimeoutMs, migrations, signal, note }: MigrateOptions,
+  state: SchemaState,
+  { pending, upgrade }: { readonly pending: readonly Migration[]; readonly upgrade?: readonly RowName[] },
+  options: MigrateOptions,
+  run: Run,
 ): Promise<TenantResult> {
-  note(`${from === undefined ? 'Empty database' : `At ${from}`}; applying ${pending.map(({ tag }) => tag).join(', ')}`);
+  const { folder, table, signal, note } = options;
+  note(`${run.to === undefined ? 'Empty database' : `At ${run.to}`}; applying ${tagsOf(pending).join(', ')}`);
   signal.throwIfAborted();
-  // Set only now: the wait for the tenant's own lock has a limit of its own.
-  await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
-  // Ends a backend that works for nobody any more, should this process be killed; not every server can do it.
-  await connection.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
-  await applyMigrations(connection, pending, table);
-  const after = assess(migrations, await readSchemaState(connection, table));
-  if (after.kind !== 'up-to-date') return notAsExpected(after);
-  return { status: 'succeeded', detail: appliedWords(pending) };
+  if (!run.began) run.restorePoint = await options.readRestorePoint?.(connection);
+  signal.throwIfAborted();
+  run.began = true;
+
+  const context = contextOf(connection, options);
+  let prepare =
+    state.table === 'absent'
+      ? createTableSql(table, folder.format)
+      : upgrade === undefined
+        ? undefined
+        : upgradeTableSql(table, upgrade);
+  let readBack: ReadBack | undefined;
+  for (const unit of divide(pending, options.transaction ?? 'per-migration', folder.format)) {
+    signal.throwIfAborted();
+    readBack = await applyUnit(context, unit, prepare, run);
+    prepare = undefined;
+  }
+  const after = assess(folder, await finishReading(connection, table, readBack), options);
+  if (after.kind !== 'up-to-date') return notAsExpected(after, run);
+  return concluded(connection, after, options, run);
 }
 
-/** The connection broke during COMMIT: what the database says now is the answer that was lost. */
-async function lookAfterLostCommit(
-  target: ConnectionTarget,
-  { signal, authorities, migrations, table, lockWaitMs }: MigrateOptions,
-  lost: CommitLostError,
-): Promise<TenantResult> {
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-  try {
-    // Until the old session has ended and let go of the lock, it may still commit.
-    if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal }))) return lockedElsewhere();
-    const now = assess(migrations, await readSchemaState(connection, table));
-    if (now.kind === 'up-to-date') {
-      return { status: 'succeeded', detail: `at ${now.version}; the answer to COMMIT was lost, read back instead` };
-    }
-    const error = { ...explain(lost), hint: 'Nothing of them was committed. Run again.' };
-    return { status: 'failed', detail: error.message, error };
-  } finally {
-    await connection.close();
+function contextOf(connection: Connection, options: MigrateOptions): ApplyContext {
+  const { folder, table, lockTimeoutMs, statementTimeoutMs, signal, note } = options;
+  const lockRetries = options.lockRetries ?? DEFAULT_LOCK_RETRIES;
+  return { connection, format: folder.format, table, lockTimeoutMs, statementTimeoutMs, lockRetries, signal, note };
+}
+
+async function applyUnit(context: ApplyContext, unit: Unit, prepare: string | undefined, run: Run): Promise<ReadBack> {
+  if (unit.kind === 'transaction') {
+    const readBack = await applyInTransaction(context, unit.migrations, prepare);
+    markApplied(run, unit.migrations);
+    return readBack;
   }
+  try {
+    const readBack = await applyOutside(context, unit.migration, prepare, () => {
+      run.changed = true;
+    });
+    markApplied(run, [unit.migration]);
+    return readBack;
+  } catch (thrown) {
+    if (thrown instanceof InterruptedError && thrown.now) run.unsettled = [unit.migration.tag];
+    throw thrown;
+  }
+}
+
+function markApplied(run: Run, migrations: readonly Migration[]): void {
+  run.applied.push(...tagsOf(migrations));
+  run.to = migrations.at(-1)?.tag ?? run.to;
+  run.changed = true;
+}
+
+/** Nothing is pending, but drizzle 1.0 would complete the table of 0.x all the same. */
+async function upgradeOnly(
+  connection: Connection,
+  assessment: Assessment & { kind: 'up-to-date' },
+  upgrade: readonly RowName[],
+  options: MigrateOptions,
+  run: Run,
+): Promise<TenantResult> {
+  run.began = true;
+  const readBack = await applyInTransaction(
+    contextOf(connection, options),
+    [],
+    upgradeTableSql(options.table, upgrade),
+  );
+  const after = assess(options.folder, await finishReading(connection, options.table, readBack), options);
+  if (after.kind !== 'up-to-date') return notAsExpected(after, run);
+  const result = await concluded(connection, assessment, options, run);
+  if (result.status !== 'unchanged') return result;
+  return {
+    ...result,
+    status: 'succeeded',
+    detail: `${result.detail}; its table of migrations now is one of drizzle 1.0`,
+  };
+}
+
+/** The database is where it should be; the user's own question has the last word. */
+async function concluded(
+  connection: Connection,
+  assessment: Assessment & { kind: 'up-to-date' },
+  options: MigrateOptions,
+  run: Run,
+): Promise<TenantResult> {
+  const objection =
+    options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck);
+  if (objection !== undefined) return failedWith(run, objection);
+  const migration = recordOf(run);
+  if (run.applied.length > 0) return { status: 'succeeded', detail: appliedWords(run.applied), migration };
+  const beyond = assessment.beyond ? `, which is beyond ${options.to ?? ''}; nothing is taken back` : '';
+  return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}${beyond}`, migration };
+}
+
+function notAsExpected(after: Assessment, run: Run): TenantResult {
+  const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
+  const error = {
+    message: `the migrations were committed, but the database does not say so: ${found}`,
+    hint: 'Does a migration write to the table of migrations itself?',
+  };
+  return failedWith(run, error);
+}
+
+function failed(run: Run, thrown: unknown): TenantResult {
+  const wayFailed =
+    isConnectionLoss(thrown) ||
+    thrown instanceof CommitLostError ||
+    thrown instanceof NotCommittedError ||
+    (thrown instanceof InterruptedError && thrown.now);
+  return failedWith(run, explain(thrown), wayFailed ? { infrastructure: true } : {});
+}
+
+function failedWith(run: Run, error: Explanation, more: { infrastructure?: true } = {}): TenantResult {
+  return {
+    status: 'failed',
+    detail: `${error.message}; ${leftBehindWords(run)}`,
+    error,
+    migration: recordOf(run),
+    ...more,
+  };
+}
+
+/** The run was told to stop when it had already done something: the report has to know. */
+function stopped(signal: AbortSignal, run: Run, thrown: unknown): TenantResult {
+  return {
+    status: 'skipped',
+    reason: stopReasonOf(signal),
+    detail: `stopped while being worked on; ${leftBehindWords(run)}`,
+    error: explain(thrown),
+    migration: recordOf(run),
+  };
+}
+
+async function restored(
+  failure: TenantResult & { status: 'failed' },
+  run: Run,
+  { rollBack, note }: MigrateOptions,
+): Promise<TenantResult> {
+  const { restorePoint } = run;
+  if (rollBack === undefined || restorePoint === undefined) {
+    return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
+  }
+  note('Putting the database back to where it was before this run.');
+  try {
+    const words = await rollBack(restorePoint);
+    const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
+    return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
+  } catch (thrown) {
+    const why = explain(thrown);
+    const error = {
+      message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
+      ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+      hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+    };
+    return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
+  }
+}
+
+function leftBehindWords({ applied, changed, unsettled }: Run): string {
+  const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
+  const known =
+    applied.length > 0
+      ? `applied before that, and kept: ${applied.join(', ')}`
+      : changed
+        ? 'what it did before that is kept'
+        : 'the database is as it was';
+  if (unknown === '') return known;
+  return changed ? `${unknown}; ${known}` : unknown;
+}
+
+function recordOf({ from, to, applied, changed, restorePoint }: Run): MigrationRecord {
+  return {
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    applied: [...applied],
+    // Going back to it when nothing was changed would only cost what customers wrote since.
+    ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
+  };
 }
 
 function lockedElsewhere(): TenantResult {
@@ -106,18 +392,11 @@ function lockedElsewhere(): TenantResult {
   };
 }
 
-function notAsExpected(after: Assessment): TenantResult {
-  const found = after.kind === 'drift' ? after.why : `still pending after they were applied`;
-  const error = {
-    message: `the migrations were committed, but the database does not say so: ${found}`,
-    hint: 'Does a migration write to the table of migrations itself?',
-  };
-  return { status: 'failed', detail: error.message, error };
+function appliedWords(applied: readonly string[]): string {
+  const [only, ...others] = applied;
+  return others.length === 0 ? `applied ${only ?? ''}` : `applied ${applied.length}: ${applied.join(', ')}`;
 }
 
-function appliedWords(pending: readonly Migration[]): string {
-  const [only, ...others] = pending.map(({ tag }) => tag);
-  return others.length === 0
-    ? `applied ${only ?? ''}`
-    : `applied ${pending.length}: ${pending.map(({ tag }) => tag).join(', ')}`;
+function tagsOf(migrations: readonly Migration[]): string[] {
+  return migrations.map(({ tag }) => tag);
 }

@@ -1,93 +1,226 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { readMigrationFiles as readJournalFormat } from 'drizzle-orm/migrator';
+import { readMigrationFiles as readFolderFormat } from 'drizzle-orm-v1/migrator';
 import { z } from 'zod';
 
 import { ExplainedError } from '../errors/index.js';
-import { findTransactionControl, type TransactionControl } from './transaction-control.js';
+import {
+  asksForNoTransaction,
+  findIgnoredDirective,
+  NO_TRANSACTION,
+  objectionTo,
+  statementsOutside,
+} from './no-transaction.js';
+import { findTransactionControl, readsStandardInput } from './transaction-control.js';
 
 /** One migration of the folder, as drizzle reads it. */
 export interface Migration {
-  /** Name of the file without `.sql`, such as `0001_add_tasks`. */
+  /** Its name: of the file without `.sql`, such as `0001_add_tasks`, or of the folder, `20260102030405_add_tasks`. */
   readonly tag: string;
-  /** When it was generated, in milliseconds since 1970: the version that drizzle's table records. */
+  /** When it was generated, in milliseconds since 1970: what drizzle's table records as `created_at`. */
   readonly when: number;
   /** SHA-256 of the file, in hex, as drizzle's table records it. */
   readonly hash: string;
-  /** The parts between the statement breakpoints. */
+  /** The parts between the statement breakpoints; without a transaction: single statements. */
   readonly statements: readonly string[];
+  /** Whether the file asks to be run outside a transaction, as `CREATE INDEX CONCURRENTLY` has to be. */
+  readonly noTransaction: boolean;
 }
+
+/** `v0`: a journal, and tables that know times (drizzle up to 0.45). `v1`: folders, and tables that know names (1.0). */
+export type DrizzleFormat = 'v0' | 'v1';
+
+/** A folder of migrations, in the order in which drizzle applies them. */
+export interface MigrationFolder {
+  readonly format: DrizzleFormat;
+  readonly migrations: readonly Migration[];
+  /** SHA-256 over names, times, contents and order: two folders of the same digest do the same. */
+  readonly digest: string;
+}
+
+/** What both of drizzle's readers give for a migration. */
+interface DrizzleFile {
+  readonly sql: readonly string[];
+  readonly folderMillis: number;
+  readonly hash: string;
+}
+
+const JOURNAL = path.join('meta', '_journal.json');
 
 const journalSchema = z.object({
   dialect: z.string(),
   entries: z.array(z.object({ idx: z.int(), when: z.number(), tag: z.string().min(1) })),
 });
 
+const snapshotSchema = z.object({ dialect: z.string() });
+
+const POSTGRESQL: ReadonlySet<string> = new Set(['postgresql', 'postgres', 'pg']);
+
+/** `YYYYMMDDHHmmss` at the beginning of a folder's name: a text that is a time. */
+const FOLDER_TIME = /^\d{14}(?!\d)/;
+
 /**
- * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own reader, so that order and hashes are drizzle's.
+ * Reads a folder that `drizzle-kit generate` wrote, with drizzle's own readers, so that order and hashes are drizzle's.
+ * Which of the two formats it has is seen from what is in it.
  *
- * @throws ExplainedError when the folder is not one, is empty, or is of a format that is not supported.
+ * @throws ExplainedError when the folder is not one, is empty, or holds what cannot be applied safely.
  */
-export async function readMigrations(folder: string): Promise<readonly Migration[]> {
-  const journalFile = path.join(folder, 'meta', '_journal.json');
-  if (!existsSync(journalFile)) throw await notAMigrationsFolder(folder);
-
-  const journal = journalSchema.safeParse(parseJson(await readFile(journalFile, 'utf8')));
-  if (!journal.success) throw unusable(folder, `its ${path.join('meta', '_journal.json')} is not a journal of drizzle`);
-  if (journal.data.dialect !== 'postgresql' && journal.data.dialect !== 'pg') {
-    throw unusable(folder, `its migrations are for ${JSON.stringify(journal.data.dialect)}, not for PostgreSQL`);
+export async function readMigrations(folder: string): Promise<MigrationFolder> {
+  const hasJournal = existsSync(path.join(folder, JOURNAL));
+  const entries = await entriesOf(folder);
+  const hasFolders = entries.some((entry) => existsSync(path.join(folder, entry, 'migration.sql')));
+  if (hasJournal && hasFolders) {
+    throw unusable(
+      folder,
+      `it has both a ${JOURNAL} and folders of drizzle-kit 1.0`,
+      'Finish the change of format with: npx drizzle-kit up',
+    );
   }
-  if (journal.data.entries.length === 0) throw unusable(folder, 'it holds no migration yet');
+  if (!hasJournal && !hasFolders) {
+    throw unusable(folder, `it has no ${JOURNAL}`, 'Generate it with: npx drizzle-kit generate');
+  }
+  const format = hasJournal ? 'v0' : 'v1';
+  const named = await (hasJournal ? readJournal(folder) : readFolders(folder));
+  const migrations = named.map(([tag, file]) => toMigration(tag, file));
+  for (const migration of migrations) refuseUnsafe(folder, format, migration);
+  return { format, migrations, digest: digestOf(format, migrations) };
+}
 
-  let files: ReturnType<typeof readMigrationFiles>;
+async function readJournal(folder: string): Promise<(readonly [string, DrizzleFile])[]> {
+  const journal = journalSchema.safeParse(parseJson(await readFile(path.join(folder, JOURNAL), 'utf8')));
+  if (!journal.success) throw unusable(folder, `its ${JOURNAL} is not a journal of drizzle`);
+  refuseOtherDialect(folder, journal.data.dialect);
+  if (journal.data.entries.length === 0) throw unusable(folder, 'it holds no migration yet');
+  const files = readWith(folder, readJournalFormat);
+  return files.map((file, index) => [journal.data.entries[index]?.tag ?? String(index), file]);
+}
+
+async function readFolders(folder: string): Promise<(readonly [string, DrizzleFile])[]> {
+  const files = readWith(folder, readFolderFormat);
+  const nameless = files.find(({ name, folderMillis }) => !FOLDER_TIME.test(name) || !Number.isFinite(folderMillis));
+  if (nameless !== undefined) {
+    throw unusable(
+      folder,
+      `the folder ${JSON.stringify(nameless.name)} does not begin with the time it was generated at`,
+      'drizzle records that time. Name it as drizzle-kit does: YYYYMMDDHHmmss_name',
+    );
+  }
+  const snapshotFile = path.join(folder, files.at(-1)?.name ?? '', 'snapshot.json');
+  if (existsSync(snapshotFile)) {
+    const snapshot = snapshotSchema.safeParse(parseJson(await readFile(snapshotFile, 'utf8')));
+    if (snapshot.success) refuseOtherDialect(folder, snapshot.data.dialect);
+  }
+  return files.map((file) => [file.name, file]);
+}
+
+function readWith<File extends DrizzleFile>(
+  folder: string,
+  reader: (config: { migrationsFolder: string }) => readonly File[],
+): readonly File[] {
   try {
-    files = readMigrationFiles({ migrationsFolder: folder });
+    return reader({ migrationsFolder: folder });
   } catch (thrown) {
     throw unusable(folder, thrown instanceof Error ? thrown.message : 'drizzle cannot read it');
   }
-  const migrations = files.map((file, index) => ({
-    tag: journal.data.entries[index]?.tag ?? String(index),
-    when: file.folderMillis,
-    hash: file.hash,
-    statements: file.sql,
-  }));
-  const [control] = findTransactionControl(migrations);
-  if (control !== undefined) throw endsTheTransaction(folder, control);
-  return migrations;
 }
 
-function endsTheTransaction(folder: string, { tag, part, command }: TransactionControl): ExplainedError {
-  return unusable(
-    folder,
-    `${tag}.sql, statement ${part}, has a ${command} of its own`,
-    'All pending migrations are applied in one transaction, which is what lets a failed one leave nothing behind. Take the statement out.',
-  );
+function toMigration(tag: string, { sql, folderMillis, hash }: DrizzleFile): Migration {
+  const noTransaction = asksForNoTransaction(sql[0] ?? '');
+  const statements = noTransaction ? statementsOutside(sql) : sql;
+  return { tag, when: folderMillis, hash, statements, noTransaction };
 }
 
-async function notAMigrationsFolder(folder: string): Promise<ExplainedError> {
-  const entries = existsSync(folder) ? await readdir(folder).catch(() => 'not a folder' as const) : undefined;
-  if (entries === undefined) {
-    return unusable(
+function refuseUnsafe(folder: string, format: DrizzleFormat, migration: Migration): void {
+  const { statements, noTransaction } = migration;
+  const file = fileOf(format, migration);
+  const ignored = statements.flatMap((sql, index) => findIgnoredDirective(sql, noTransaction && index === 0) ?? [])[0];
+  if (ignored !== undefined) {
+    throw unusable(
+      folder,
+      `${file} has the line ${JSON.stringify(ignored)}, which would be ignored`,
+      `A file that has to run outside a transaction begins with the line ${NO_TRANSACTION}`,
+    );
+  }
+  const [control] = findTransactionControl([migration]);
+  if (control !== undefined) {
+    throw unusable(
+      folder,
+      `${file}, statement ${control.part}, has a ${control.command} of its own`,
+      noTransaction
+        ? 'A file without a transaction is run statement by statement. Take the statement out.'
+        : 'A migration and its row are one transaction, which is what lets a failed one leave nothing behind. Take the statement out.',
+    );
+  }
+  const copy = statements.findIndex(readsStandardInput);
+  if (copy !== -1) {
+    throw unusable(
+      folder,
+      `${file}, statement ${copy + 1}, copies from STDIN, and a migration has nothing to send`,
+      'Write the rows as INSERT.',
+    );
+  }
+  const objection = noTransaction ? objectionTo(statements) : undefined;
+  if (objection !== undefined) {
+    throw unusable(folder, `${file}, statement ${objection.statement}, ${objection.why}`, objection.hint);
+  }
+}
+
+/** How a migration's file is called in messages. */
+export function fileOf(format: DrizzleFormat, { tag }: Pick<Migration, 'tag'>): string {
+  return format === 'v0' ? `${tag}.sql` : `${tag}/migration.sql`;
+}
+
+/**
+ * Finds the migration that somebody means: its whole tag, or a beginning that only one of them has, such as `0003`.
+ *
+ * @throws ExplainedError that names what there is.
+ */
+export function findMigration({ migrations }: Pick<MigrationFolder, 'migrations'>, text: string): Migration {
+  const exact = migrations.find(({ tag }) => tag === text);
+  if (exact !== undefined) return exact;
+  const beginning = text === '' ? [] : migrations.filter(({ tag }) => tag.startsWith(text));
+  const [only, ...others] = beginning;
+  if (only !== undefined && others.length === 0) return only;
+  const choices = (only === undefined ? migrations : beginning).slice(-NAMED_CHOICES).map(({ tag }) => tag);
+  throw new ExplainedError({
+    message:
+      only === undefined
+        ? `no migration is called ${JSON.stringify(text)}, and none begins with it; nothing was done`
+        : `${beginning.length} migrations begin with ${JSON.stringify(text)}; nothing was done`,
+    hint: `${only === undefined ? 'The newest of the folder' : 'Say which one'}: ${choices.join(', ')}`,
+  });
+}
+
+const NAMED_CHOICES = 5;
+
+function digestOf(format: DrizzleFormat, migrations: readonly Migration[]): string {
+  const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
+  return createHash('sha256')
+    .update(JSON.stringify([format, facts]))
+    .digest('hex');
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) {
+    throw unusable(
       folder,
       'there is no such folder',
       'Is the repository checked out, and the path right? It is taken from the working directory.',
     );
   }
-  if (entries === 'not a folder') return unusable(folder, 'it is not a folder that can be read');
-  if (entries.some((entry) => existsSync(path.join(folder, entry, 'migration.sql')))) {
-    return unusable(
-      folder,
-      'it has the layout of drizzle-kit 1.0, which is not supported yet',
-      'Use drizzle-kit 0.31.',
-    );
+  return readdir(folder).catch(() => {
+    throw unusable(folder, 'it is not a folder that can be read');
+  });
+}
+
+function refuseOtherDialect(folder: string, dialect: string): void {
+  if (!POSTGRESQL.has(dialect)) {
+    throw unusable(folder, `its migrations are for ${JSON.stringify(dialect)}, not for PostgreSQL`);
   }
-  return unusable(
-    folder,
-    `it has no ${path.join('meta', '_journal.json')}`,
-    'Generate it with: npx drizzle-kit generate',
-  );
 }
 
 function unusable(folder: string, why: string, hint?: string): ExplainedError {

@@ -1,75 +1,111 @@
-import { escapeIdentifier, escapeLiteral } from 'pg';
+import { escapeLiteral } from 'pg';
 
-import { PostgresError, SQLSTATE, type Connection } from '../postgres/index.js';
-import type { AppliedMigration, SchemaState } from './assessment.js';
+import {
+  PostgresError,
+  SQLSTATE,
+  takeLock,
+  tryLockSql,
+  type Connection,
+  type LockOptions,
+  type Row,
+} from '../postgres/index.js';
+import type { SchemaState } from './assessment.js';
+import type { AppliedMigration } from './match-rows.js';
+import { qualifiedName, startedTable, type MigrationsTable } from './migrations-table.js';
 
-/** Where drizzle keeps its record; both names can be changed in drizzle's configuration. */
-export interface MigrationsTable {
-  readonly schema: string;
-  readonly table: string;
-}
-
-export const DRIZZLE_TABLE: MigrationsTable = { schema: 'drizzle', table: '__drizzle_migrations' };
-
-/** The table's name, quoted for SQL. */
-export function qualifiedName({ schema, table }: MigrationsTable): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
-}
+/** What of a connection is needed to look and to act. */
+export type Session = Pick<Connection, 'query' | 'pipeline'>;
 
 /**
  * Reads what has been applied. One round trip for a database that has the table, which is every one but the first time.
  */
-export async function readSchemaState(
-  connection: Pick<Connection, 'query'>,
-  table: MigrationsTable,
-): Promise<SchemaState> {
-  try {
-    // `to_jsonb` gives whatever columns there are, so that drizzle 1.0's table can be told from the older form.
-    const rows = await connection.query(`SELECT to_jsonb(m) AS row FROM ${qualifiedName(table)} m ORDER BY id`);
-    if (rows.length === 0) return await readEmptyTable(connection, table);
-    const records = rows.map(({ row }) => (typeof row === 'object' && row !== null ? row : {}));
-    if (records.some((record) => 'name' in record)) return { table: 'of-drizzle-1' };
-    return { table: 'present', applied: records.map(readApplied) };
-  } catch (thrown) {
-    if (!(thrown instanceof PostgresError && thrown.sqlState === SQLSTATE.undefinedTable)) throw thrown;
-    return { table: 'absent', userTables: await readUserTables(connection, table) };
-  }
+export async function readSchemaState(connection: Session, table: MigrationsTable): Promise<SchemaState> {
+  const [read] = await connection.pipeline([stateSql(table)]);
+  return finishReading(connection, table, read);
 }
 
-function readApplied(record: object): AppliedMigration {
-  const hash: unknown = Reflect.get(record, 'hash');
-  const createdAt: unknown = Reflect.get(record, 'created_at');
+/**
+ * Takes the tenant's lock and reads what has been applied, in one round trip where the lock is free. They are two
+ * statements, so that what is read is what there is once the lock is held.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ */
+export async function lockAndRead(
+  connection: Session,
+  table: MigrationsTable,
+  lock: LockOptions,
+): Promise<SchemaState | undefined> {
+  const [asked, read] = await connection.pipeline([tryLockSql(lock.mode), stateSql(table)]);
+  const [answer] = valueOf(asked);
+  if (answer?.['held'] === true) return finishReading(connection, table, read);
+  return (await takeLock(connection, lock)) ? readSchemaState(connection, table) : undefined;
+}
+
+/** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
+export function stateSql(table: MigrationsTable): string {
+  const name = qualifiedName(table);
+  // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
+  return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                          WHERE attrelid = ${escapeLiteral(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
+                 pg_catalog.to_jsonb(m) AS row
+            FROM (SELECT) one LEFT JOIN ${name} m ON true
+           ORDER BY m.id`;
+}
+
+/** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
+export async function finishReading(
+  connection: Session,
+  table: MigrationsTable,
+  read: PromiseSettledResult<Row[]> | undefined,
+): Promise<SchemaState> {
+  if (read?.status === 'rejected' && isMissing(read.reason)) {
+    return { table: 'absent', userTables: await readUserTables(connection, table) };
+  }
+  const rows = valueOf(read);
+  const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
+  const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+  if (applied.length > 0) return { table: 'present', format, applied };
+  // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
+  return { table: 'present', format, applied, userTables: await readUserTables(connection, table) };
+}
+
+function isMissing(reason: unknown): boolean {
+  return (
+    reason instanceof PostgresError &&
+    (reason.sqlState === SQLSTATE.undefinedTable || reason.sqlState === SQLSTATE.undefinedSchema)
+  );
+}
+
+/** The rows of one answer. @throws what it was answered with instead. */
+export function valueOf(settled: PromiseSettledResult<Row[]> | undefined): Row[] {
+  if (settled?.status === 'fulfilled') return settled.value;
+  throw settled?.reason ?? new Error('there was no answer');
+}
+
+function readApplied(row: object): AppliedMigration {
+  const id: unknown = Reflect.get(row, 'id');
+  const hash: unknown = Reflect.get(row, 'hash');
+  const createdAt: unknown = Reflect.get(row, 'created_at');
+  const name: unknown = Reflect.get(row, 'name');
   return {
+    id: typeof id === 'number' ? id : 0,
     hash: typeof hash === 'string' ? hash : '',
     createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+    ...(typeof name === 'string' ? { name } : {}),
   };
 }
 
-/** An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides. */
-async function readEmptyTable(
-  connection: Pick<Connection, 'query'>,
-  { schema, table }: MigrationsTable,
-): Promise<SchemaState> {
-  const columns = await connection.query(
-    `SELECT 1 FROM information_schema.columns
-      WHERE table_schema = ${escapeLiteral(schema)} AND table_name = ${escapeLiteral(table)} AND column_name = 'name'`,
-  );
-  if (columns.length > 0) return { table: 'of-drizzle-1' };
-  return { table: 'absent', userTables: await readUserTables(connection, { schema, table }) };
-}
-
-/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not drizzle's own record. */
-async function readUserTables(
-  connection: Pick<Connection, 'query'>,
-  { schema, table }: MigrationsTable,
-): Promise<string[]> {
+/** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
+async function readUserTables(connection: Session, table: MigrationsTable): Promise<string[]> {
   const rows = await connection.query(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
         AND n.nspname NOT IN ('pg_catalog', 'information_schema')
         AND n.nspname NOT LIKE 'pg\\_%'
-        AND NOT (n.nspname = ${escapeLiteral(schema)} AND c.relname = ${escapeLiteral(table)})
+        AND c.oid NOT IN (SELECT oid FROM (VALUES (to_regclass(${escapeLiteral(qualifiedName(table))})),
+                                                  (to_regclass(${escapeLiteral(startedTable(table))}))) own (oid)
+                           WHERE oid IS NOT NULL)
         AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
       ORDER BY 1`,

@@ -1,14 +1,18 @@
 import { ExplainedError } from '../errors/index.js';
 import type { ProjectListing } from '../neon/index.js';
-import type { Outcome } from './outcome.js';
-import { isExclusion, selectTenants } from './selection.js';
+import type { Outcome, TenantResult } from './outcome.js';
+import { findIdleExclusions, isExclusion, selectTenants } from './selection.js';
+import { foreseenSkip, type Whereabouts } from './skips.js';
 import { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 
 /** Who takes part in a run. */
 export interface Discovery {
+  /** Those that there may be work for. */
   readonly tenants: readonly Tenant[];
-  /** Outcomes that are known before any work: projects the API said exist without saying more. */
-  readonly unlisted: readonly Outcome[];
+  /** Outcomes that are known before any work: projects the API said exist without saying more, or that let nobody in. */
+  readonly settled: readonly Outcome[];
+  /** Exclusions with a star or the like that took nobody out: to be told, since one of them may be misspelled. */
+  readonly idleExclusions: readonly string[];
 }
 
 /**
@@ -17,19 +21,24 @@ export interface Discovery {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
 export function discoverTenants(
   listing: ProjectListing,
   patterns: readonly string[],
   location: Location,
   now: Date,
+  whereabouts: Whereabouts = {},
 ): Discovery {
-  const { selected, unmatched } = selectTenants(
-    listing.projects.map((project) => tenantOf(project, location)),
-    patterns,
-  );
+  const foreseen = new Map<Tenant, TenantResult>();
+  const fleet = listing.projects.map((project) => {
+    const tenant = tenantOf(project, location);
+    const skip = foreseenSkip(project, whereabouts);
+    if (skip !== undefined) foreseen.set(tenant, skip);
+    return tenant;
+  });
+  const { selected, unmatched } = selectTenants(fleet, patterns);
   const unavailable = listing.unavailableProjectIds.map((projectId) => ({
     key: projectId,
     name: projectId,
@@ -40,12 +49,30 @@ export function discoverTenants(
 
   // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
   // that are taken out by their id cannot be meant.
-  if (unlisted.length === 0) {
-    if (unmatched.length > 0) throw nothingMatches(unmatched, listing);
+  const isWhole = unlisted.length === 0;
+  const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+  if (isWhole) {
+    const nowhere = [...unmatched, ...idle.spelledOut];
+    if (nowhere.length > 0) throw nothingMatches(nowhere, listing);
     if (selected.length === 0) throw nobodyLeft();
   }
 
-  return { tenants: selected, unlisted: unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)) };
+  return {
+    tenants: selected.filter((tenant) => !foreseen.has(tenant)),
+    settled: [
+      ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+      ...selected.flatMap((tenant) => {
+        const skip = foreseen.get(tenant);
+        return skip === undefined ? [] : [settle(tenant, skip, now)];
+      }),
+    ],
+    idleExclusions: isWhole ? idle.globs : [],
+  };
+}
+
+/** The outcome of a tenant that is known without any work on it. */
+export function settle({ projectId, name, database }: Tenant, result: TenantResult, now: Date): Outcome {
+  return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 
 function nothingMatches(unmatched: readonly string[], { projects }: ProjectListing): ExplainedError {

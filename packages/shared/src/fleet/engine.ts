@@ -1,6 +1,9 @@
 import pMap from 'p-map';
 
 import { explain } from '../errors/index.js';
+import { makeBrakes, type BrakesOptions, type Halt } from './brakes.js';
+import { isInfrastructure } from './infrastructure.js';
+import { joinMigrations } from './migration-record.js';
 import type { Outcome, OutcomeIdentity, TenantResult } from './outcome.js';
 import { skipFor } from './skips.js';
 import { stopReasonOf, type StopReason } from './stop.js';
@@ -20,6 +23,12 @@ export interface WorkContext {
   readonly note: (line: string) => void;
 }
 
+/** What work is given that finds or makes the project itself. */
+export interface FindingContext extends WorkContext {
+  /** Says which project it is as soon as that is known, so that it is in the report whatever comes after. */
+  readonly found: (projectId: string) => void;
+}
+
 /** What the work on a tenant gives back; with the project's id when it is the work that found or made the project. */
 export type WorkResult = TenantResult & { readonly projectId?: string };
 
@@ -30,16 +39,20 @@ export interface TenantDone {
   readonly notes: readonly string[];
 }
 
-export interface EngineOptions<T extends Tenant> {
+export interface EngineOptions<T extends Tenant> extends BrakesOptions {
   readonly tenants: readonly T[];
   /** How many tenants are worked on at the same time. */
   readonly concurrency: number;
   /** Does the job for one tenant. What it throws becomes the outcome of that tenant, mostly `failed`, and of no other. */
-  readonly work: (tenant: T, context: WorkContext) => Promise<WorkResult>;
+  readonly work: (tenant: T, context: FindingContext) => Promise<WorkResult>;
   /** Told to stop from outside: a cancellation or the time limit. */
   readonly signal: AbortSignal;
   /** How long tenants in flight may take to stop before the engine goes on without them. */
   readonly stopGraceMs?: number;
+  /** How many whole attempts more a tenant that failed gets; by default none. */
+  readonly retries?: number;
+  /** Called when no new tenant is started any more, at most once; those in flight finish, the others are skipped. */
+  readonly onHalt?: (halt: Halt) => void;
   /** Called once for every tenant as soon as its outcome is known. What it throws is ignored: the outcome counts. */
   readonly onOutcome?: (done: TenantDone) => void;
   readonly now?: () => Date;
@@ -49,35 +62,66 @@ const DEFAULT_STOP_GRACE_MS = 3_000;
 
 /**
  * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
- * failing tenant never stops the others, and after a stop the ones that were not started are `skipped`.
+ * failing tenant never stops the others, unless the failures are more than the budget allows or of the kind that opens
+ * the breaker; after a stop or a halt the ones that were not started are `skipped`.
  */
 export async function workThroughTenants<T extends Tenant>(options: EngineOptions<T>): Promise<Outcome[]> {
-  const { tenants, concurrency, signal, onOutcome, now = () => new Date() } = options;
-  const stopGraceMs = options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS;
+  const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
+  const brakes = makeBrakes(options);
   let done = 0;
 
   return pMap(
     tenants,
     async (tenant) => {
       const startedAt = now();
-      const started = !signal.aborted;
       const notes: string[] = [];
-      const context: WorkContext = { signal, note: (line) => notes.push(line) };
-      const result: WorkResult = started
-        ? await attempt(() => options.work(tenant, context), signal, stopGraceMs)
-        : notStarted(signal);
-      const outcome: Outcome = { ...identify(tenant, startedAt, now(), started ? 1 : 0), ...result };
+      let { projectId } = tenant;
+      const context: FindingContext = {
+        signal: options.signal,
+        note: (line) => notes.push(line),
+        found: (id) => void (projectId = id),
+      };
+      const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+      const outcome: Outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
+      const halt = brakes.take(outcome);
       done += 1;
       tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
+      if (halt !== undefined) tell(onHalt, halt);
       return outcome;
     },
     { concurrency },
   );
 }
 
-function tell(listener: EngineOptions<Tenant>['onOutcome'], done: TenantDone): void {
+/** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
+async function accountFor<T extends Tenant>(
+  tenant: T,
+  { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }: EngineOptions<T>,
+  halted: () => Halt | undefined,
+  context: FindingContext,
+): Promise<{ attempts: number; result: WorkResult }> {
+  let result: WorkResult | undefined;
+  for (let attempts = 0; ; attempts += 1) {
+    if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result))) return { attempts, result };
+    if (signal.aborted) return { attempts, result: result ?? notStarted(signal) };
+    const halt = halted();
+    if (halt !== undefined) return { attempts, result: result ?? heldBack(halt) };
+
+    if (result !== undefined) context.note(`attempt ${attempts} failed: ${result.detail}; trying again`);
+    const next: WorkResult = await attempt(() => work(tenant, context), signal, stopGraceMs);
+    const migration = joinMigrations(result?.migration, next.migration);
+    result = migration === undefined ? next : { ...next, migration };
+  }
+}
+
+/** What was put back may have been used by customers since, and what contradicts the migrations still will. */
+function mayBeTriedAgain(result: WorkResult): boolean {
+  return result.status === 'failed' && result.stopsRollout !== true;
+}
+
+function tell<T>(listener: ((told: T) => void) | undefined, told: T): void {
   try {
-    listener?.(done);
+    listener?.(told);
   } catch {
     // A log that cannot be written must not cost the run its record.
   }
@@ -105,6 +149,10 @@ function notStarted(signal: AbortSignal): TenantResult {
   return { status: 'skipped', reason, detail: `not started: ${STOPPED_WORDS[reason]}` };
 }
 
+function heldBack({ reason, why }: Halt): TenantResult {
+  return { status: 'skipped', reason, detail: `not started: ${why}` };
+}
+
 async function attempt(work: () => Promise<WorkResult>, signal: AbortSignal, stopGraceMs: number): Promise<WorkResult> {
   const grace = graceAfter(signal, stopGraceMs);
   try {
@@ -119,10 +167,16 @@ async function settle(work: () => Promise<WorkResult>, signal: AbortSignal): Pro
     return await work();
   } catch (thrown) {
     const error = explain(thrown);
-    if (!signal.aborted) return skipFor(thrown) ?? { status: 'failed', detail: error.message, error };
+    if (!signal.aborted) return skipFor(thrown) ?? failed(thrown);
     const reason = stopReasonOf(signal);
     return { status: 'skipped', reason, detail: `stopped while being worked on: ${STOPPED_WORDS[reason]}`, error };
   }
+}
+
+function failed(thrown: unknown): TenantResult {
+  const error = explain(thrown);
+  const cause = isInfrastructure(thrown) ? { infrastructure: true as const } : {};
+  return { status: 'failed', detail: error.message, error, ...cause };
 }
 
 /** An outcome that appears when the work has not ended by itself some time after the stop. */

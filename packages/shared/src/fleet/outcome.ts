@@ -16,6 +16,7 @@ export const SKIP_REASONS = [
   'creating',
   'gone',
   'unlisted',
+  'ip-restricted',
 ] as const;
 
 export type UnchangedReason = (typeof UNCHANGED_REASONS)[number];
@@ -27,15 +28,57 @@ const explanationSchema = z.object({
   hint: z.string().exactOptional(),
 });
 
+const restorePointSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('lsn'),
+    /** Host of the endpoint whose branch it is: where a connection is open anyway, this costs no question to the API. */
+    host: z.string(),
+    lsn: z.string(),
+    takenAt: z.iso.datetime(),
+    /** When the history of the project no longer reaches back so far; absent where that is not known. */
+    usableUntil: z.iso.datetime().exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('branch'),
+    branchId: z.string(),
+    restoreBranchId: z.string(),
+    name: z.string(),
+    takenAt: z.iso.datetime(),
+  }),
+]);
+
+const migrationSchema = z.object({
+  /** Tag that the database was at before; absent: nothing had been applied. */
+  from: z.string().exactOptional(),
+  /** Tag that it is at now. */
+  to: z.string().exactOptional(),
+  /** Tags that this run applied, in their order. */
+  applied: z.array(z.string()),
+  /** Tags that would be applied: of a plan or a dry run. */
+  pending: z.array(z.string()).exactOptional(),
+  restorePoint: restorePointSchema.exactOptional(),
+});
+
+/** What any result may carry. */
+const everyResult = { detail: z.string(), migration: migrationSchema.exactOptional() };
+
 const resultSchemas = {
-  succeeded: z.object({ status: z.literal('succeeded'), detail: z.string() }),
-  unchanged: z.object({ status: z.literal('unchanged'), reason: z.enum(UNCHANGED_REASONS), detail: z.string() }),
-  failed: z.object({ status: z.literal('failed'), detail: z.string(), error: explanationSchema }),
-  rolledBack: z.object({ status: z.literal('rolled-back'), detail: z.string(), error: explanationSchema }),
+  succeeded: z.object({ status: z.literal('succeeded'), ...everyResult }),
+  unchanged: z.object({ status: z.literal('unchanged'), reason: z.enum(UNCHANGED_REASONS), ...everyResult }),
+  failed: z.object({
+    status: z.literal('failed'),
+    ...everyResult,
+    error: explanationSchema,
+    /** Neon or the way to the database failed, not the work: feeds the breaker instead of the error budget. */
+    infrastructure: z.literal(true).exactOptional(),
+    /** Nobody else is started after this, in no shard and in no wave. */
+    stopsRollout: z.literal(true).exactOptional(),
+  }),
+  rolledBack: z.object({ status: z.literal('rolled-back'), ...everyResult, error: explanationSchema }),
   skipped: z.object({
     status: z.literal('skipped'),
     reason: z.enum(SKIP_REASONS),
-    detail: z.string(),
+    ...everyResult,
     error: explanationSchema.exactOptional(),
   }),
 };
@@ -60,6 +103,12 @@ export const outcomeSchema = z.discriminatedUnion('status', [
 
 export type Outcome = Readonly<z.infer<typeof outcomeSchema>>;
 export type OutcomeStatus = Outcome['status'];
+
+/** What a migration did to a tenant; kept in reports so that it can be undone. */
+export type MigrationRecord = Readonly<z.infer<typeof migrationSchema>>;
+
+/** Where a database can be put back to. */
+export type RestorePoint = Readonly<z.infer<typeof restorePointSchema>>;
 
 /** What the work on one tenant returns: an outcome without the part that the engine knows (who, when, how long). */
 export type TenantResult = Readonly<

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
+import { compareTenants } from './order.js';
 import { outcomeSchema, type Outcome, type SkipReason } from './outcome.js';
 import { VERDICTS, verdictOf } from './verdict.js';
+
+export const ACTIONS = ['provision', 'migrate', 'backup'] as const;
 
 const countsSchema = z.object({
   total: z.int().nonnegative(),
@@ -15,12 +18,20 @@ const countsSchema = z.object({
 /** The machine-readable record of a run. Holds nothing secret, so that it may be kept as an artifact. */
 export const fleetReportSchema = z.object({
   schemaVersion: z.literal(1),
-  action: z.enum(['provision', 'migrate', 'backup']),
+  action: z.enum(ACTIONS),
   command: z.string(),
   verdict: z.enum(VERDICTS),
   startedAt: z.iso.datetime(),
   durationMs: z.number().nonnegative(),
   runUrl: z.string().exactOptional(),
+  /** Which plan it belongs to; of one shard also which, and the attempt of the workflow run that worked on it. */
+  plan: z
+    .object({
+      id: z.string(),
+      shard: z.int().positive().exactOptional(),
+      attempt: z.int().positive().exactOptional(),
+    })
+    .exactOptional(),
   counts: countsSchema,
   outcomes: z.array(outcomeSchema),
 });
@@ -44,6 +55,7 @@ export interface ReportSource {
   readonly outcomes: readonly Outcome[];
   readonly allowSkipped?: ReadonlySet<SkipReason>;
   readonly runUrl?: string | undefined;
+  readonly plan?: FleetReport['plan'] | undefined;
 }
 
 /** Makes the report of a run: counts, verdict, and the outcomes with what needs attention first. */
@@ -56,6 +68,7 @@ export function makeReport(source: ReportSource): FleetReport {
     startedAt: source.startedAt.toISOString(),
     durationMs: Math.max(0, source.endedAt.getTime() - source.startedAt.getTime()),
     ...(source.runUrl === undefined ? {} : { runUrl: source.runUrl }),
+    ...(source.plan === undefined ? {} : { plan: source.plan }),
     counts: countOutcomes(source.outcomes),
     outcomes: inOrderOfAttention(source.outcomes),
   };
@@ -65,17 +78,5 @@ const ATTENTION: readonly Outcome['status'][] = ['failed', 'rolled-back', 'skipp
 
 /** Failures first, then what was left out, then the rest; within each by name. */
 export function inOrderOfAttention(outcomes: readonly Outcome[]): Outcome[] {
-  return outcomes.toSorted(
-    (a, b) =>
-      ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) ||
-      compareText(a.name, b.name) ||
-      compareText(a.projectId, b.projectId) ||
-      compareText(a.database, b.database),
-  );
-}
-
-// Code unit order, not the machine's locale: the same fleet gives the same report everywhere.
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+  return outcomes.toSorted((a, b) => ATTENTION.indexOf(a.status) - ATTENTION.indexOf(b.status) || compareTenants(a, b));
 }

@@ -14,6 +14,8 @@ export interface Tenant {
   /** Which of database and role are Neon's defaults rather than somebody's word. */
   readonly assumed: AssumedNames;
   readonly labels: Readonly<Record<string, string>>;
+  /** How far back the project can be restored; absent where Neon did not say. */
+  readonly historyRetentionSeconds?: number;
 }
 
 /** Where a tenant's data is inside its project, as far as the inputs say. */
@@ -37,5 +39,8 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     role: location.role ?? NEON_DEFAULTS.role,
     assumed: { database: location.database === undefined, role: location.role === undefined },
     labels: {},
+    ...(project.historyRetentionSeconds === undefined
+      ? {}
+      : { historyRetentionSeconds: project.historyRetentionSeconds }),
   };
 }

@@ -1,154 +1,123 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
-import { createApiClient } from '@neondatabase/api-client';
-import { z } from 'zod';
-
 import { ExplainedError } from '../errors/index.js';
 import {
+  branchAnswerSchema,
   branchPageSchema,
+  changedBranchSchema,
   connectionUriSchema,
   createdProjectSchema,
   databasesSchema,
+  deletedBranchSchema,
+  endpointsSchema,
   operationAnswerSchema,
   operationsSchema,
+  projectAnswerSchema,
   projectPageSchema,
-  type OperationAnswer,
-  type ProjectAnswer,
 } from './answers.js';
-import { failureOf, NeonApiError } from './errors.js';
+import { branchOf, reconciledBranches, type BranchCalls, type MarkedBranch } from './branches.js';
+import { openCaller, type NeonOptions } from './caller.js';
+import { sleep, systemClock } from './clock.js';
+import { StillCreatingError } from './errors.js';
 import { managementOf, type Management } from './management.js';
 import { readPages } from './pages.js';
-import type { ProjectListing, ProjectRef } from './projects.js';
-import { callWithRetry, DEFAULT_RETRY_POLICY, type CallKind, type RetryNotice, type RetryPolicy } from './retry.js';
+import type { Neon } from './port.js';
+import { projectRefOf, type ProjectRef } from './projects.js';
 
-/** What a new project is made from; what is absent is left to Neon. */
-export interface NewProject {
-  readonly name: string;
-  readonly regionId?: string;
-  readonly pgVersion?: number;
-  readonly branch?: string;
-  readonly database?: string;
-  readonly role?: string;
-}
-
-/** Neon's answer to a creation: what it will be once its operations have finished. */
-export interface CreatedProject {
-  readonly project: ProjectRef;
-  readonly operations: readonly Operation[];
-}
-
-/** A unit of Neon's asynchronous work on a project. */
-export type Operation = Readonly<OperationAnswer>;
-
-export interface Branch {
-  readonly id: string;
-  readonly name: string;
-  readonly isDefault: boolean;
-}
-
-export interface Database {
-  readonly name: string;
-  readonly owner: string;
-}
-
-/** Which of a project's databases a connection URI is for. */
-export interface ConnectionRequest {
-  readonly projectId: string;
-  readonly database: string;
-  readonly role: string;
-  readonly branchId?: string;
-  readonly pooled?: boolean;
-}
-
-/** The port to the Neon API: what the project asks of it, in the project's own terms. */
-export interface Neon {
-  /** Lists every project the key can see, to the last page; `search` narrows it by part of a name or id. */
-  listProjects(search?: string): Promise<ProjectListing>;
-  createProject(project: NewProject): Promise<CreatedProject>;
-  listBranches(projectId: string): Promise<Branch[]>;
-  listDatabases(projectId: string, branchId: string): Promise<Database[]>;
-  listOperations(projectId: string): Promise<Operation[]>;
-  getOperation(projectId: string, operationId: string): Promise<Operation>;
-  /** Gives a URI with password. It is handed to `onSecret` before anything else sees it. */
-  connectionUri(request: ConnectionRequest): Promise<string>;
-}
-
-export interface NeonOptions {
-  readonly apiKey: string;
-  /** Default: Neon's own. */
-  readonly apiUrl?: string | undefined;
-  readonly orgId?: string | undefined;
-  readonly userAgent: string;
-  readonly signal?: AbortSignal;
-  readonly requestTimeoutMs?: number;
-  readonly retryPolicy?: RetryPolicy;
-  readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
-  readonly onRetry?: (notice: RetryNotice) => void;
-  /** Called with every secret the moment it arrives, so that it can be masked. */
-  readonly onSecret?: (secret: string) => void;
-}
-
-const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const PROJECTS_A_PAGE = 400; // the most that the API gives
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** The annotation by which a branch is known to be ours when the answer to its creation was lost. */
+const MARK = 'neon-fleet-request';
 
 /**
- * Opens the Neon API with retries, timeouts and checked answers around the official client, which has none of them.
+ * Opens the Neon API with a rate limit, retries, timeouts and checked answers around the official client, which has none
+ * of them.
  *
  * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
  * does not have the shape the API documents.
  */
 export function openNeon(options: NeonOptions): Neon & { readonly manage: Management } {
-  const { orgId, signal } = options;
-  const api = createApiClient({
-    apiKey: options.apiKey,
-    timeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
-    maxContentLength: MAX_ANSWER_BYTES,
-    maxRedirects: 0,
-    headers: { 'User-Agent': options.userAgent },
-    ...(options.apiUrl === undefined ? {} : { baseURL: options.apiUrl }),
-  });
-  const params = signal === undefined ? {} : { signal };
+  const { orgId, signal, clock = systemClock } = options;
+  const { api, call } = openCaller(options);
 
-  async function call<T>(
-    operation: string,
-    kind: CallKind,
-    schema: z.ZodType<T>,
-    send: () => Promise<{ data: unknown }>,
-  ): Promise<T> {
-    let data: unknown;
-    try {
-      ({ data } = await callWithRetry(send, {
-        operation,
-        kind,
-        policy: options.retryPolicy ?? DEFAULT_RETRY_POLICY,
-        signal,
-        sleep: options.sleep ?? ((ms, abort) => delay(ms, undefined, { signal: abort })),
-        onRetry: options.onRetry ?? (() => undefined),
+  async function listMarkedBranches(projectId: string): Promise<MarkedBranch[]> {
+    const pages = readPages(async (cursor) => {
+      const answer = await call('listProjectBranches', 'read', branchPageSchema, (params) =>
+        api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params),
+      );
+      const marked = answer.branches.map((branch) => ({
+        branch: branchOf(branch),
+        mark: answer.annotations?.[branch.id]?.value[MARK],
       }));
-    } catch (thrown) {
-      signal?.throwIfAborted();
-      const failure = failureOf(thrown);
-      throw failure === undefined ? thrown : new NeonApiError(operation, failure);
-    }
-    const parsed = schema.safeParse(data);
-    if (!parsed.success) throw unexpectedAnswer(operation, parsed.error);
-    return parsed.data;
+      return { items: marked, cursor: answer.pagination?.next };
+    });
+    const branches: MarkedBranch[] = [];
+    for await (const page of pages) branches.push(...page);
+    return branches;
   }
 
+  const branches: BranchCalls = {
+    async create({ projectId, name, parentId, parentLsn, expiresAt }, mark) {
+      const branch = {
+        name,
+        ...(parentId === undefined ? {} : { parent_id: parentId }),
+        ...(parentLsn === undefined ? {} : { parent_lsn: parentLsn }),
+        ...(expiresAt === undefined ? {} : { expires_at: toSeconds(expiresAt) }),
+      };
+      const answer = await call('createProjectBranch', 'write', changedBranchSchema, (params) =>
+        api.createProjectBranch(projectId, { branch, annotation_value: { [MARK]: mark } }, params),
+      );
+      return { branch: branchOf(answer.branch), operations: answer.operations };
+    },
+
+    async restore({ projectId, branchId, sourceBranchId, sourceLsn, sourceTimestamp, preserveUnderName }) {
+      const answer = await call('restoreProjectBranch', 'write', changedBranchSchema, (params) =>
+        api.restoreProjectBranch(
+          projectId,
+          branchId,
+          {
+            source_branch_id: sourceBranchId,
+            ...(sourceLsn === undefined ? {} : { source_lsn: sourceLsn }),
+            ...(sourceTimestamp === undefined ? {} : { source_timestamp: sourceTimestamp }),
+            preserve_under_name: preserveUnderName,
+          },
+          params,
+        ),
+      );
+      return { branch: branchOf(answer.branch), operations: answer.operations };
+    },
+
+    async delete(projectId, branchId) {
+      const { operations } = await call('deleteProjectBranch', 'write', deletedBranchSchema, (params) =>
+        api.deleteProjectBranch({ projectId, branchId }, params),
+      );
+      return operations;
+    },
+
+    async get(projectId, branchId) {
+      const { branch } = await call('getProjectBranch', 'read', branchAnswerSchema, (params) =>
+        api.getProjectBranch(projectId, branchId, params),
+      );
+      return branchOf(branch);
+    },
+
+    async listOperations(projectId) {
+      const { operations } = await call('listProjectOperations', 'read', operationsSchema, (params) =>
+        api.listProjectOperations({ projectId }, params),
+      );
+      return operations;
+    },
+
+    list: listMarkedBranches,
+    sleep: (ms) => sleep(clock, ms, signal),
+  };
+
   return {
-    manage: managementOf({
-      api,
-      orgId,
-      onSecret: (secret) => options.onSecret?.(secret),
-      call: (operation, kind, schema, send) => call(operation, kind, schema, () => send(params)),
-    }),
+    manage: managementOf({ api, orgId, call, onSecret: (secret) => options.onSecret?.(secret) }),
 
     async listProjects(search) {
       const projects = new Map<string, ProjectRef>();
       const unavailable = new Set<string>();
       const pages = readPages(async (cursor) => {
-        const answer = await call('listProjects', 'read', projectPageSchema, () =>
+        const answer = await call('listProjects', 'read', projectPageSchema, (params) =>
           api.listProjects(
             {
               limit: PROJECTS_A_PAGE,
@@ -162,11 +131,18 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
         for (const id of answer.unavailable_project_ids ?? []) unavailable.add(id);
         return { items: answer.projects, cursor: answer.pagination?.cursor };
       });
-      for await (const page of pages) for (const project of page) projects.set(project.id, refOf(project));
+      for await (const page of pages) for (const project of page) projects.set(project.id, projectRefOf(project));
       return {
         projects: [...projects.values()],
         unavailableProjectIds: [...unavailable].filter((id) => !projects.has(id)),
       };
+    },
+
+    async getProject(projectId) {
+      const { project } = await call('getProject', 'read', projectAnswerSchema, (params) =>
+        api.getProject(projectId, params),
+      );
+      return projectRefOf(project);
     },
 
     async createProject({ name, regionId, pgVersion, branch, database, role }) {
@@ -175,7 +151,7 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
         ...(database === undefined ? {} : { database_name: database }),
         ...(role === undefined ? {} : { role_name: role }),
       };
-      const answer = await call('createProject', 'write', createdProjectSchema, () =>
+      const answer = await call('createProject', 'write', createdProjectSchema, (params) =>
         api.createProject(
           {
             project: {
@@ -190,46 +166,53 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
         ),
       );
       for (const { connection_uri } of answer.connection_uris ?? []) options.onSecret?.(connection_uri);
-      return { project: refOf(answer.project), operations: answer.operations };
+      return { project: projectRefOf(answer.project), operations: answer.operations };
     },
 
     async listBranches(projectId) {
-      const pages = readPages(async (cursor) => {
-        const answer = await call('listProjectBranches', 'read', branchPageSchema, () =>
-          api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params),
-        );
-        return { items: answer.branches, cursor: answer.pagination?.next };
-      });
-      const branches: Branch[] = [];
-      for await (const page of pages) {
-        branches.push(...page.map((branch) => ({ id: branch.id, name: branch.name, isDefault: branch.default })));
-      }
-      return branches;
+      return (await listMarkedBranches(projectId)).map(({ branch }) => branch);
     },
 
+    getBranch: (projectId, branchId) => branches.get(projectId, branchId),
+
+    async defaultBranch(projectId) {
+      const found = (await listMarkedBranches(projectId)).find(({ branch }) => branch.isDefault);
+      if (found === undefined) throw new StillCreatingError(projectId, 'the default branch');
+      return found.branch;
+    },
+
+    async branchOfHost(projectId, host) {
+      const { endpoints } = await call('listProjectEndpoints', 'read', endpointsSchema, (params) =>
+        api.listProjectEndpoints(projectId, params),
+      );
+      const found = endpoints.find((endpoint) => endpoint.host === host);
+      if (found !== undefined) return found.branch_id;
+      throw new ExplainedError({
+        message: `the project ${projectId} has no endpoint ${host} any more, so that its branch is not known`,
+        hint: 'Was the compute deleted? Restore the branch in the Neon console.',
+      });
+    },
+
+    ...reconciledBranches(branches),
+
     async listDatabases(projectId, branchId) {
-      const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, () =>
+      const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, (params) =>
         api.listProjectBranchDatabases(projectId, branchId, params),
       );
       return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
     },
 
-    async listOperations(projectId) {
-      const { operations } = await call('listProjectOperations', 'read', operationsSchema, () =>
-        api.listProjectOperations({ projectId }, params),
-      );
-      return operations;
-    },
+    listOperations: (projectId) => branches.listOperations(projectId),
 
     async getOperation(projectId, operationId) {
-      const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, () =>
+      const { operation } = await call('getProjectOperation', 'read', operationAnswerSchema, (params) =>
         api.getProjectOperation(projectId, operationId, params),
       );
       return operation;
     },
 
     async connectionUri({ projectId, database, role, branchId, pooled }) {
-      const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, () =>
+      const { uri } = await call('getConnectionUri', 'read', connectionUriSchema, (params) =>
         api.getConnectionUri(
           {
             projectId,
@@ -247,20 +230,7 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
   };
 }
 
-function refOf(project: ProjectAnswer): ProjectRef {
-  return {
-    projectId: project.id,
-    name: project.name,
-    regionId: project.region_id,
-    pgVersion: project.pg_version,
-    createdAt: project.created_at,
-  };
-}
-
-function unexpectedAnswer(operation: string, error: z.ZodError): ExplainedError {
-  const where = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'the answer'}: ${message}`);
-  return new ExplainedError({
-    message: `Neon API, ${operation}: the answer is not what the API documents (${where.join('; ')})`,
-    hint: 'Does neon-api-url point at the Neon API, and is there a proxy in between that answers in its place?',
-  });
+/** Neon takes times to the second. */
+function toSeconds(isoTime: string): string {
+  return new Date(isoTime).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -2,6 +2,7 @@ import { isAxiosError } from 'axios';
 import { z } from 'zod';
 
 import { ExplainedError, systemCode } from '../errors/index.js';
+import type { Branch } from './port.js';
 
 /** A call to the Neon API that failed for good, without the key, the headers and the body that axios' errors carry. */
 export class NeonApiError extends ExplainedError {
@@ -9,6 +10,8 @@ export class NeonApiError extends ExplainedError {
   readonly status?: number;
   /** Whether the answer had the form of Neon's own errors, and not that of something in between. */
   readonly isNeonsAnswer: boolean;
+  /** Whether a quota of the project or the account is used up. */
+  readonly quotaExceeded: boolean;
 
   constructor(
     readonly operation: string,
@@ -30,6 +33,41 @@ export class NeonApiError extends ExplainedError {
     this.name = 'NeonApiError';
     if (failure.status !== undefined) this.status = failure.status;
     this.isNeonsAnswer = failure.status !== undefined && failure.message !== undefined;
+    this.quotaExceeded = failure.quotaExceeded === true;
+  }
+
+  /** Whether a request that changes something may have been carried out: no answer, or a gateway's in its place. */
+  get mayHaveBeenCarriedOut(): boolean {
+    return this.status === undefined || OUTCOME_UNKNOWN.has(this.status);
+  }
+}
+
+const OUTCOME_UNKNOWN = new Set([408, 500, 502, 504]);
+
+/** There is a branch of that name already: names are unique within a project. */
+export class BranchExistsError extends ExplainedError {
+  constructor(
+    projectId: string,
+    readonly branch: Branch,
+    hint: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      { message: `the project ${projectId} already has a branch ${JSON.stringify(branch.name)} (${branch.id})`, hint },
+      options,
+    );
+    this.name = 'BranchExistsError';
+  }
+}
+
+/** A project or branch that Neon has not finished making: nobody can connect to it yet. */
+export class StillCreatingError extends ExplainedError {
+  constructor(projectId: string, what: string, options?: ErrorOptions) {
+    super(
+      { message: `${what} of the project ${projectId} is still being created`, hint: 'Run again in a moment.' },
+      options,
+    );
+    this.name = 'StillCreatingError';
   }
 }
 
@@ -37,15 +75,27 @@ export class NeonApiError extends ExplainedError {
 export interface ApiFailure {
   readonly status?: number;
   readonly message?: string;
+  /** The number of the request: the one that Neon names, else the one that was sent with it. */
   readonly requestId?: string;
   readonly retryAfterMs?: number;
+  readonly quotaExceeded?: boolean;
   /** `ECONNRESET` and the like, when no answer arrived. */
   readonly systemCode?: string;
   /** Whether the request may have been carried out although its answer is missing. */
   readonly answerLost: boolean;
 }
 
-const errorBodySchema = z.object({ message: z.string(), request_id: z.string().optional() });
+const errorBodySchema = z.object({
+  message: z.string(),
+  code: z.string().optional().catch(undefined),
+  request_id: z.string().optional().catch(undefined),
+});
+
+/** With this header the number of a request is chosen by the client. */
+export const REQUEST_ID_HEADER = 'X-Request-ID';
+
+const QUOTA_CODE = /QUOTA_EXCEEDED|TIME_EXCEEDED/;
+const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
 
 /** Reduces what the official client throws to what may be known about it; undefined for anything else. */
 export function failureOf(thrown: unknown): ApiFailure | undefined {
@@ -53,18 +103,35 @@ export function failureOf(thrown: unknown): ApiFailure | undefined {
   const { response } = thrown;
   if (response === undefined) {
     const code = systemCode(thrown);
-    return { answerLost: true, ...(code === undefined ? {} : { systemCode: code }), message: thrown.message };
+    const sentId = headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+    return {
+      answerLost: true,
+      ...(code === undefined ? {} : { systemCode: code }),
+      message: thrown.message,
+      ...(sentId === undefined ? {} : { requestId: sentId }),
+    };
   }
   const body = errorBodySchema.safeParse(response.data);
   const retryAfterMs = parseRetryAfter(headerOf(response.headers, 'retry-after'));
-  const requestId = body.data?.request_id ?? headerOf(response.headers, 'x-request-id');
+  const requestId =
+    body.data?.request_id ??
+    headerOf(response.headers, 'x-request-id') ??
+    headerOf(thrown.config?.headers, REQUEST_ID_HEADER);
+  const { status } = response;
   return {
-    status: response.status,
+    status,
     answerLost: false,
     ...(body.success ? { message: body.data.message } : {}),
     ...(requestId === undefined ? {} : { requestId }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(saysQuotaExceeded(status, body.data) ? { quotaExceeded: true } : {}),
   };
+}
+
+/** With 429 the words are about requests, which come again. */
+function saysQuotaExceeded(status: number, body: { code?: string | undefined; message: string } | undefined): boolean {
+  if (status === 429) return false;
+  return status === 402 || QUOTA_CODE.test(body?.code ?? '') || QUOTA_WORDS.test(body?.message ?? '');
 }
 
 /** Reads a `Retry-After` header: seconds or an HTTP date (RFC 9110, 10.2.3). */
@@ -82,12 +149,13 @@ function headerOf(headers: unknown, name: string): string | undefined {
 }
 
 function wordsFor({ status, message, requestId, systemCode: code }: ApiFailure): string {
-  if (status === undefined) return `no answer (${message ?? code ?? 'the connection failed'})`;
   const id = requestId === undefined ? '' : ` (request ${requestId})`;
+  if (status === undefined) return `no answer (${message ?? code ?? 'the connection failed'})${id}`;
   return `HTTP ${status}${message === undefined ? '' : `: ${message}`}${id}`;
 }
 
-function hintFor({ status, message }: ApiFailure): { hint?: string } {
+function hintFor({ status, message, quotaExceeded }: ApiFailure): { hint?: string } {
+  if (quotaExceeded === true) return { hint: 'Raise the quota in Neon, or wait for the next billing period.' };
   switch (status) {
     case undefined:
       return { hint: 'Is the API reachable from this runner? Check neon-api-url and the network, then run again.' };
@@ -103,7 +171,7 @@ function hintFor({ status, message }: ApiFailure): { hint?: string } {
       return { hint: 'Another operation holds the project. Run again when it has ended.' };
     case 429:
       return {
-        hint: "The account's API rate limit is used up. Lower the concurrency or run when less else is running.",
+        hint: "The account's API rate limit is used up. Lower neon-api-rate, or run when less else is running.",
       };
     default:
       return status >= 500 ? { hint: 'Neon had a problem: see https://neonstatus.com, then run again.' } : {};

@@ -1,19 +1,23 @@
-export {
-  openNeon,
-  type Branch,
-  type ConnectionRequest,
-  type CreatedProject,
-  type Database,
-  type Neon,
-  type NeonOptions,
-  type NewProject,
-  type Operation,
-} from './client.js';
-export { NeonApiError } from './errors.js';
-export { phaseOf, waitForOperations, type OperationPhase, type WaitOptions } from './operations.js';
+export type { NeonOptions } from './caller.js';
+export { openNeon } from './client.js';
+export { systemClock, type Clock } from './clock.js';
+export { BranchExistsError, NeonApiError, StillCreatingError } from './errors.js';
+export { isUnfinished, phaseOf, waitForOperations, type OperationPhase, type WaitOptions } from './operations.js';
+export type {
+  Branch,
+  BranchRestore,
+  ChangedBranch,
+  ConnectionRequest,
+  CreatedProject,
+  Database,
+  Neon,
+  NewBranch,
+  NewProject,
+  Operation,
+} from './port.js';
 export type { ProjectListing, ProjectRef } from './projects.js';
+export { burstFor, DEFAULT_RATE_PER_MINUTE, RateLimiter } from './rate-limiter.js';
 export { findDatabase, type AssumedNames, type FoundDatabase, type WantedDatabase } from './resolve.js';
-export { callWithRetry, mayRetry, type RetryNotice, type RetryPolicy } from './retry.js';
 export type {
   AnnotatedBranch,
   Consumption,
@@ -28,3 +32,4 @@ export type {
   StateListing,
   UpdateRequest,
 } from './management.js';
+export { callWithRetry, delayBeforeRetry, mayRetry, type RetryNotice, type RetryPolicy } from './retry.js';

@@ -10,7 +10,7 @@ import {
 import { z } from 'zod';
 
 import { operationSchema, projectSchema } from './answers.js';
-import type { Operation } from './client.js';
+import type { Operation } from './port.js';
 import { readPages } from './pages.js';
 import type { ProjectRef } from './projects.js';
 import type { CallKind } from './retry.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ExplainedError } from '../errors/index.js';
-import type { Neon, Operation } from './client.js';
+import type { Neon, Operation } from './port.js';
 
 /** What the status of an operation means for somebody who waits for it. */
 export type OperationPhase = 'pending' | 'done' | 'failed';
@@ -21,6 +21,11 @@ export function phaseOf(status: string): OperationPhase {
     default:
       return 'pending';
   }
+}
+
+/** Whether it is still under way. What failed in the past is history. */
+export function isUnfinished({ status }: Operation): boolean {
+  return status === 'scheduling' || status === 'running';
 }
 
 export interface WaitOptions {

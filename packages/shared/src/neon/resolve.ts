@@ -1,6 +1,6 @@
 import { ExplainedError } from '../errors/index.js';
-import type { Neon } from './client.js';
-import { NeonApiError } from './errors.js';
+import { NeonApiError, StillCreatingError } from './errors.js';
+import type { Branch, Neon } from './port.js';
 
 /** A database that a tenant's data is said to be in; `branch` is an id or a name. */
 export interface WantedDatabase {
@@ -33,10 +33,12 @@ type Api = Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases'>;
  * are the project's own looked up: where the name was only assumed, a single one is used. Several, or a name that was
  * spelled out and does not exist, are an error that lists what there is: work never lands in another database than asked.
  *
- * @throws ExplainedError when there is no such branch, or no single database to choose.
+ * @throws ExplainedError when there is no such branch, or no single database to choose; StillCreatingError when Neon has
+ *   not finished making it.
  */
 export async function findDatabase(neon: Api, wanted: WantedDatabase): Promise<FoundDatabase> {
-  const branchId = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+  const branch = wanted.branch === undefined ? undefined : await findBranch(neon, wanted.projectId, wanted.branch);
+  const branchId = branch?.id;
   const request = {
     projectId: wanted.projectId,
     database: wanted.database,
@@ -47,7 +49,7 @@ export async function findDatabase(neon: Api, wanted: WantedDatabase): Promise<F
     return { ...request, uri: await neon.connectionUri(request) };
   } catch (thrown) {
     if (!(thrown instanceof NeonApiError && thrown.status === 404)) throw thrown;
-    const only = await onlyDatabase(neon, wanted, branchId, thrown);
+    const only = await onlyDatabase(neon, wanted, branch, thrown);
     const instead = { ...request, ...only };
     return { ...instead, uri: await neon.connectionUri(instead).catch(notThereEither(instead)) };
   }
@@ -67,10 +69,10 @@ function notThereEither({ projectId, database, role }: { projectId: string; data
   };
 }
 
-async function findBranch(neon: Api, projectId: string, branch: string): Promise<string> {
+async function findBranch(neon: Api, projectId: string, branch: string): Promise<Branch> {
   const branches = await neon.listBranches(projectId);
   const found = branches.find(({ id }) => id === branch) ?? branches.find(({ name }) => name === branch);
-  if (found !== undefined) return found.id;
+  if (found !== undefined) return found;
   throw new ExplainedError({
     message: `the project ${projectId} has no branch ${JSON.stringify(branch)}`,
     hint: `It has ${listed(branches.map(({ name, id }) => `${JSON.stringify(name)} (${id})`))}. Set the input branch.`,
@@ -80,14 +82,20 @@ async function findBranch(neon: Api, projectId: string, branch: string): Promise
 async function onlyDatabase(
   neon: Api,
   { projectId, database, role, assumed }: WantedDatabase,
-  branchId: string | undefined,
+  named: Branch | undefined,
   cause: NeonApiError,
 ): Promise<{ database: string; role: string }> {
-  const branch = branchId ?? (await neon.listBranches(projectId)).find(({ isDefault }) => isDefault)?.id;
+  const branches = named === undefined ? await neon.listBranches(projectId) : [named];
+  // The project answers, so it is not gone: it has no branch, or one without anything in it yet.
+  if (branches.length === 0) throw new StillCreatingError(projectId, 'the default branch', { cause });
+  const branch = named ?? branches.find(({ isDefault }) => isDefault);
   if (branch === undefined) throw cause;
-  const databases = await neon.listDatabases(projectId, branch);
-  const named = databases.filter(({ name }) => name === database);
-  const [only, ...others] = named.length > 0 || !assumed.database ? named : databases;
+  if (branch.state === 'init') {
+    throw new StillCreatingError(projectId, `the branch ${JSON.stringify(branch.name)}`, { cause });
+  }
+  const databases = await neon.listDatabases(projectId, branch.id);
+  const ofThatName = databases.filter(({ name }) => name === database);
+  const [only, ...others] = ofThatName.length > 0 || !assumed.database ? ofThatName : databases;
   if (only !== undefined && others.length === 0) {
     const found = { database: only.name, role: assumed.role ? only.owner : role };
     if (found.database !== database || found.role !== role) return found;

@@ -1,6 +1,5 @@
 import { ExplainedError } from '../errors/index.js';
-import { childEnvironment, type Environment } from './child-environment.js';
-import { exitWords, runProgram, type ProgramOptions } from './child-process.js';
+import { childEnvironment, exitWords, runProgram, type Environment, type ProgramOptions } from '../processes/index.js';
 
 export interface ClientInstallation {
   readonly major: number;

@@ -2,8 +2,7 @@ import { access, constants, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 
 import { ExplainedError } from '../errors/index.js';
-import { childEnvironment, type Environment } from './child-environment.js';
-import { runProgram } from './child-process.js';
+import { childEnvironment, runProgram, type Environment } from '../processes/index.js';
 import { installClient, installCommands } from './client-install.js';
 import { chooseClient, parseClientVersion, type ClientVersion } from './client-version.js';
 

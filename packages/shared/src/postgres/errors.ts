@@ -35,7 +35,7 @@ export function postgresError(thrown: unknown, { doing }: FailureContext = {}): 
   if (thrown instanceof ExplainedError) return thrown;
   const prefix = doing === undefined ? '' : `${doing}: `;
   if (thrown instanceof DatabaseError) {
-    const hint = hintForSqlState(thrown.code, thrown.message);
+    const hint = hintForAnswer(thrown.code, thrown.message, doing !== undefined);
     return new PostgresError(
       {
         message: prefix + withoutValues(thrown.code, thrown.message),
@@ -73,16 +73,41 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   undefinedTable: '42P01',
+  undefinedSchema: '3F000',
   cannotConnectNow: '57P03',
 } as const;
 
-/** How Neon's proxy words the refusal of a compute whose quota is used up; it has no SQLSTATE of its own. */
-const QUOTA_WORDS = /exceeded .*quota|quota .*exceeded/i;
+/** Why Neon's proxy lets nobody, or not this machine, in. */
+export type Refusal = 'quota' | 'address' | 'gone' | 'creating';
 
-/** Whether a failure says that the project's quota is used up and its compute cannot be started. */
-export function isQuotaSuspended(thrown: unknown): boolean {
+/** How the proxy words its refusals (its source, and what people report); they have no SQLSTATE of their own. */
+const REFUSAL_WORDS: readonly (readonly [Refusal, RegExp])[] = [
+  ['quota', /exceeded .*quota|quota .*exceeded|exceeded .*compute time|compute time .*exceeded/i],
+  [
+    'address',
+    /IP address\b.*\bnot allowed to connect|blocked network|\bVPC endpoint\b.*\b(not allowed|not specified)/i,
+  ],
+  ['gone', /\bendpoint (could not|cannot) be found/i],
+  ['creating', /running (conflicting )?operations|still being created/i],
+];
+
+const REFUSAL_HINTS: Readonly<Record<Refusal, string>> = {
+  quota: 'Raise the quota of the project in Neon, or wait for the next billing period.',
+  address:
+    "The project's IP allow-list or network settings keep this runner out: add its address in Neon, or use a runner that is let in.",
+  gone: 'Was the project or its branch deleted a moment ago?',
+  creating: 'Neon is still working on the project. Run again in a moment.',
+};
+
+/** Whether a failure is one of the refusals that say nothing about what was wanted of the database. */
+export function refusalOf(thrown: unknown): Refusal | undefined {
   // Once connected, these may be the words of a migration's own trigger or function.
-  return thrown instanceof PostgresError && thrown.whileConnecting && QUOTA_WORDS.test(thrown.message);
+  if (!(thrown instanceof PostgresError) || !thrown.whileConnecting) return undefined;
+  return refusalIn(thrown.message);
+}
+
+function refusalIn(message: string): Refusal | undefined {
+  return REFUSAL_WORDS.find(([, words]) => words.test(message))?.[0];
 }
 
 const TRANSIENT_SYSTEM_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EAI_AGAIN']);
@@ -94,6 +119,14 @@ export function isTransient(thrown: unknown): boolean {
   return TRANSIENT_SYSTEM_CODES.has(thrown.code ?? '') || thrown.message.includes('terminated unexpectedly');
 }
 
+/**
+ * Whether a failure leaves open what became of the statement: there was no answer, or the server said only that the
+ * connection ends.
+ */
+export function isConnectionLoss(thrown: unknown): boolean {
+  return thrown instanceof PostgresError && (thrown.sqlState === undefined || /^(08|57P)/.test(thrown.sqlState));
+}
+
 const HINTS: Readonly<Record<string, string>> = {
   '28P01': 'The password was refused: it may have been reset while this ran. Run again: it is fetched anew.',
   '28000': 'The role may not connect. Is the IP allow-list of the project open for this runner?',
@@ -102,14 +135,16 @@ const HINTS: Readonly<Record<string, string>> = {
   '53300': 'The database has no connection left. Lower the concurrency, or ask who holds them.',
   '55P03': 'Somebody holds a lock on that table. Run again at a quieter time, or raise lock-timeout.',
   '55P04':
-    'A new enum value cannot be used in the transaction that adds it, and all pending migrations share one: release the two one after the other.',
+    'A new enum value cannot be used in the transaction that adds it. Use it in a migration of its own: with transaction: per-migration each has a transaction of its own.',
   '57014': 'The statement took longer than statement-timeout, or it was cancelled.',
   '57P01': 'The server ended the connection: the compute was restarted or suspended. Run again.',
-  '25001': 'This statement cannot run inside a transaction block, such as CREATE INDEX CONCURRENTLY.',
+  '25001':
+    'This statement cannot run in a transaction. Give it a migration of its own whose file begins with the line -- neon-fleet: no-transaction',
 };
 
-function hintForSqlState(code: string | undefined, message: string): string | undefined {
-  if (QUOTA_WORDS.test(message)) return 'Raise the quota of the project in Neon, or wait for the next billing period.';
+function hintForAnswer(code: string | undefined, message: string, whileConnecting: boolean): string | undefined {
+  const refusal = whileConnecting ? refusalIn(message) : undefined;
+  if (refusal !== undefined) return REFUSAL_HINTS[refusal];
   return code === undefined ? undefined : HINTS[code];
 }
 

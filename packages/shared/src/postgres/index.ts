@@ -1,12 +1,13 @@
-export { childEnvironment, type Environment } from './child-environment.js';
 export {
+  childEnvironment,
   exitWords,
   runProgram,
   startProgram,
+  type Environment,
   type ProgramExit,
   type ProgramOptions,
   type RunningProgram,
-} from './child-process.js';
+} from '../processes/index.js';
 export {
   openClientFinder,
   type ClientFinder,
@@ -15,9 +16,17 @@ export {
 } from './client-programs.js';
 export { chooseClient, knowsRestrict, parseClientVersion, versionWords, type ClientVersion } from './client-version.js';
 export { connect, type Connection, type ConnectOptions, type Row } from './connection.js';
-export { isQuotaSuspended, PostgresError, postgresError, SQLSTATE, withoutValues } from './errors.js';
+export {
+  isConnectionLoss,
+  PostgresError,
+  postgresError,
+  refusalOf,
+  SQLSTATE,
+  withoutValues,
+  type Refusal,
+} from './errors.js';
 export { libpqEnvironment, type LibpqSettings } from './libpq-environment.js';
 export { prepareLibpqTrust, type LibpqTrust, type LibpqTrustEnvironment } from './libpq-trust.js';
-export { LOCK_KEY, takeLock, type LockMode, type LockOptions } from './lock.js';
-export { parseConnectionUri, placeOf, type ConnectionTarget, type TlsMode } from './target.js';
+export { LOCK_KEY, takeLock, tryLockSql, type LockMode, type LockOptions } from './lock.js';
+export { hostOf, parseConnectionUri, placeOf, type ConnectionTarget, type TlsMode } from './target.js';
 export { trustedAuthorities, trustSource, type TrustEnvironment, type TrustSource } from './trust.js';

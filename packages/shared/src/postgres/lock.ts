@@ -18,6 +18,12 @@ export const LOCK_KEY = [0x6e656f6e, 0x666c6565] as const;
 
 const POLL_EVERY_MS = 250;
 
+/** Asks for the tenant's lock once, without waiting; the answer is in the column `held`. */
+export function tryLockSql(mode: LockMode): string {
+  const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
+  return `SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`;
+}
+
 /**
  * Takes the tenant's lock, which is held until the connection closes. Returns false when somebody else kept it for the
  * whole time.
@@ -27,10 +33,9 @@ const POLL_EVERY_MS = 250;
  */
 export async function takeLock(connection: Pick<Connection, 'query'>, options: LockOptions): Promise<boolean> {
   const { mode, waitMs, signal, pollEveryMs = POLL_EVERY_MS } = options;
-  const ask = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
   const deadline = performance.now() + waitMs;
   for (;;) {
-    const [answer] = await connection.query(`SELECT ${ask}(${LOCK_KEY[0]}, ${LOCK_KEY[1]}) AS held`);
+    const [answer] = await connection.query(tryLockSql(mode));
     if (answer?.['held'] === true) return true;
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) return false;

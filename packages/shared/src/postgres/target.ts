@@ -8,6 +8,12 @@ import { ExplainedError } from '../errors/index.js';
  */
 export type TlsMode = 'verified' | 'encrypted' | 'opportunistic' | 'off';
 
+/** The host of a connection URI, with its port where that is not PostgreSQL's own: what an endpoint is known by. */
+export function hostOf(uri: string): string {
+  const { host, port } = parseConnectionUri(uri);
+  return port === DEFAULT_PORT ? host : `${host}:${port}`;
+}
+
 /** Where and as whom to connect: a connection URI taken apart. It carries a password. */
 export interface ConnectionTarget {
   readonly host: string;

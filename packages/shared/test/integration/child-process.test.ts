@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 import { describe, expect, test } from '@jest/globals';
 
-import { runProgram, startProgram } from '../../src/postgres/index.js';
+import { runProgram, startProgram } from '../../src/processes/index.js';
 
 const SH = '/bin/sh';
 const env = { PATH: process.env['PATH'] ?? '' };
@@ -36,6 +36,7 @@ describe('a program', () => {
       signal: null,
       stdout: 'out\n',
       stderr: 'err\n',
+      timedOut: false,
     });
   });
 
@@ -69,10 +70,35 @@ describe('a program', () => {
     await expect(running).rejects.toThrow('the run was cancelled');
   });
 
+  test('is ended when it takes too long, and what it wrote by then is kept', async () => {
+    const exit = await runProgram({ file: SH, args: ['-c', 'echo asked; exec sleep 100'], env, timeLimitMs: 300 });
+    expect(exit).toMatchObject({ timedOut: true, signal: 'SIGTERM', stdout: 'asked\n' });
+    const quick = await runProgram({ file: SH, args: ['-c', 'exit 3'], env, timeLimitMs: 60_000 });
+    expect(quick).toMatchObject({ timedOut: false, code: 3 });
+  });
+
+  test('finds its input closed, or open to the end when it is held', async () => {
+    const closed = await runProgram({ file: SH, args: ['-c', 'read answer || echo none'], env });
+    expect(closed.stdout).toBe('none\n');
+    const held = await runProgram({
+      file: SH,
+      args: ['-c', 'read answer && echo answered'],
+      env,
+      holdStdin: true,
+      timeLimitMs: 300,
+    });
+    expect(held).toMatchObject({ timedOut: true, stdout: '' });
+  });
+
+  test('runs where it is told to', async () => {
+    const { stdout } = await runProgram({ file: SH, args: ['-c', 'pwd'], env, cwd: '/' });
+    expect(stdout).toBe('/\n');
+  });
+
   test('does not outlive a process that exits', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'child-process-'));
     const pidFile = path.join(folder, 'pid');
-    const module = path.resolve('packages/shared/src/postgres/child-process.ts');
+    const module = path.resolve('packages/shared/src/processes/child-process.ts');
     const script = `
       import { existsSync, readFileSync } from 'node:fs';
       const { startProgram } = await import(${JSON.stringify(module)});

@@ -4,7 +4,8 @@ import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
-import { DRIZZLE_TABLE, migrateDatabase, type Migration } from '../../src/drizzle/index.js';
+import { migrateDatabase, type MigrateOptions } from '../../src/drizzle/index.js';
+import { folderOf, migrateOptions, recordedHashes } from '../support/migrations.js';
 
 let neon: LocalNeon;
 
@@ -15,9 +16,7 @@ afterAll(async () => {
   await neon.stop();
 });
 
-const MIGRATIONS: readonly Migration[] = [
-  { tag: '0000_init', when: 1_000, hash: 'a'.repeat(64), statements: ['CREATE TABLE made (id int)'] },
-];
+const FOLDER = folderOf({ '0000_init': ['CREATE TABLE made (id int)'], '0001_next': ['CREATE TABLE more (id int)'] });
 
 /** A way to the server that cuts the first connection that commits, either just before COMMIT or just after it. */
 async function cutAtCommit(url: string, moment: 'before' | 'after') {
@@ -43,8 +42,8 @@ async function cutAtCommit(url: string, moment: 'before' | 'after') {
       upstream.write(data);
     });
     upstream.on('data', (data) => {
-      // The server has answered, so it has committed; the client never hears of it.
-      if (committing) cut();
+      // This is the server's answer to COMMIT; the client never hears of it.
+      if (committing && data.includes('COMMIT')) cut();
       else client.write(data);
     });
     client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
@@ -59,37 +58,40 @@ async function cutAtCommit(url: string, moment: 'before' | 'after') {
   };
 }
 
-async function migrateThrough(moment: 'before' | 'after') {
+async function migrateThrough(moment: 'before' | 'after', options: Partial<MigrateOptions> = {}) {
   const [projectId = ''] = await neon.seedProjects([moment]);
   const url = await neon.adminUrlFor(projectId);
   await using way = await cutAtCommit(url, moment);
-  const result = await migrateDatabase(way.url, {
-    migrations: MIGRATIONS,
-    table: DRIZZLE_TABLE,
-    lockWaitMs: 10_000,
-    lockTimeoutMs: 5_000,
-    statementTimeoutMs: 5_000,
-    authorities: undefined,
-    signal: new AbortController().signal,
-    note: () => undefined,
-  });
+  const result = await migrateDatabase(way.url, migrateOptions(FOLDER, options));
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const { rows } = await client.query<{ made: string | null }>(`SELECT to_regclass('public.made')::text AS made`);
   await client.end();
-  return { result, made: rows[0]?.made ?? undefined };
+  return { result, url, made: rows[0]?.made ?? undefined };
 }
 
 describe('a connection that breaks during COMMIT', () => {
-  test('after the server has committed counts as success, because the database says so', async () => {
-    const { result, made } = await migrateThrough('after');
+  test('after the server has committed counts as success, because the database says so, and the run goes on', async () => {
+    const { result, url, made } = await migrateThrough('after');
     expect(made).toBe('made');
-    expect(result).toMatchObject({ status: 'succeeded', detail: expect.stringContaining('read back') as unknown });
+    expect(result).toMatchObject({ status: 'succeeded', migration: { applied: ['0000_init', '0001_next'] } });
+    expect(await recordedHashes(url)).toEqual(FOLDER.migrations.map(({ hash }) => hash));
   });
 
-  test('before the server has committed counts as failure, and nothing is there', async () => {
+  test('and the same with all migrations in one transaction', async () => {
+    const { result, url } = await migrateThrough('after', { transaction: 'all' });
+    expect(result).toMatchObject({ status: 'succeeded', migration: { applied: ['0000_init', '0001_next'] } });
+    expect(await recordedHashes(url)).toHaveLength(2);
+  });
+
+  test('before the server has committed counts as failure of the way there, and nothing is there', async () => {
     const { result, made } = await migrateThrough('before');
     expect(made).toBeUndefined();
-    expect(result).toMatchObject({ status: 'failed' });
+    expect(result).toMatchObject({
+      status: 'failed',
+      infrastructure: true,
+      detail: expect.stringContaining('the database is as it was') as unknown,
+      migration: { applied: [] },
+    });
   });
 });

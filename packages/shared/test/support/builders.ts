@@ -6,7 +6,9 @@ import {
   SKIP_REASONS,
   UNCHANGED_REASONS,
   type FleetReport,
+  type MigrationRecord,
   type Outcome,
+  type RestorePoint,
   type SkipReason,
   type Tenant,
   type TenantResult,
@@ -122,18 +124,62 @@ const explanation = fc.record(
   { requiredKeys: ['message'], noNullPrototype: true },
 );
 
-const anyResult: fc.Arbitrary<TenantResult> = fc.oneof(
+const anyTime = fc
+  .date({ min: new Date('2020-01-01'), max: new Date('2099-12-31'), noInvalidDate: true })
+  .map((date) => date.toISOString());
+
+const anyRestorePoint: fc.Arbitrary<RestorePoint> = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constant('lsn' as const),
+      host: hostileText,
+      lsn: hostileText,
+      takenAt: anyTime,
+      usableUntil: anyTime,
+    },
+    { requiredKeys: ['kind', 'host', 'lsn', 'takenAt'], noNullPrototype: true },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('branch' as const),
+      branchId: hostileText,
+      restoreBranchId: hostileText,
+      name: hostileText,
+      takenAt: anyTime,
+    },
+    { noNullPrototype: true },
+  ),
+);
+
+const anyMigration: fc.Arbitrary<MigrationRecord> = fc.record(
+  {
+    from: hostileText,
+    to: hostileText,
+    applied: fc.array(hostileText, { maxLength: 3 }),
+    pending: fc.array(hostileText, { maxLength: 3 }),
+    restorePoint: anyRestorePoint,
+  },
+  { requiredKeys: ['applied'], noNullPrototype: true },
+);
+
+const anyPlainResult: fc.Arbitrary<TenantResult> = fc.oneof(
   fc.record({ status: fc.constant('succeeded' as const), detail: hostileText }),
   fc.record({
     status: fc.constant('unchanged' as const),
     reason: fc.constantFrom(...UNCHANGED_REASONS),
     detail: hostileText,
   }),
-  fc.record({
-    status: fc.constantFrom('failed' as const, 'rolled-back' as const),
-    detail: hostileText,
-    error: explanation,
-  }),
+  fc.record({ status: fc.constant('rolled-back' as const), detail: hostileText, error: explanation }),
+  fc.record(
+    {
+      status: fc.constant('failed' as const),
+      detail: hostileText,
+      error: explanation,
+      infrastructure: fc.constant(true as const),
+      stopsRollout: fc.constant(true as const),
+    },
+    { requiredKeys: ['status', 'detail', 'error'], noNullPrototype: true },
+  ),
   fc.record(
     {
       status: fc.constant('skipped' as const),
@@ -145,6 +191,10 @@ const anyResult: fc.Arbitrary<TenantResult> = fc.oneof(
   ),
 );
 
+const anyResult: fc.Arbitrary<TenantResult> = fc
+  .tuple(anyPlainResult, fc.option(anyMigration, { nil: undefined }))
+  .map(([result, migration]) => (migration === undefined ? result : { ...result, migration }));
+
 /** Any outcome that can be. */
 export const anyOutcome: fc.Arbitrary<Outcome> = fc
   .record({
@@ -154,9 +204,7 @@ export const anyOutcome: fc.Arbitrary<Outcome> = fc
       name: hostileText,
       database: hostileText,
       attempts: fc.nat(5),
-      startedAt: fc
-        .date({ min: new Date('2020-01-01'), max: new Date('2099-12-31'), noInvalidDate: true })
-        .map((date) => date.toISOString()),
+      startedAt: anyTime,
       durationMs: fc.nat(10_000_000),
     }),
   })

@@ -13,7 +13,7 @@ const ROW =
   /^<tr><td><b>(?<name>[^<>]*)<\/b><br><sub><code>(?<projectId>[^<>]*)<\/code> (?<database>[^<>]*)<\/sub><\/td><td>\S+&nbsp;(?<status>[^<>]*)<br><sub>(?<duration>[^<>]*)<\/sub><\/td><td>(?<story>(?:[^<>]|<br>)*)<\/td><\/tr>$/u;
 
 const FRAME =
-  /^(?:<table>|<\/table>|<tr>(?:<th align="left">[A-Za-z ]+<\/th>){3}<\/tr>|<details><summary>\d+ more that need no attention<\/summary>|<\/details>|<p>\d+ more did not fit here; all of them are in the report\.<\/p>|)$/;
+  /^(?:<table>|<\/table>|<tr>(?:<th align="left">[A-Za-z ]+<\/th>){3}<\/tr>|<details><summary>\d+ more that (?:need no attention|were skipped)<\/summary>|<\/details>|<p>\d+ more did not fit here; all of them are in the report\.<\/p>|)$/;
 
 /**
  * Reads a job summary strictly: below the heading and the totals every line is one of the frame's own or one whole row.

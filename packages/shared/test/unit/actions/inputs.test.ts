@@ -368,6 +368,7 @@ describe('the values', () => {
       neonApiKey: 'napi_key',
       neonOrgId: undefined,
       neonApiUrl: undefined,
+      neonApiRate: 420,
       database: 'app',
       role: undefined,
       branch: undefined,

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { secretForms } from '../../../src/actions/index.js';
+import { redact, rememberSecret } from '../../../src/actions/masking.js';
 import { hostileText } from '../../support/builders.js';
 
 describe('the forms of a connection URI', () => {
@@ -76,4 +77,39 @@ test('any text can be masked, and no mask is blank', () => {
       },
     ),
   );
+});
+
+describe('a text that repeats secrets', () => {
+  test('loses all of them, the longest of those that begin alike first', () => {
+    for (const secret of ['swordfish', 'swordfish-and-more', 'postgres://owner:swordfish@host/db', 'ä🦊ä🦊ä🦊']) {
+      rememberSecret(secret);
+    }
+    expect(redact('swordfishswordfish, swordfish-and-more; swordfis')).toBe('******, ***; swordfis');
+    expect(redact('at postgres://owner:swordfish@host/db!')).toBe('at ***!');
+    expect(redact('xä🦊ä🦊ä🦊')).toBe('x***');
+    expect(redact('')).toBe('');
+  });
+
+  test('keeps what is too short to be told from an ordinary word', () => {
+    rememberSecret('table');
+    expect(redact('no such table')).toBe('no such table');
+  });
+
+  test('whatever they are and wherever they stand', () => {
+    const secret = fc.string({ unit: 'grapheme', minLength: 6, maxLength: 12 }).filter((text) => text.length >= 6);
+    fc.assert(
+      fc.property(fc.array(secret, { minLength: 1, maxLength: 5 }), hostileText, (secrets, between) => {
+        for (const one of secrets) rememberSecret(one);
+        const redacted = redact(secrets.map((one) => `${between}<${one}>`).join(''));
+        for (const one of secrets) expect(redacted).not.toContain(`<${one}>`);
+      }),
+    );
+  });
+
+  test('is dealt with among tens of thousands of secrets', () => {
+    for (let index = 0; index < 30_000; index += 1) rememberSecret(`secret of tenant ${index}!`);
+    for (let index = 0; index < 2_000; index += 1) expect(redact(`${'no '.repeat(100)}${index}`)).not.toContain('*');
+    expect(redact('the secret of tenant 29999!')).toBe('the ***');
+    expect(rememberSecret('secret of tenant 7!')).toBe(false);
+  });
 });

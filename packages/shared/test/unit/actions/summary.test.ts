@@ -140,6 +140,38 @@ describe('the size', () => {
     expect(totals).toContain('❌ 5000 failed');
   });
 
+  test.each<[string, string, string]>([
+    ['short messages', 'ACME Corporation Limited of ', 'boom'],
+    ['messages of many kilobytes', 'tenant-', 'an error with "quotes" & <signs> 障害🦊 '.repeat(300)],
+    ['long names of many bytes', '障害'.repeat(40), 'boom '.repeat(1_000)],
+    ['long names that are escaped', '<">'.repeat(40), 'boom '.repeat(1_000)],
+  ])('names all of 5,000 tenants that failed: %s', (_, name, message) => {
+    const outcomes = many(5_000, (index) =>
+      failed(message, { name: `${name}${index}`, projectId: `misty-river-${10_000_000 + index}` }),
+    );
+    const summary = renderSummary(report(outcomes));
+    expect(Buffer.byteLength(summary)).toBeLessThanOrEqual(900 * 1024);
+    const { rows, left } = readSummary(summary);
+    expect(left).toBe(0);
+    expect(new Set(rows.map(({ projectId }) => projectId)).size).toBe(5_000);
+    expect(rows.every((row) => row.name.length >= 8 && row.status === 'failed' && !row.folded)).toBe(true);
+    // What room there is goes to the first ones.
+    expect(rows[0]?.story[0]?.length).toBeGreaterThan(3);
+  });
+
+  test('tells failures of bounded length whole when there is room', () => {
+    const outcomes = many(300, (index) => failed('x'.repeat(1_400), { name: `t-${index}` }));
+    const { rows } = readSummary(renderSummary(report(outcomes)));
+    expect(rows.map(({ story }) => story[0]?.length)).toStrictEqual(repeated('', 300).map(() => 1_400));
+  });
+
+  test('folds a long list of those that were skipped', () => {
+    const outcomes = [failed('boom'), ...many(5_000, (index) => skipped('budget', { name: `s-${index}` })), outcome()];
+    const { rows, left } = readSummary(renderSummary(report(outcomes)));
+    expect(rows.filter(({ folded }) => !folded)).toHaveLength(101);
+    expect(rows.length + left).toBe(5_002);
+  });
+
   test('shows failures rather than anything else', () => {
     const outcomes = [...many(5_000, (index) => unchanged(`u-${index}`)), failed('boom'), skipped('gone')];
     const { rows, left } = readSummary(renderSummary(report(outcomes), { maxBytes: 20_000 }));

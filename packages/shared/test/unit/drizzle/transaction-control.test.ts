@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { findTransactionControl } from '../../../src/drizzle/transaction-control.js';
 
 function commandsOf(...statements: string[]): string[] {
-  return findTransactionControl([{ tag: '0000_x', when: 1, hash: '', statements }]).map(({ command }) => command);
+  return findTransactionControl([{ tag: '0000_x', statements }]).map(({ command }) => command);
 }
 
 describe('statements that would end the transaction of a migration', () => {
@@ -11,6 +11,7 @@ describe('statements that would end the transaction of a migration', () => {
     ['COMMIT', 'COMMIT'],
     ['CREATE TABLE a (id int); commit; CREATE TABLE b (id int)', 'COMMIT'],
     ['/* first */ BEGIN;', 'BEGIN'],
+    ["/* don't -- */ COMMIT; SELECT 'x'", 'COMMIT'],
     ['-- a comment\nSTART   TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'START TRANSACTION'],
     ['ROLLBACK', 'ROLLBACK'],
     ['SELECT 1;END', 'END'],
@@ -25,6 +26,8 @@ describe('statements that would end the transaction of a migration', () => {
     "INSERT INTO log VALUES (E'it\\'s; COMMIT;')",
     '-- COMMIT;\nSELECT 1',
     '/* ; COMMIT; */ SELECT 1',
+    '/* outer /* inner */ ; COMMIT; */ SELECT 1',
+    "/* don't; COMMIT; */ SELECT 'x'",
     'CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN; COMMIT; END; $$',
     'DO $body$ BEGIN PERFORM 1; COMMIT; END $body$',
     'CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3',
@@ -38,8 +41,8 @@ describe('statements that would end the transaction of a migration', () => {
 
   test('are named with the migration and the part they stand in', () => {
     const migrations = [
-      { tag: '0000_a', when: 1, hash: '', statements: ['SELECT 1'] },
-      { tag: '0001_b', when: 2, hash: '', statements: ['SELECT 1', 'COMMIT'] },
+      { tag: '0000_a', statements: ['SELECT 1'] },
+      { tag: '0001_b', statements: ['SELECT 1', 'COMMIT'] },
     ];
     expect(findTransactionControl(migrations)).toEqual([{ tag: '0001_b', part: 2, command: 'COMMIT' }]);
   });

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DatabaseError } from 'pg';
 
 import { ExplainedError } from '../../../src/errors/index.js';
-import { isQuotaSuspended, PostgresError, postgresError } from '../../../src/postgres/index.js';
+import { PostgresError, postgresError, refusalOf, type Refusal } from '../../../src/postgres/index.js';
 
 function databaseError(code: string, message: string): DatabaseError {
   const error = new DatabaseError(message, message.length, 'error');
@@ -90,16 +90,46 @@ describe('what the way there says', () => {
   });
 });
 
-describe('a suspension by quota', () => {
+describe('a refusal of Neon’s proxy', () => {
   const QUOTA = 'Your account or project has exceeded the compute time quota.';
+  const refused = (message: string) => postgresError(databaseError('XX000', message), { doing: 'connecting to h' });
 
-  test.each<[string, Error, boolean]>([
-    ['the words of Neon’s proxy', postgresError(databaseError('XX000', QUOTA), { doing: 'connecting to h' }), true],
-    ['other words', postgresError(databaseError('XX000', 'no such quota'), { doing: 'connecting to h' }), false],
-    // Once connected, it may be a function of the customer’s that says so.
-    ['the words after connecting', postgresError(databaseError('P0001', QUOTA)), false],
-    ['the words of somebody else', new Error(QUOTA), false],
-  ])('is known by %s: %#', (_, thrown, suspended) => {
-    expect(isQuotaSuspended(thrown)).toBe(suspended);
+  test.each<[string, Refusal | undefined]>([
+    [QUOTA, 'quota'],
+    ['Your project has exceeded the data transfer quota. Upgrade your plan to increase limits.', 'quota'],
+    ['no such quota', undefined],
+    [
+      'This IP address 203.0.113.7 is not allowed to connect to this endpoint. Please add it to the allowed list in the Neon console. Make sure to check for IPv4 or IPv6 addresses.',
+      'address',
+    ],
+    [
+      'This IP address is not allowed to connect to this endpoint. Please add it to the allowed list in the Neon console.',
+      'address',
+    ],
+    ['This connection is trying to access this endpoint from a blocked network.', 'address'],
+    ['This VPC endpoint id vpce-1 is not allowed to connect to this endpoint.', 'address'],
+    ['VPC endpoint ID is not specified. This endpoint requires a VPC endpoint ID to connect.', 'address'],
+    ['The requested endpoint could not be found, or you do not have access to it.', 'gone'],
+    ['Control plane request failed: endpoint cannot be found', 'gone'],
+    ['project already has running operations, scheduling of new ones is prohibited', 'creating'],
+    ['project already has running conflicting operations, scheduling of new ones is prohibited', 'creating'],
+    ['The endpoint has been disabled. Enable it using Neon API and retry.', undefined],
+    ['Too many connections to this endpoint. Please try again later.', undefined],
+    ["password authentication failed for user 'neondb_owner'", undefined],
+    ['Control plane request failed', undefined],
+  ])('%s: %s', (message, refusal) => {
+    const error = refused(message);
+    expect(refusalOf(error)).toBe(refusal);
+    expect(error).toMatchObject({ hint: refusal === undefined ? undefined : expect.any(String) });
+  });
+
+  test('is not taken for one once connected: a function of the customer’s may say so', () => {
+    const error = postgresError(databaseError('P0001', QUOTA));
+    expect(refusalOf(error)).toBeUndefined();
+    expect(error).toMatchObject({ hint: undefined });
+  });
+
+  test('is the proxy’s only, not anybody’s who says the same', () => {
+    expect(refusalOf(new Error(QUOTA))).toBeUndefined();
   });
 });

@@ -10,6 +10,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   /** The whole environment of the child; see `childEnvironment`. */
   readonly env: Readonly<Record<string, string>>;
+  /** Default: where this process is. */
+  readonly cwd?: string | undefined;
   /** Ends the program when it is aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,6 +43,7 @@ const STDERR_KEPT = 64 * 1024;
 /** A polite end lets pg_dump cancel its statement on the server. */
 const POLITE_MS = 800;
 const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = 2 ** 31 - 1; // the longest that a timer can wait: 24 days
 
 const running = new Set<ChildProcess>();
 let exitHookInstalled = false;
@@ -51,9 +54,14 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-export function startProgram({ file, args, env, signal }: ProgramOptions): RunningProgram {
+export function startProgram({ file, args, env, cwd, signal }: ProgramOptions): RunningProgram {
   installExitHook();
-  const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(file, [...args], {
+    env: { ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   running.add(child);
   const stderr = keepEnd(child.stderr);
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
@@ -85,22 +93,47 @@ export function startProgram({ file, args, env, signal }: ProgramOptions): Runni
   return { stdin: child.stdin, stdout: child.stdout, exited, stop };
 }
 
+/** How a program is run to its end. */
+export interface RunOptions extends ProgramOptions {
+  /** Ends it when it takes longer. */
+  readonly timeLimitMs?: number | undefined;
+  /**
+   * Whether its input stays open, with nothing ever written to it, until it has ended: a program that watches it learns
+   * that this process is gone. By default it is closed, so that a question gets no answer at once.
+   */
+  readonly holdStdin?: boolean;
+}
+
+/** A program that has ended. */
+export interface FinishedProgram extends ProgramExit {
+  /** The end of what it wrote to its output. */
+  readonly stdout: string;
+  /** Whether it was ended because it took too long. */
+  readonly timedOut: boolean;
+}
+
 /**
  * Runs a program to its end and gives what it wrote.
  *
  * @throws ExplainedError when it could not be started, the reason of the signal when it was ended by it.
  */
-export async function runProgram(options: ProgramOptions): Promise<ProgramExit & { readonly stdout: string }> {
+export async function runProgram(options: RunOptions): Promise<FinishedProgram> {
   options.signal?.throwIfAborted();
   const program = startProgram(options);
+  let timedOut = false;
+  const limit = setTimeout(() => {
+    timedOut = true;
+    void program.stop();
+  }, options.timeLimitMs ?? NO_LIMIT_MS);
   try {
-    program.stdin.end();
+    if (options.holdStdin !== true) program.stdin.end();
     const stdout = keepEnd(program.stdout);
     const exit = await program.exited;
     options.signal?.throwIfAborted();
     await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-    return { ...exit, stdout: stdout.text() };
+    return { ...exit, stdout: stdout.text(), timedOut };
   } finally {
+    clearTimeout(limit);
     await program.stop();
   }
 }

@@ -1,2 +1,0 @@
-/** The version of this tool, as it is written into manifests. Equal to that of the package. */
-export const TOOL_VERSION = '0.1.0';

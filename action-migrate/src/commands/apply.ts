@@ -1,0 +1,32 @@
+import { applyShard, type ActionContext } from '@neon-fleet/shared/actions';
+import { readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
+
+import type { ApplyInputs } from '../inputs.js';
+import { BREAKER, openRollout, settingsOf, workOf } from '../rollout.js';
+import { wayBack } from '../way-back.js';
+
+/** Works through one shard of a plan. */
+export async function apply(values: ApplyInputs, context: ActionContext): Promise<void> {
+  const plan = await readPlan(values.plan);
+  const { wave } = shardOf(plan, values.shard);
+  const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
+  const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
+  requireAgreement(plan, 'migrate', settingsOf(rollout, values));
+  await applyShard({
+    plan,
+    shard: values.shard,
+    previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
+    startedAt: context.startedAt,
+    concurrency: values.concurrency,
+    breaker: BREAKER,
+    signal: context.stop.signal,
+    work: workOf(rollout, values, planNameOf(plan.id)),
+    allowSkipped: values.allowSkipped,
+    appendix: ({ outcomes }) => wayBack(outcomes),
+  });
+}
+
+/** Names what belongs to a plan, the same in all shards and attempts. */
+function planNameOf(planId: string): string {
+  return `plan-${planId.slice(0, 13)}`;
+}

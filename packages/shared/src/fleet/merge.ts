@@ -1,0 +1,142 @@
+import { ExplainedError } from '../errors/index.js';
+import { joinMigrations } from './migration-record.js';
+import type { MigrationRecord, Outcome } from './outcome.js';
+import { identityOf } from './order.js';
+import type { Plan, PlannedShard, PlannedTenant } from './plan.js';
+import type { ShardRecord } from './records.js';
+import { decideNextWave, tallyWave, type RolloutDecision, type WaveTally } from './rollout-decision.js';
+import { STATUS_WEIGHTS } from './verdict.js';
+
+export interface MergeOptions {
+  /** Whether the workflow run was cancelled: who is missing then was not forgotten. */
+  readonly runCancelled?: boolean;
+  /** Look at the waves up to this one only. */
+  readonly throughWave?: number;
+}
+
+/** What became of a plan. */
+export interface Merged {
+  /** One for every planned tenant, after those that were settled when the plan was made. */
+  readonly outcomes: readonly Outcome[];
+  /** What follows for the wave after the last one that was looked at. */
+  readonly decision: RolloutDecision;
+}
+
+/**
+ * Puts the records of all shards and attempts together: every planned tenant exactly once. The newest attempt counts;
+ * what an older one did to the tenant stays known, so that all of it can be undone.
+ */
+export function mergeRecords(plan: Plan, records: readonly ShardRecord[], options: MergeOptions = {}): Merged {
+  const known = newestOutcomes(records);
+  const begun = new Set(records.map(({ shard }) => shard));
+  const outcomes: Outcome[] = [...plan.settled];
+  const ended: WaveTally[] = [];
+  const limits = { waves: plan.waves.length, maxFailures: plan.maxFailures };
+
+  let decision = decideNextWave(ended, limits);
+  for (const { wave, name } of plan.waves) {
+    if (options.throughWave !== undefined && wave > options.throughWave) break;
+    const before = decision;
+    const ofWave = plan.shards
+      .filter((shard) => shard.wave === wave)
+      .flatMap((shard) =>
+        shard.tenants.map(
+          (tenant) =>
+            known.get(identityOf(tenant)) ??
+            missing(plan, shard, tenant, {
+              begun: begun.has(shard.shard),
+              before,
+              runCancelled: options.runCancelled === true,
+            }),
+        ),
+      );
+    for (const outcome of ofWave) outcomes.push(outcome);
+    ended.push(tallyWave(name, ofWave));
+    decision = decideNextWave(ended, limits);
+  }
+  return { outcomes, decision };
+}
+
+/** The newest outcome of each tenant, by its identity. */
+function newestOutcomes(records: readonly ShardRecord[]): Map<string, Outcome> {
+  const known = new Map<string, Outcome>();
+  const leftBehind = new Map<string, MigrationRecord>();
+  for (const { outcomes } of records.toSorted(byAge)) {
+    for (const outcome of outcomes) {
+      const identity = identityOf(outcome);
+      const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
+      // Who was put back has nothing of that attempt left to be undone.
+      const wasPutBack = outcome.status === 'rolled-back';
+      if (migration !== undefined && !wasPutBack) leftBehind.set(identity, migration);
+      known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+    }
+  }
+  return known;
+}
+
+/** Oldest first: a higher attempt is newer, and of one attempt what began later. */
+function byAge(a: ShardRecord, b: ShardRecord): number {
+  return a.attempt - b.attempt || Date.parse(a.startedAt) - Date.parse(b.startedAt);
+}
+
+/** Says something about a tenant that no record says anything about. */
+function missing(
+  plan: Plan,
+  { shard }: PlannedShard,
+  tenant: PlannedTenant,
+  { begun, before, runCancelled }: { begun: boolean; before: RolloutDecision; runCancelled: boolean },
+): Outcome {
+  const identity = {
+    projectId: tenant.projectId,
+    name: tenant.name,
+    database: tenant.database,
+    attempts: 0,
+    startedAt: plan.createdAt,
+    durationMs: 0,
+  };
+  if (!before.go && !begun) {
+    return { ...identity, status: 'skipped', reason: before.reason, detail: `not started: ${before.why}` };
+  }
+  if (runCancelled) {
+    const detail = `the run was cancelled before shard ${shard} reported on it`;
+    return { ...identity, status: 'skipped', reason: 'cancelled', detail };
+  }
+  const message = `shard ${shard} did not report`;
+  const hint = begun
+    ? 'Its job ended before this tenant was done, so that its state is not known. Re-run the failed jobs: each tenant is looked at first, and only what is left is done.'
+    : 'Its job did not run, or was lost before it wrote anything. Re-run the failed jobs.';
+  return { ...identity, status: 'failed', detail: message, error: { message, code: 'no-report', hint } };
+}
+
+/** Whether the next wave may start, in the words of the step that asks. */
+export interface GateDecision {
+  readonly go: boolean;
+  readonly why: string;
+  /** What counts against the error budget so far. */
+  readonly failures: number;
+}
+
+/**
+ * Decides, after a wave, whether the one after it may start; after the last one there is none to start.
+ *
+ * @throws ExplainedError when the plan has no such wave.
+ */
+export function gate(plan: Plan, records: readonly ShardRecord[], wave: number): GateDecision {
+  if (plan.waves.every((one) => one.wave !== wave)) {
+    throw new ExplainedError({ message: `through-wave: the plan has ${plan.waves.length} waves, and no wave ${wave}` });
+  }
+  const { decision } = mergeRecords(plan, records, { throughWave: wave });
+  const { go, why, failures } = decision;
+  if (!go) return { go, why, failures };
+  const isLast = plan.waves.every((one) => one.wave <= wave);
+  return isLast ? { go: false, why: 'no wave is left', failures } : { go, why, failures };
+}
+
+/** Those of a shard that an earlier attempt has brought to a good end: they are neither worked on nor woken again. */
+export function carriedOver(shard: PlannedShard, earlier: readonly ShardRecord[]): Outcome[] {
+  const known = newestOutcomes(earlier);
+  return shard.tenants.flatMap((tenant) => {
+    const outcome = known.get(identityOf(tenant));
+    return outcome !== undefined && STATUS_WEIGHTS[outcome.status] === 'green' ? [outcome] : [];
+  });
+}
