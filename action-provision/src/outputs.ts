@@ -15,7 +15,7 @@ export function setProjectOutputs(
   if (!single || project === undefined) return;
 
   for (const [name, value] of Object.entries(publicPart(project))) {
-    if (name !== 'name') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+    if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
   }
   // Without a file for outputs they go to the log as commands, as GitHub took them once.
   if (!process.env['GITHUB_OUTPUT']) {
@@ -32,6 +32,6 @@ export function setProjectOutputs(
   }
 }
 
-function publicPart({ name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
-  return { name, projectId, created, host, database, role };
+function publicPart({ key, name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
+  return { key, name, projectId, created, host, database, role };
 }

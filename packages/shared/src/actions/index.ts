@@ -37,3 +37,11 @@ export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
+export {
+  catalogInputs,
+  catalogOutputs,
+  openCatalogIfThere,
+  runRecordOf,
+  tellCatalog,
+  type KnownTenant,
+} from './catalog.js';
