@@ -1,5 +1,11 @@
 import * as core from '@actions/core';
-import { logTenant, printableLine, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  printableLine,
+  publishRun,
+  tellIdleExclusions,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { discoverTenants, workThroughTenants, type Outcome, type Tenant } from '@neon-fleet/shared/fleet';
 
 import { archive } from './archive.js';
@@ -11,7 +17,7 @@ import { BREAKER, openSession, tellBackups, type Session } from './session.js';
 /** `command: run`: backs up every selected tenant. */
 export async function run(values: RunValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
-  const { tenants, settled } = await discover(session, values);
+  const { tenants, settled, told } = await discover(session, values);
   const worked = await workThroughTenants({
     tenants,
     concurrency: values.concurrency,
@@ -29,6 +35,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
+    appendix: told,
   });
   await archive(values, report);
 }
@@ -37,11 +44,12 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
 export async function discover(
   { neon }: Pick<Session, 'neon'>,
   values: Pick<RunValues, 'tenants' | 'database' | 'role' | 'branch' | 'concurrency'>,
-): Promise<{ readonly tenants: readonly Tenant[]; readonly settled: readonly Outcome[] }> {
+): Promise<{ readonly tenants: readonly Tenant[]; readonly settled: readonly Outcome[]; readonly told: string }> {
   // GitHub's own runners are on the public internet; others may have a way of their own.
   const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
   const found = discoverTenants(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
-  if (values.database !== EVERY_DATABASE) return found;
+  const told = tellIdleExclusions(found);
+  if (values.database !== EVERY_DATABASE) return { ...found, told };
   const { tenants, failed } = await expandDatabases(neon, found.tenants, values.concurrency);
-  return { tenants, settled: [...found.settled, ...failed] };
+  return { tenants, settled: [...found.settled, ...failed], told };
 }

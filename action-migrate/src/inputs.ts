@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 import {
   booleanInput,
   choiceInput,
@@ -7,6 +9,7 @@ import {
   integerInput,
   locationInputs,
   migrationInputs,
+  migrationsFolderProblems,
   neededBySome,
   neonInputs,
   patternInput,
@@ -17,6 +20,7 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  showGiven,
   textInput,
   type Filled,
   type InputDefinitions,
@@ -25,9 +29,12 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 
+import { baselineInputs } from './baseline/index.js';
+import { secretInputProblems } from './check/index.js';
+import { engineInputs, kitInputs } from './kit/index.js';
 import { RESTORE_POINTS } from './restore-point/take.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'report', 'assert', 'undo'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'report', 'assert', 'baseline', 'check', 'undo'] as const;
 export type Command = (typeof COMMANDS)[number];
 
 const TAG = {
@@ -51,8 +58,8 @@ export const inputs = {
   to: patternInput({ description: 'Migration to stop at. Default: the newest. Nothing is ever taken back.', ...TAG }),
   'at-least': patternInput({ description: 'For `assert`: the migration that every tenant must have.', ...TAG }),
   'dry-run': booleanInput({
-    description: 'Look at every tenant, show what would be done with its SQL, and change nothing.',
-    default: 'false',
+    description:
+      'Look at every tenant, show what would be done with its SQL, and change nothing. Default: `false`; for `baseline` it is `true`.',
   }),
   ...locationInputs,
   'on-drift': choiceInput(['skip', 'fail', 'apply'], {
@@ -80,6 +87,9 @@ export const inputs = {
       'What to do when a failed migration left something behind: `restore` puts the database back to its restore point. Customers’ writes since then leave it with that, and are kept in a branch.',
     default: 'keep',
   }),
+  ...engineInputs,
+  ...kitInputs,
+  ...baselineInputs,
   ...rolloutInputs,
   ...shardingInputs,
   'max-waves': integerInput({
@@ -123,6 +133,7 @@ export type SelectingInputs = Filled<MigrateInputs, 'neonApiKey' | 'tenants'>;
 export type ApplyInputs = Filled<MigrateInputs, 'neonApiKey' | 'plan' | 'shard'>;
 export type ReportInputs = Filled<MigrateInputs, 'plan' | 'reports'>;
 export type AssertInputs = Filled<SelectingInputs, 'atLeast'>;
+export type BaselineInputs = Filled<SelectingInputs, 'at'>;
 export type UndoInputs = Filled<MigrateInputs, 'neonApiKey' | 'undoReport'>;
 
 /** The inputs of one run, by what it was asked to do. */
@@ -131,6 +142,8 @@ export type CommandInputs =
   | (ApplyInputs & { readonly command: 'apply' })
   | (ReportInputs & { readonly command: 'report' })
   | (AssertInputs & { readonly command: 'assert' })
+  | (BaselineInputs & { readonly command: 'baseline' })
+  | (MigrateInputs & { readonly command: 'check' })
   | (UndoInputs & { readonly command: 'undo' });
 
 /**
@@ -148,20 +161,65 @@ export function readMigrateInputs(read: (name: string) => string): CommandInputs
       apply: ['neon-api-key', 'plan', 'shard'],
       report: ['plan', 'reports'],
       assert: ['neon-api-key', 'tenants', 'at-least'],
+      baseline: ['neon-api-key', 'tenants', 'at'],
+      check: [],
       undo: ['neon-api-key', 'undo-report'],
     } satisfies Record<Command, readonly (keyof typeof inputs)[]>,
-    contradictions,
+    (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(read) : [])],
   );
   // What each command needs is there: that is what the table above says, and what was checked.
   return values as CommandInputs;
 }
 
+/** The commands that work with `migrations-folder`; `check` has its own way of finding folders, `report` needs none. */
+const WITH_FOLDER: ReadonlySet<Command | undefined> = new Set(['run', 'plan', 'apply', 'assert', 'baseline', 'undo']);
+
+function folderProblems({
+  command,
+  engine,
+  migrationsFolder,
+  to,
+  at,
+  atLeast,
+}: Partial<MigrateInputs>): InputProblem[] {
+  // drizzle-kit finds the folder, or several, by its own config.
+  if (migrationsFolder === undefined || !WITH_FOLDER.has(command)) return [];
+  if (engine === 'drizzle-kit' && command !== 'baseline') return [];
+  return migrationsFolderProblems(migrationsFolder, {
+    to,
+    at: command === 'baseline' ? at : undefined,
+    'at-least': command === 'assert' ? atLeast : undefined,
+  });
+}
+
+/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
+function fileProblems({ command, plan, undoReport }: Partial<MigrateInputs>): InputProblem[] {
+  const isThere = (file: string | undefined) => file === undefined || existsSync(file);
+  const problems: InputProblem[] = [];
+  if ((command === 'apply' || command === 'report') && !isThere(plan)) {
+    const given = `${showGiven(plan ?? '')}, and there is no plan at this path`;
+    problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
+  }
+  if (command === 'undo' && !isThere(undoReport)) {
+    const given = `${showGiven(undoReport ?? '')}, and there is no report to read at this path`;
+    problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
+  }
+  return problems;
+}
+
 function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
-  const { restorePoint, onFailure } = values;
+  const { restorePoint, onFailure, engine, onDrift, to } = values;
   const problems: InputProblem[] = [];
   const add = (input: string, given: string, accepted: string) => problems.push({ input, given, accepted });
   if (onFailure === 'restore' && restorePoint === 'none') {
     add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
+  }
+  problems.push(...folderProblems(values), ...fileProblems(values));
+  if (engine === 'drizzle-kit') {
+    // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
+    if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');
+    if (onDrift === 'apply') add('on-drift', 'apply together with engine: drizzle-kit', 'skip or fail');
+    if (onFailure === 'restore') add('on-failure', 'restore together with engine: drizzle-kit', 'keep');
   }
   return problems;
 }

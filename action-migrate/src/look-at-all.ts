@@ -1,8 +1,9 @@
 import { logTenant, type ActionContext } from '@neon-fleet/shared/actions';
+import type { DrizzleFormat, Migration } from '@neon-fleet/shared/drizzle';
 import { workThroughTenants, type Outcome, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 
 import type { MigrateInputs } from './inputs.js';
-import { foreseenResult, lookAt, pendingTags } from './look.js';
+import { foreseenResult, lookAt, pendingIn } from './look.js';
 import { BREAKER, type Rollout } from './rollout.js';
 
 /** What a look at every tenant showed. */
@@ -20,7 +21,9 @@ export interface Seen {
 /** A tenant and the migrations that it lacks. */
 export interface PendingTenant {
   readonly tenant: Tenant;
-  readonly tags: readonly string[];
+  readonly migrations: readonly Migration[];
+  /** The form of the folder that they are in. */
+  readonly format: DrizzleFormat;
 }
 
 /** Looks at every tenant, several at a time, and touches none. */
@@ -40,14 +43,15 @@ export async function lookAtAll(
     breaker: BREAKER,
     onOutcome: logTenant,
     work: async (tenant): Promise<TenantResult> => {
-      const { assessment } = await lookAt(rollout, tenant, { signal });
-      const foreseen = foreseenResult(assessment, { onDrift, to: rollout.target });
+      const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+      const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
       if (foreseen !== undefined) {
         settled.add(tenant);
         return foreseen;
       }
-      const tags = pendingTags(assessment);
-      pending.push({ tenant, tags });
+      const migrations = pendingIn(assessment);
+      pending.push({ tenant, migrations, format: wanted.folder.format });
+      const tags = migrations.map(({ tag }) => tag);
       const what =
         assessment.kind === 'drift' ? `contradicts the folder: ${assessment.why}` : `lacks ${tags.join(', ')}`;
       return { status: 'unchanged', reason: 'up-to-date', detail: `only looked at; it ${what}` };

@@ -1,21 +1,27 @@
-import { inspectDatabase, plannedRecord, type Assessment } from '@neon-fleet/shared/drizzle';
+import { inspectDatabase, plannedRecord, type Assessment, type Migration } from '@neon-fleet/shared/drizzle';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
 
+import type { WantedSchema } from './engine.js';
 import type { Rollout } from './rollout.js';
 
 /** What a look at one tenant showed; the tenant was not touched. */
 export interface Look {
   readonly assessment: Assessment;
+  /** What it was held against. */
+  readonly wanted: WantedSchema;
   /** Such as `17.2`. */
   readonly serverVersion: string;
 }
 
 /** Looks at a tenant without changing anything. Wakes its compute. */
 export async function lookAt(rollout: Rollout, tenant: Tenant, { signal }: Pick<WorkContext, 'signal'>): Promise<Look> {
-  const { neon, folder, table, target, authorities } = rollout;
+  const { neon, engine, authorities } = rollout;
+  const wanted = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
-  return inspectDatabase(uri, { folder, table, to: target, authorities, signal });
+  const { folder, table, target } = wanted;
+  const seen = await inspectDatabase(uri, { folder, table, to: target, authorities, signal });
+  return { ...seen, wanted };
 }
 
 /** What migrating would make of a tenant as it is now; undefined when there is work for it. */
@@ -39,7 +45,14 @@ export function foreseenResult(
   }
 }
 
-/** The migrations that would be applied, by name and in order. */
-export function pendingTags(assessment: Assessment): readonly string[] {
-  return plannedRecord(assessment).pending ?? [];
+/** The migrations that would be applied, in order. */
+export function pendingIn(assessment: Assessment): readonly Migration[] {
+  switch (assessment.kind) {
+    case 'up-to-date':
+      return [];
+    case 'pending':
+      return assessment.pending;
+    case 'drift':
+      return assessment.pendingWithOutOfOrder;
+  }
 }

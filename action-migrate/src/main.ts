@@ -2,6 +2,8 @@ import type { ActionContext } from '@neon-fleet/shared/actions';
 
 import { apply } from './commands/apply.js';
 import { assertAtLeast } from './commands/assert.js';
+import { baseline } from './commands/baseline.js';
+import { check } from './commands/check.js';
 import { plan } from './commands/plan.js';
 import { report } from './commands/report.js';
 import { run } from './commands/run.js';
@@ -14,7 +16,7 @@ export async function main(context: ActionContext): Promise<void> {
   context.stop.limit(values.timeLimit);
   switch (values.command) {
     case 'run':
-      return values.dryRun ? plan(values, context) : run(values, context);
+      return values.dryRun === true ? plan(values, context) : run(values, context);
     case 'plan':
       return plan(values, context);
     case 'apply':
@@ -23,6 +25,10 @@ export async function main(context: ActionContext): Promise<void> {
       return report(values, context);
     case 'assert':
       return assertAtLeast(values, context);
+    case 'baseline':
+      return baseline(values, context);
+    case 'check':
+      return check(values, context);
     case 'undo':
       return undo(values, context);
   }

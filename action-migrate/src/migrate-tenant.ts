@@ -1,38 +1,32 @@
-import { migrateDatabase, type MigrateOptions } from '@neon-fleet/shared/drizzle';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
-import { findDatabase, type Neon } from '@neon-fleet/shared/neon';
+import { findDatabase } from '@neon-fleet/shared/neon';
 import { hostOf } from '@neon-fleet/shared/postgres';
 
+import type { MigrateInputs } from './inputs.js';
 import { goBack } from './restore-point/go-back.js';
-import { takeRestorePoint, type RestorePointKind } from './restore-point/take.js';
+import { takeRestorePoint } from './restore-point/take.js';
+import type { Rollout } from './rollout.js';
 
-/** How every tenant of a rollout is migrated. */
-export interface MigrateTenantOptions extends Omit<
-  MigrateOptions,
-  'readRestorePoint' | 'rollBack' | 'signal' | 'note'
-> {
-  readonly restorePoint: RestorePointKind;
-  /** Names the rollout in the names of branches, the same in each attempt of it. */
-  readonly runName: string;
-}
-
-/** Brings one tenant to the folder's version, with a way back. The URI is fetched only now, just before it is used. */
+/**
+ * Brings one tenant to the folder's version, with a way back. The URI is fetched only now, just before it is used.
+ *
+ * @param runName names the rollout in the names of branches, the same in each attempt of it.
+ */
 export async function migrateTenant(
-  neon: Neon,
+  { neon, engine }: Pick<Rollout, 'neon' | 'engine'>,
   tenant: Tenant,
-  { restorePoint, runName, ...migrate }: MigrateTenantOptions,
+  { restorePoint, onFailure }: Pick<MigrateInputs, 'restorePoint' | 'onFailure'>,
+  runName: string,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const { projectId } = tenant;
   const { uri, branchId } = await findDatabase(neon, tenant);
-  return migrateDatabase(uri, {
-    ...migrate,
-    signal,
+  return engine.migrate(uri, tenant, {
     note,
     readRestorePoint: (connection) =>
       takeRestorePoint(neon, tenant, connection, {
         kind: restorePoint,
-        required: migrate.onFailure === 'restore',
+        required: onFailure === 'restore',
         runName,
         host: hostOf(uri),
         branchId,

@@ -1,8 +1,7 @@
-import { renderPendingSql, type Migration } from '@neon-fleet/shared/drizzle';
+import { fileOf, renderPendingSql } from '@neon-fleet/shared/drizzle';
 import escapeHtml from 'escape-html';
 
-import type { Seen } from './look-at-all.js';
-import type { Rollout } from './rollout.js';
+import type { PendingTenant, Seen } from './look-at-all.js';
 
 const NAMES_SHOWN = 20;
 const LONGEST_SQL = 60_000;
@@ -11,15 +10,14 @@ const LONGEST_SQL = 60_000;
  * The part of a plan's summary that shows what would run: tenants that lack the same migrations together, the largest
  * group first, then the SQL of each migration once.
  */
-export function renderPending({ pending, unseen }: Seen, { folder }: Pick<Rollout, 'folder'>): string {
+export function renderPending({ pending, unseen }: Seen): string {
   const groups = new Map<string, { tags: readonly string[]; names: string[] }>();
-  for (const { tenant, tags } of pending) {
+  for (const { tenant, migrations } of pending) {
+    const tags = migrations.map(({ tag }) => tag);
     const group = groups.get(tags.join('\n')) ?? { tags, names: [] };
     groups.set(tags.join('\n'), group);
     group.names.push(tenant.name);
   }
-  const wanted = new Set(pending.flatMap(({ tags }) => tags));
-  const migrations = folder.migrations.filter(({ tag }) => wanted.has(tag));
   return [
     '',
     ...(groups.size === 0 ? [] : [groupsTable([...groups.values()])]),
@@ -31,7 +29,7 @@ export function renderPending({ pending, unseen }: Seen, { folder }: Pick<Rollou
             .map(({ name, detail }) => `<b>${oneLine(name)}</b> (${oneLine(detail)})`)
             .join(', ')}. Carrying the plan out decides about them.</p>`,
         ]),
-    ...(migrations.length === 0 ? [] : [sql(migrations, folder.format)]),
+    ...sql(pending),
     '',
   ].join('\n');
 }
@@ -47,12 +45,25 @@ function groupsTable(groups: readonly { tags: readonly string[]; names: readonly
   return `<table>\n<tr><th align="left">Would be applied</th><th align="left">To</th></tr>\n${rows.join('\n')}\n</table>\n`;
 }
 
-function sql(migrations: readonly Migration[], format: 'v0' | 'v1'): string {
-  const text = renderPendingSql(migrations, { format });
+/** Each migration once: tenants of one folder lack the same ones, and tenants of several may lack others of the same name. */
+function sql(pending: readonly PendingTenant[]): string[] {
+  const texts = new Map<string, string>();
+  for (const { migrations, format } of pending) {
+    for (const migration of migrations) {
+      const key = `${fileOf(format, migration)}\n${migration.hash}`;
+      if (!texts.has(key)) texts.set(key, renderPendingSql([migration], { format }));
+    }
+  }
+  if (texts.size === 0) return [];
+  const text = [...texts.entries()]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, migration]) => migration)
+    .join('\n\n');
   const shown = text.length > LONGEST_SQL ? `${text.slice(0, LONGEST_SQL)}\n…` : text;
   // Inside of <pre> an empty line would end the HTML block.
   const lines = escapeHtml(shown).replace(/\n(?=\n)/g, '\n&#8203;');
-  return `<details><summary>The SQL that would run: ${migrations.length} ${migrations.length === 1 ? 'migration' : 'migrations'}</summary>\n<pre>${lines}</pre>\n</details>\n`;
+  const title = `The SQL that would run: ${texts.size} ${texts.size === 1 ? 'migration' : 'migrations'}`;
+  return [`<details><summary>${title}</summary>\n<pre>${lines}</pre>\n</details>\n`];
 }
 
 function oneLine(text: string): string {

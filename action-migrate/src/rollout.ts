@@ -1,11 +1,5 @@
 import { openNeonFor, type ActionContext, type Filled } from '@neon-fleet/shared/actions';
-import {
-  findMigration,
-  readMigrations,
-  refuseUnusablePostCheck,
-  type MigrationFolder,
-  type MigrationsTable,
-} from '@neon-fleet/shared/drizzle';
+import { refuseUnusablePostCheck } from '@neon-fleet/shared/drizzle';
 import {
   discoverTenants,
   type Discovery,
@@ -16,16 +10,14 @@ import {
 import type { Neon } from '@neon-fleet/shared/neon';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
+import { openEngine, type MigrationEngine } from './engine.js';
 import type { MigrateInputs, SelectingInputs } from './inputs.js';
 import { migrateTenant } from './migrate-tenant.js';
 
 /** What a rollout works with: opened once, before the first tenant. */
 export interface Rollout {
   readonly neon: Neon;
-  readonly folder: MigrationFolder;
-  readonly table: MigrationsTable;
-  /** The tag that tenants are brought to. */
-  readonly target: string;
+  readonly engine: MigrationEngine;
   readonly authorities: readonly string[] | undefined;
 }
 
@@ -33,24 +25,19 @@ export interface Rollout {
  * Reads the migrations and opens the way to Neon.
  *
  * @param share how many jobs call the Neon API at the same time.
- * @throws ExplainedError before anything is done, when the folder, `to` or `post-check` cannot be used.
+ * @throws ExplainedError before anything is done, when the migrations, `to` or `post-check` cannot be used.
  */
 export async function openRollout(
   values: Filled<MigrateInputs, 'neonApiKey'>,
   context: ActionContext,
   share = 1,
 ): Promise<Rollout> {
-  const folder = await readMigrations(values.migrationsFolder);
-  const newest = folder.migrations.at(-1)?.tag ?? '';
-  const target = values.to === undefined ? newest : findMigration(folder, values.to).tag;
+  const neon = openNeonFor(values, context, { share });
+  const authorities = await trustedAuthorities(process.env);
+  const { signal } = context.stop;
+  const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
   if (values.postCheck !== undefined) refuseUnusablePostCheck(values.postCheck);
-  return {
-    neon: openNeonFor(values, context, { share }),
-    folder,
-    table: { schema: values.migrationsSchema, table: values.migrationsTable },
-    target,
-    authorities: await trustedAuthorities(process.env),
-  };
+  return { neon, engine, authorities };
 }
 
 /** Lists the fleet and chooses who takes part. */
@@ -69,36 +56,16 @@ export function workOf(
   values: MigrateInputs,
   runName: string,
 ): (tenant: Tenant, context: WorkContext) => Promise<TenantResult> {
-  const { neon, folder, table, target, authorities } = rollout;
-  return (tenant, context) =>
-    migrateTenant(
-      neon,
-      tenant,
-      {
-        folder,
-        table,
-        to: target,
-        transaction: values.transaction,
-        onDrift: values.onDrift,
-        lockWaitMs: values.lockWait,
-        lockTimeoutMs: values.lockTimeout,
-        statementTimeoutMs: values.statementTimeout,
-        postCheck: values.postCheck,
-        onFailure: values.onFailure,
-        restorePoint: values.restorePoint,
-        authorities,
-        runName,
-      },
-      context,
-    );
+  return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
 }
 
-/** What the jobs of one rollout must agree about: the same migrations, the same target, the same table. */
-export function settingsOf({ folder, table, target }: Rollout, values: MigrateInputs): Record<string, string> {
+/** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */
+export function settingsOf({ engine }: Rollout, values: MigrateInputs): Record<string, string> {
   return {
-    migrations: folder.digest,
-    to: target,
-    'migrations-table': `${table.schema}.${table.table}`,
+    migrations: engine.digest,
+    engine: values.engine,
+    to: values.to ?? 'the newest',
+    'migrations-table': `${values.migrationsSchema}.${values.migrationsTable}`,
     transaction: values.transaction,
     'on-drift': values.onDrift,
   };

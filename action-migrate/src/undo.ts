@@ -1,4 +1,4 @@
-import { assess, readSchemaState, type MigrationFolder, type MigrationsTable } from '@neon-fleet/shared/drizzle';
+import { assess, readSchemaState } from '@neon-fleet/shared/drizzle';
 import type {
   MigrationRecord,
   Outcome,
@@ -7,10 +7,12 @@ import type {
   TenantResult,
   WorkContext,
 } from '@neon-fleet/shared/fleet';
-import { findDatabase, type Neon } from '@neon-fleet/shared/neon';
+import { findDatabase } from '@neon-fleet/shared/neon';
 import { connect, parseConnectionUri, takeLock } from '@neon-fleet/shared/postgres';
 
+import type { WantedSchema } from './engine.js';
 import { goBack, pointWords } from './restore-point/go-back.js';
+import type { Rollout } from './rollout.js';
 
 /** A tenant that a rollout changed, and what it did there. */
 export interface Undoable extends Tenant {
@@ -27,10 +29,7 @@ export function undoableTenants(outcomes: readonly Outcome[], tenantOf: (outcome
 }
 
 export interface UndoOptions {
-  readonly folder: MigrationFolder;
-  readonly table: MigrationsTable;
   readonly lockWaitMs: number;
-  readonly authorities: readonly string[] | undefined;
   /** Names the rollout that is undone. */
   readonly runName: string;
   /** Say what would be done, and do nothing. */
@@ -42,7 +41,7 @@ export interface UndoOptions {
  * is one that something else has been applied to since, which going back would take away as well.
  */
 export async function undoTenant(
-  neon: Neon,
+  rollout: Rollout,
   tenant: Undoable,
   options: UndoOptions,
   { signal, note }: WorkContext,
@@ -50,8 +49,11 @@ export async function undoTenant(
   const { migration, projectId } = tenant;
   const { restorePoint } = migration;
   if (restorePoint === undefined) return withoutWayBack(migration);
+  const { neon, engine, authorities } = rollout;
+  const wanted = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
-  const before = await lookUnderLock(uri, options, signal);
+  const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
+  const before = await look();
   if (before === 'locked') return locked();
   if (before.version === migration.from) return alreadyThere(migration);
   if (before.version !== migration.to) return movedOn(migration, before.version);
@@ -61,7 +63,7 @@ export async function undoTenant(
   const lostFrom = restorePoint.takenAt;
   const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion: `undo-${options.runName}`, signal });
   // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
-  const after = await lookUnderLock(uri, options, signal);
+  const after = await look();
   if (after !== 'locked' && after.version !== migration.from) return notBack(migration, after.version, keptAs);
   const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
   return { status: 'succeeded', detail };
@@ -70,8 +72,8 @@ export async function undoTenant(
 /** Which version the database is at, read while no run of neon-fleet works on it. */
 async function lookUnderLock(
   uri: string,
-  { folder, table, lockWaitMs, authorities }: UndoOptions,
-  signal: AbortSignal,
+  { folder, table }: WantedSchema,
+  { authorities, lockWaitMs, signal }: Pick<Rollout, 'authorities'> & { lockWaitMs: number; signal: AbortSignal },
 ): Promise<'locked' | { version: string | undefined }> {
   const connection = await connect(parseConnectionUri(uri), {
     signal,

@@ -45268,18 +45268,18 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3804);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8929);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1243);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8849);
 
 
-await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)(_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
+await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
 
 /***/ }),
 
-/***/ 8929:
+/***/ 8849:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45288,18 +45288,767 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 22 modules
-var actions = __nccwpck_require__(3804);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 23 modules
+var actions = __nccwpck_require__(1243);
 // EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 26 modules
 var fleet = __nccwpck_require__(9442);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 19 modules
-var drizzle = __nccwpck_require__(2477);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
-// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
-var src_neon = __nccwpck_require__(5702);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
+var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/inputs.ts
+
+/** Names that a program's own machinery reads, and that a URL must not be put into. */
+const OF_THE_MACHINERY = 'PATH|HOME|LANG|LANGUAGE|TMPDIR|TZ|CI|NO_COLOR|RUNNER_.*|LC_.*|LD_.*|DYLD_.*|NODE_.*|PG.*|npm_.*';
+const engineInputs = {
+    engine: (0,actions/* choiceInput */.ij)(['drizzle-orm', 'drizzle-kit'], {
+        description: 'What applies the migrations. `drizzle-orm`: in this process, fast. `drizzle-kit`: the repository’s own `drizzle-kit migrate`, a process for each tenant.',
+        default: 'drizzle-orm',
+    }),
+};
+/** Where the repository's drizzle.config is, for `engine: drizzle-kit` and `command: check`. */
+const kitInputs = {
+    'drizzle-config': (0,actions/* textInput */._Z)({
+        description: "For `engine: drizzle-kit` and `check`: path of the drizzle.config, or a glob with one for each tenant in a folder of the tenant's name, such as `configs/*/drizzle.config.ts`. Default: the one that drizzle-kit finds.",
+    }),
+    'drizzle-url-variable': (0,actions/* patternInput */.nW)({
+        description: "For `engine: drizzle-kit`: the variable in which the drizzle.config looks for the URL, besides `DATABASE_URL` and, with a glob, the tenant's own (`ACME_CORP_DATABASE_URL`).",
+        pattern: new RegExp(`^(?!(?:${OF_THE_MACHINERY})$)[A-Za-z_][A-Za-z0-9_]{0,99}$`),
+        accepted: 'the name of an environment variable that means nothing to the system, such as TENANT_DATABASE_URL',
+    }),
+    'drizzle-time-limit': (0,actions/* durationInput */.Ts)({
+        description: 'For `engine: drizzle-kit` and `check`: how long drizzle-kit may take each time it is run.',
+        default: '15m',
+        maxMs: 2 ** 31 - 1,
+    }),
+};
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
+var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
+var processes = __nccwpck_require__(2337);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/clean-output.ts
+
+// eslint-disable-next-line no-control-regex
+const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007]*\u0007|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
+/** Lines of Node's view of a driver's error that quote rows, or that help nobody. */
+const PROPERTY = /^\s*(detail|where|params|parameters|internalQuery|internalPosition|position|length|file|line|routine|errno|syscall|dataType|schema): .*$/;
+const UNDEFINED = /^\s*\w+: undefined,?$/;
+const STACK = /^\s*at .*$/;
+/** A value that did not fit on the line of its property. */
+const CONTINUED = /^\s*(['"`].*['"`])( \+|,)?$/;
+/** The drawing of progress, one picture after the other. */
+const SPINNER = /\[[\u2800-\u28ff]\] ?/g;
+const ABOUT_A_VALUE = /code: '22[0-9A-Z]{3}'/;
+const MOST_LINES = 40;
+const MOST_CHARACTERS = 3_000;
+/**
+ * Makes what drizzle-kit wrote fit to be shown: without terminal sequences, secrets, rows of customers and stacks, and no
+ * longer than a person reads. Of what is too long the end is kept, where the error stands.
+ *
+ * @param secrets texts that must not appear, such as all the forms of the URL.
+ */
+function cleanOutput(output, secrets = []) {
+    let text = output.replace(ESCAPES, '').replace(SPINNER, '');
+    for (const secret of secrets.toSorted((a, b) => b.length - a.length)) {
+        if (secret.length > 0)
+            text = text.replaceAll(secret, '***');
+    }
+    // An error of this class quotes the value that it is about.
+    if (ABOUT_A_VALUE.test(text))
+        text = text.replace(/^(.*\berror\b[^"\n]*)".*"/gim, '$1"…"');
+    return lastOf((0,errors/* scrubSecrets */.Zg)(withoutProperties(text)));
+}
+function withoutProperties(text) {
+    const kept = [];
+    let dropping = false;
+    for (const line of text.split(/\r\n|\r|\n/)) {
+        if (PROPERTY.test(line))
+            dropping = true;
+        else if (dropping && CONTINUED.test(line))
+            continue;
+        else {
+            dropping = false;
+            const previous = kept.at(-1);
+            if (UNDEFINED.test(line) || STACK.test(line) || (line.trim() === '' && (previous ?? '').trim() === ''))
+                continue;
+            if (line !== previous)
+                kept.push(line.trimEnd());
+        }
+    }
+    return kept.join('\n').trim();
+}
+function lastOf(text) {
+    const lines = text.split('\n');
+    const fewer = lines.length > MOST_LINES ? ['…', ...lines.slice(-MOST_LINES)].join('\n') : text;
+    return fewer.length > MOST_CHARACTERS ? `…${fewer.slice(-MOST_CHARACTERS)}` : fewer;
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/run-kit.ts
+
+
+
+/**
+ * Ends the process when its input does: so drizzle-kit does not go on migrating, without a lock, for a parent that was
+ * killed. Threads of it have an input of their own, which is none.
+ */
+const LIFELINE = `data:text/javascript,${encodeURIComponent(`import { isMainThread } from 'node:worker_threads';
+   if (isMainThread) process.stdin.on('end', () => process.exit(1)).on('error', () => process.exit(1)).resume().unref?.();`)}`;
+/**
+ * Runs drizzle-kit to its end: with no terminal and no input, so that it asks nobody, and for a limited time.
+ *
+ * @throws the reason of the signal; ExplainedError when it could not be started.
+ */
+async function runKit(run) {
+    const { kit, args, cwd, env, signal, timeLimitMs, secrets } = run;
+    const exit = await (0,processes/* runProgram */.mB)({
+        file: process.execPath,
+        args: ['--import', LIFELINE, kit.program, ...args],
+        cwd,
+        env,
+        signal,
+        timeLimitMs,
+        holdStdin: true,
+    });
+    return {
+        code: exit.code,
+        timedOut: exit.timedOut,
+        output: cleanOutput(`${exit.stdout}\n${exit.stderr}`, secrets),
+        words: exit.timedOut ? `was ended after ${Math.round(timeLimitMs / 1000)} s` : (0,processes/* exitWords */.Ey)(exit),
+    };
+}
+/** What drizzle-kit says when it would ask a person: 0.31 about its terminal, 1.0 about the hints it lacks. */
+const ASKS = /Interactive prompts require a TTY|missing_hints/;
+/** Whether it needs an answer that nobody can give here, such as whether a column was renamed. */
+function asksSomething({ output }) {
+    return ASKS.test(output);
+}
+/** 0.31 also ends with 0 after some of its errors. */
+const ERROR = /^\s*(\w*Error\b|error:|\[✗\])/m;
+function hasFailed({ code, output }) {
+    return code !== 0 || ERROR.test(output);
+}
+/** An error that says how drizzle-kit ended and what it wrote last. */
+function kitError(doing, exit) {
+    const silent = exit.output === '' || !/error|\bfailed\b|✗/i.test(exit.output);
+    return new errors/* ExplainedError */.hM({
+        message: `${doing}: drizzle-kit ${exit.words}${exit.output === '' ? '' : `\n${exit.output}`}`,
+        code: exit.timedOut ? 'timeout' : `exit ${exit.code ?? 'unknown'}`,
+        ...(silent && !exit.timedOut
+            ? {
+                hint: 'drizzle-kit 0.31 does not say why a migration failed. With engine: drizzle-orm the statement and its error are named.',
+            }
+            : {}),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/describe-config.ts
+
+
+
+
+
+
+
+const descriptionSchema = schemas/* object */.Ikc({
+    dialect: schemas/* string */.YjP().optional(),
+    out: schemas/* string */.YjP().default('drizzle'),
+    migrations: schemas/* object */.Ikc({ schema: schemas/* string */.YjP().optional(), table: schemas/* string */.YjP().optional() }).default({}),
+});
+/**
+ * Reads a drizzle.config as drizzle-kit itself does, whatever language it is written in: drizzle-kit is given a config that
+ * imports it, writes down what it says, and ends.
+ *
+ * @throws ExplainedError when it cannot be read or is not for PostgreSQL.
+ */
+async function describeConfig(run) {
+    return inScratchFolder(run.temporary, async (folder) => {
+        const answer = external_node_path_default().join(folder, 'config.json');
+        const wrapper = await writeWrapper(folder, run, `
+      writeFileSync(${JSON.stringify(answer)}, JSON.stringify({ dialect: own.dialect, out: own.out, migrations: own.migrations }));
+      process.exit(0);
+      export default own;`);
+        const exit = await runKit({ ...run, args: ['check', '--config', wrapper] });
+        const text = await (0,promises_.readFile)(answer, 'utf8').catch(() => undefined);
+        if (text === undefined)
+            throw kitError(`reading ${run.config}`, exit);
+        const { dialect, out, migrations } = descriptionSchema.parse(JSON.parse(text));
+        if (dialect !== undefined && dialect !== 'postgresql') {
+            throw new errors/* ExplainedError */.hM({
+                message: `${run.config} is for ${JSON.stringify(dialect)}, not for postgresql; nothing was done`,
+            });
+        }
+        return {
+            out: external_node_path_default().resolve(run.cwd, out),
+            table: {
+                schema: migrations.schema ?? drizzle/* DRIZZLE_TABLE */.sA.schema,
+                table: migrations.table ?? drizzle/* DRIZZLE_TABLE */.sA.table,
+            },
+        };
+    });
+}
+/**
+ * Writes a config that is the repository's own but for what is said here. `out` is a path from `cwd`: 0.31 puts `./` before
+ * whatever it is given.
+ */
+async function writeWrapper(folder, { cwd, config }, rest) {
+    const file = external_node_path_default().resolve(cwd, config);
+    const load = file.endsWith('.json')
+        ? `const loaded = { default: JSON.parse(readFileSync(${JSON.stringify(file)}, 'utf8')) };`
+        : `import * as loaded from ${JSON.stringify(file)};`;
+    const wrapper = external_node_path_default().join(folder, 'drizzle.config.ts');
+    await (0,promises_.writeFile)(wrapper, `import { readFileSync, writeFileSync } from 'node:fs';
+     ${load}
+     // What is exported as the default, through as many layers as the module system put around it.
+     const module = loaded as any;
+     const own = module.default?.default ?? module.default ?? module;
+     ${rest}`);
+    return wrapper;
+}
+/** The runner's own place for temporary files, which it empties after each job; else the system's. */
+function temporaryPlace(env) {
+    const place = env['RUNNER_TEMP'] ?? '';
+    return place === '' ? (0,external_node_os_.tmpdir)() : place;
+}
+/** A temporary folder for some work, removed whatever happens. */
+async function inScratchFolder(place, work) {
+    const folder = await (0,promises_.mkdtemp)(external_node_path_default().join(place, 'neon-fleet-kit-'));
+    try {
+        return await work(folder);
+    }
+    finally {
+        await (0,promises_.rm)(folder, { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/environment.ts
+
+
+/**
+ * The environment that drizzle-kit gets: what every child process gets, and whom to trust. Nothing that the step was given
+ * is in it, since a repository's `drizzle.config.ts` is code that runs there.
+ */
+function kitEnvironment(env, own = {}) {
+    const trust = (0,postgres/* trustSource */.iq)(env);
+    return (0,processes/* childEnvironment */.Qc)(env, {
+        CI: 'true',
+        NO_COLOR: '1',
+        // By this a runner recognises what it has to end after a job.
+        RUNNER_TRACKING_ID: env['RUNNER_TRACKING_ID'],
+        // drizzle-kit's drivers run in Node, which knows nothing of PGSSLROOTCERT.
+        ...(trust.kind === 'public' ? {} : { NODE_EXTRA_CA_CERTS: trust.path }),
+        ...own,
+    });
+}
+/** What drizzle-kit sees in place of the URL where it must not connect: a config that insists on one is content. */
+const NO_DATABASE = 'postgresql://nobody@127.0.0.1:1/nothing';
+/**
+ * The URL as drizzle-kit's drivers understand it: `sslmode=require` means to them what it does here only when it is spelled
+ * out as `verify-full`, and `channel_binding` they do not know; one of them would send it to the server as a setting.
+ */
+function urlForKit(uri) {
+    const url = new URL(uri);
+    if (['require', 'verify-ca'].includes(url.searchParams.get('sslmode') ?? '')) {
+        url.searchParams.set('sslmode', 'verify-full');
+    }
+    url.searchParams.delete('channel_binding');
+    return url.href;
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: ./node_modules/picomatch/index.js
+var picomatch = __nccwpck_require__(4006);
+var picomatch_default = /*#__PURE__*/__nccwpck_require__.n(picomatch);
+;// CONCATENATED MODULE: ./action-migrate/src/kit/find-configs.ts
+
+
+
+
+
+/** The names that drizzle-kit itself looks for. */
+const DEFAULTS = ['drizzle.config.ts', 'drizzle.config.js', 'drizzle.config.json'];
+const NEVER_ENTERED = new Set(['node_modules', '.git']);
+/**
+ * Finds the files that drizzle-config names.
+ *
+ * @param given a path, a glob such as `configs/*` + `/drizzle.config.ts`, or nothing for drizzle-kit's own default.
+ * @param cwd where the paths start.
+ * @throws ExplainedError when a file that is named is not there.
+ */
+async function findConfigs(given, cwd) {
+    if (given === undefined) {
+        const file = DEFAULTS.find((name) => (0,external_node_fs_.existsSync)(external_node_path_default().join(cwd, name)));
+        if (file !== undefined)
+            return { kind: 'one', file };
+        throw new errors/* ExplainedError */.hM({
+            message: `there is no drizzle.config.ts (.js, .json) in ${JSON.stringify(external_node_path_default().resolve(cwd))}; nothing was done`,
+            hint: 'Is the repository checked out? Set the input drizzle-config to the file.',
+        });
+    }
+    // A path that exists is one, whatever characters are in it.
+    if ((0,external_node_fs_.existsSync)(external_node_path_default().resolve(cwd, given)))
+        return { kind: 'one', file: given };
+    const { base, isGlob } = picomatch_default().scan(given);
+    if (!isGlob) {
+        throw new errors/* ExplainedError */.hM({
+            message: `drizzle-config: there is no file ${JSON.stringify(given)}; nothing was done`,
+            hint: 'It is taken from the working directory. Is the repository checked out?',
+        });
+    }
+    const matches = picomatch_default()(external_node_path_default().normalize(given));
+    const files = (await filesBelow(cwd, base)).filter((file) => matches(file));
+    return { kind: 'each', pattern: given, files: files.toSorted() };
+}
+/** All files below a folder, as paths from `cwd`. Links are not followed: they may go round in circles. */
+async function filesBelow(cwd, folder) {
+    const entries = await (0,promises_.readdir)(external_node_path_default().resolve(cwd, folder), { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const name = external_node_path_default().join(folder, entry.name);
+        if (entry.isDirectory())
+            return NEVER_ENTERED.has(entry.name) ? [] : filesBelow(cwd, name);
+        return [name];
+    }));
+    return found.flat();
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/find-kit.ts
+
+
+
+
+const packageSchema = schemas/* object */.Ikc({
+    version: schemas/* string */.YjP(),
+    bin: schemas/* union */.KCZ([schemas/* string */.YjP(), schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP())]),
+});
+/**
+ * Finds drizzle-kit as Node finds a package: in the nearest `node_modules` from a folder upwards, so that the one of a
+ * monorepo's root counts, too.
+ *
+ * @throws ExplainedError with the command that installs it.
+ */
+async function findDrizzleKit(folder) {
+    for (let at = external_node_path_default().resolve(folder);; at = external_node_path_default().dirname(at)) {
+        const home = external_node_path_default().join(at, 'node_modules', 'drizzle-kit');
+        const text = await (0,promises_.readFile)(external_node_path_default().join(home, 'package.json'), 'utf8').catch(() => undefined);
+        if (text !== undefined)
+            return readKit(home, text);
+        if (at === external_node_path_default().dirname(at))
+            break;
+    }
+    throw new errors/* ExplainedError */.hM({
+        message: `drizzle-kit is not installed in ${JSON.stringify(external_node_path_default().resolve(folder))} nor above it; nothing was done`,
+        hint: 'It is the repository’s own that is run. Check the repository out and install its packages before this step (npm ci), and should it not be among them: npm install --save-dev drizzle-kit',
+    });
+}
+function readKit(home, text) {
+    const parsed = packageSchema.safeParse(parseJson(text));
+    const bin = typeof parsed.data?.bin === 'string' ? parsed.data.bin : parsed.data?.bin['drizzle-kit'];
+    if (parsed.data === undefined || bin === undefined) {
+        throw new errors/* ExplainedError */.hM({
+            message: `what is in ${JSON.stringify(home)} is not drizzle-kit: its package.json names no program`,
+            hint: 'Install it anew: npm install --save-dev drizzle-kit',
+        });
+    }
+    return { program: external_node_path_default().resolve(home, bin), version: parsed.data.version };
+}
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/run-drizzle-kit.ts
+
+
+
+
+
+
+
+
+/**
+ * Migrates one database with the repository's own drizzle-kit: under the tenant's lock, which a connection of ours holds
+ * while it works, and only where the database and the folder do not contradict each other. What drizzle-kit says about its
+ * success is not believed: the state is read back.
+ *
+ * @param uri of the direct host. The child finds it in its environment, and nobody finds it anywhere else.
+ */
+async function runDrizzleKit(uri, options) {
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const { signal, authorities, table, lockWaitMs } = options;
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        const state = await (0,drizzle/* lockAndRead */.bw)(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        if (state === undefined)
+            return lockedElsewhere();
+        const before = (0,drizzle/* assess */.no)(options.folder, state);
+        if (before.kind === 'drift')
+            return drifted(before.why, options);
+        if (before.kind === 'up-to-date' && before.upgrade === undefined) {
+            return await concluded(connection, before, { status: 'unchanged' }, options);
+        }
+        return await bringForward(uri, target, connection, before, options);
+    }
+    finally {
+        await connection.close();
+    }
+}
+async function bringForward(uri, target, connection, before, options) {
+    const { signal, note, kit, config, readRestorePoint } = options;
+    const restorePoint = await readRestorePoint?.(connection);
+    const start = { before, restorePoint, applicationName: `neon-fleet drizzle-kit ${(0,external_node_crypto_.randomUUID)().slice(0, 13)}` };
+    // While drizzle-kit works this session does nothing, for as long as that takes.
+    await connection.query('SET idle_session_timeout = 0');
+    const endsWithItsClient = await connection.query(`SET client_connection_check_interval = '2s'`).then(() => true, () => false);
+    note(`Running drizzle-kit ${kit.version} migrate --config ${config}`);
+    let exit;
+    try {
+        exit = await runKit({
+            ...options,
+            args: ['migrate', '--config', config],
+            env: environmentFor(uri, start, options, endsWithItsClient),
+            secrets: [uri, urlForKit(uri)].flatMap(actions/* secretForms */.eo).filter((form) => form.length >= SHORTEST_SECRET),
+        });
+    }
+    catch (thrown) {
+        if (!signal.aborted)
+            throw thrown;
+        return await afterStop(target, start, thrown, options);
+    }
+    if (exit.timedOut)
+        await endSession(target, start, options);
+    return afterExit(target, connection, start, exit, options);
+}
+const SHORTEST_SECRET = 4;
+function environmentFor(uri, { applicationName }, { env, urlVariables, lockTimeoutMs, statementTimeoutMs }, endsWithItsClient) {
+    const url = urlForKit(uri);
+    const settings = [
+        `lock_timeout=${lockTimeoutMs}`,
+        `statement_timeout=${statementTimeoutMs}`,
+        ...(endsWithItsClient ? ['client_connection_check_interval=2000'] : []),
+    ];
+    return kitEnvironment(env, {
+        PGAPPNAME: applicationName,
+        PGOPTIONS: settings.map((setting) => `-c ${setting}`).join(' '),
+        ...Object.fromEntries(urlVariables.map((name) => [name, url])),
+    });
+}
+/** Looks what drizzle-kit did; by a new connection when this one broke meanwhile. */
+async function afterExit(target, connection, start, exit, options) {
+    try {
+        return await concludeFrom(connection, await (0,drizzle/* readSchemaState */.Rb)(connection, options.table), start, exit, options);
+    }
+    catch (thrown) {
+        if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || options.signal.aborted)
+            throw thrown;
+    }
+    const { signal, authorities, table, lockWaitMs } = options;
+    const second = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    try {
+        const state = await (0,drizzle/* lockAndRead */.bw)(second, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
+        return state === undefined ? lockedElsewhere() : await concludeFrom(second, state, start, exit, options);
+    }
+    finally {
+        await second.close();
+    }
+}
+async function concludeFrom(connection, state, start, exit, options) {
+    const after = (0,drizzle/* assess */.no)(options.folder, state);
+    const migration = recordOf(start, after);
+    if (after.kind === 'up-to-date') {
+        return concluded(connection, after, { status: 'succeeded', migration }, options);
+    }
+    const [tag] = after.kind === 'pending' ? after.pending.map((pending) => pending.tag) : [];
+    const error = hasFailed(exit) || exit.timedOut
+        ? (0,errors/* explain */.WE)(kitError(`migrating to ${tag ?? 'the newest version'}`, exit))
+        : notAsExpected(after);
+    return failed(error, migration, OF_THE_WAY.test(exit.output));
+}
+/** Failures of the way to the database, in drizzle-kit's words. */
+const OF_THE_WAY = /\b(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|EAI_AGAIN|ENOTFOUND)\b|Connection terminated/;
+function notAsExpected(after) {
+    const found = after.kind === 'drift' ? after.why : 'migrations are still pending';
+    return {
+        message: `drizzle-kit ended well, but the database does not say so: ${found}`,
+        hint: 'Do `out` and `migrations` of the drizzle.config name the folder and the table of this database?',
+    };
+}
+/** The user's own question has the last word. */
+async function concluded(connection, after, so, { postCheck, kit }) {
+    const migration = so.status === 'succeeded' ? so.migration : { from: after.version, to: after.version, applied: [] };
+    const objection = postCheck === undefined ? undefined : await (0,drizzle/* findPostCheckFailure */.ce)(connection, postCheck);
+    if (objection !== undefined)
+        return failed(objection, migration, false);
+    if (so.status === 'unchanged') {
+        return { status: 'unchanged', reason: 'up-to-date', detail: `at ${after.version}`, migration };
+    }
+    const applied = so.migration.applied;
+    const what = applied.length === 0 ? 'completed the table of migrations' : `applied ${applied.join(', ')}`;
+    return { status: 'succeeded', detail: `drizzle-kit ${kit.version} ${what}`, migration };
+}
+/**
+ * The run is stopping, and drizzle-kit is gone; its session may not know yet. What was committed before that is in the
+ * database, and has to be in the report.
+ *
+ * @throws what was thrown, when nothing was changed.
+ */
+async function afterStop(target, start, thrown, options) {
+    const state = await endSession(target, start, options);
+    const migration = state === undefined ? undefined : recordOf(start, (0,drizzle/* assess */.no)(options.folder, state));
+    if (migration === undefined || migration.applied.length === 0)
+        throw thrown;
+    return {
+        status: 'skipped',
+        reason: (0,fleet/* stopReasonOf */.qw)(options.signal),
+        detail: `stopped while being worked on; applied before that, and kept: ${migration.applied.join(', ')}`,
+        error: (0,errors/* explain */.WE)(thrown),
+        migration,
+    };
+}
+/** Short, since a run that was cancelled has five seconds in all. */
+const END_TIMEOUT_MS = 1_500;
+/**
+ * Ends the session that drizzle-kit left on the server, which would otherwise finish its statement first, and reads the
+ * state. By a connection that does not listen to the signal: this is what is left to do when a run is stopped.
+ */
+async function endSession(target, { applicationName }, { authorities, table }) {
+    try {
+        const connection = await (0,postgres/* connect */.Ng)(target, { authorities, connectTimeoutMs: END_TIMEOUT_MS });
+        try {
+            await connection.query(`SELECT pg_catalog.pg_terminate_backend(pid, ${END_TIMEOUT_MS}) FROM pg_catalog.pg_stat_activity WHERE application_name = $1`, [applicationName]);
+            return await (0,drizzle/* readSchemaState */.Rb)(connection, table);
+        }
+        finally {
+            await connection.close();
+        }
+    }
+    catch {
+        return undefined; // the next run finds out
+    }
+}
+function recordOf({ before, restorePoint }, after) {
+    const from = versionOf(before);
+    const to = versionOf(after);
+    const pending = before.kind === 'pending' ? before.pending : [];
+    const left = after.kind === 'pending' ? after.pending : after.kind === 'drift' ? after.pendingWithOutOfOrder : [];
+    const unknown = after.kind === 'drift' && !after.onlyOutOfOrder;
+    const applied = unknown ? [] : pending.filter((migration) => !left.includes(migration)).map(({ tag }) => tag);
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied,
+        ...(restorePoint !== undefined && applied.length > 0 ? { restorePoint } : {}),
+    };
+}
+function versionOf(assessment) {
+    return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+}
+function failed(error, migration, infrastructure) {
+    const kept = migration.applied.length === 0 ? 'nothing was applied' : `applied and kept: ${migration.applied.join(', ')}`;
+    return {
+        status: 'failed',
+        detail: `${error.message}; ${kept}`,
+        error,
+        migration,
+        ...(infrastructure ? { infrastructure } : {}),
+    };
+}
+function drifted(why, { onDrift }) {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+function lockedElsewhere() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/tenant-config.ts
+
+
+/** The name of a tenant's folder in the layout of Neon's guide: `ACME Corp` has `configs/acme-corp`. */
+function safeName(tenant) {
+    return tenant.replace(/\s+/g, '-').toLowerCase();
+}
+/** What a variable of JavaScript may be called, and nothing that would end the name of one in an environment. */
+const VARIABLE = /^[\p{L}_][\p{L}\p{N}_]*$/u;
+/**
+ * The variables in which drizzle-kit finds the URL of a tenant. With a config for each tenant that is also the guide's own
+ * (`ACME_CORP_DATABASE_URL`), unless the tenant's name makes no variable: it is somebody else's text.
+ */
+function urlVariables(tenant, extra, configs) {
+    const ofGuide = `${safeName(tenant).replaceAll('-', '_').toUpperCase()}_DATABASE_URL`;
+    return [
+        ...new Set([
+            'DATABASE_URL',
+            ...(extra === undefined ? [] : [extra]),
+            ...(configs === 'each' && VARIABLE.test(ofGuide) ? [ofGuide] : []),
+        ]),
+    ];
+}
+/**
+ * Finds the config of a tenant among those that a glob names: the one whose folder is called like the tenant.
+ *
+ * @throws ExplainedError when there is none, or more than one.
+ */
+function configFor(tenant, configs, pattern) {
+    const folder = safeName(tenant);
+    const [found, ...others] = configs.filter((file) => external_node_path_default().basename(external_node_path_default().dirname(file)) === folder);
+    if (found === undefined) {
+        throw new errors/* ExplainedError */.hM({
+            message: `no file of drizzle-config (${pattern}) is in a folder called ${JSON.stringify(folder)}`,
+            hint: `A tenant's folder is its name in lower case, with hyphens for spaces. ${configs.length === 0 ? 'The pattern matches no file at all' : `There are: ${listed(configs)}`}.`,
+        });
+    }
+    if (others.length > 0) {
+        throw new errors/* ExplainedError */.hM({
+            message: `more than one file of drizzle-config (${pattern}) is in a folder called ${JSON.stringify(folder)}: ${listed([found, ...others])}`,
+            hint: 'Make the pattern narrower, so that it names one file for each tenant.',
+        });
+    }
+    return found;
+}
+const LISTED = 5;
+function listed(names) {
+    const more = names.length - LISTED;
+    return names.slice(0, LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/kit-engine.ts
+
+
+
+
+
+
+
+/** @throws ExplainedError when drizzle-kit or its config is not there. */
+async function openKitEngine(options) {
+    const { cwd, env, signal, timeLimitMs, drizzleUrlVariable } = options;
+    const kit = await findDrizzleKit(cwd);
+    const configs = await findConfigs(options.drizzleConfig, cwd);
+    const known = new Map();
+    const variablesOf = (tenant) => urlVariables(tenant, drizzleUrlVariable, configs.kind);
+    async function read(config, variables) {
+        const placeholders = Object.fromEntries(variables.map((name) => [name, NO_DATABASE]));
+        const description = await describeConfig({
+            kit,
+            config,
+            cwd,
+            temporary: temporaryPlace(env),
+            env: kitEnvironment(env, placeholders),
+            signal,
+            timeLimitMs,
+        });
+        return { ...description, config, folder: await (0,drizzle/* readMigrations */.Yr)(description.out) };
+    }
+    async function configured(tenant) {
+        const config = configOf(tenant, configs);
+        const reading = known.get(config) ?? read(config, variablesOf(tenant));
+        known.set(config, reading);
+        return reading;
+    }
+    return {
+        configured,
+        async migrate(uri, tenant, own) {
+            const { config, folder, table } = await configured(tenant);
+            return runDrizzleKit(uri, { ...options, kit, config, folder, table, urlVariables: variablesOf(tenant), ...own });
+        },
+    };
+}
+function configOf(tenant, configs) {
+    return configs.kind === 'one' ? configs.file : configFor(tenant, configs.files, configs.pattern);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/kit/index.ts
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/engine.ts
+
+
+
+/** @throws ExplainedError when the folder, `to`, drizzle-kit or its config cannot be used. */
+async function openEngine(values, surroundings) {
+    return values.engine === 'drizzle-kit' ? kitEngine(values, surroundings) : ormEngine(values, surroundings);
+}
+async function ormEngine(values, { authorities, signal }) {
+    const schema = schemaIn(await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder), { schema: values.migrationsSchema, table: values.migrationsTable }, values.to);
+    return {
+        digest: schema.folder.digest,
+        schemaOf: () => Promise.resolve(schema),
+        migrate: (uri, _, options) => (0,drizzle/* migrateDatabase */.bC)(uri, {
+            folder: schema.folder,
+            table: schema.table,
+            to: schema.target,
+            transaction: values.transaction,
+            onDrift: values.onDrift,
+            lockWaitMs: values.lockWait,
+            lockTimeoutMs: values.lockTimeout,
+            statementTimeoutMs: values.statementTimeout,
+            postCheck: values.postCheck,
+            onFailure: values.onFailure,
+            authorities,
+            signal,
+            ...options,
+        }),
+    };
+}
+async function kitEngine(values, surroundings) {
+    const kit = await openKitEngine({
+        ...surroundings,
+        drizzleConfig: values.drizzleConfig,
+        drizzleUrlVariable: values.drizzleUrlVariable,
+        timeLimitMs: values.drizzleTimeLimit,
+        onDrift: values.onDrift === 'fail' ? 'fail' : 'skip',
+        lockWaitMs: values.lockWait,
+        lockTimeoutMs: values.lockTimeout,
+        statementTimeoutMs: values.statementTimeout,
+        postCheck: values.postCheck,
+    });
+    return {
+        // Each tenant may have a config and a folder of its own, which are only read when it is its turn.
+        digest: (0,external_node_crypto_.createHash)('sha256')
+            .update(values.drizzleConfig ?? '')
+            .digest('hex'),
+        async schemaOf({ name }) {
+            const { folder, table } = await kit.configured(name);
+            return schemaIn(folder, table, undefined);
+        },
+        migrate: (uri, { name }, { note, readRestorePoint }) => kit.migrate(uri, name, { note, readRestorePoint }),
+    };
+}
+function schemaIn(folder, table, to) {
+    const newest = folder.migrations.at(-1)?.tag ?? '';
+    return { folder, table, target: to === undefined ? newest : (0,drizzle/* findMigration */.Ey)(folder, to).tag };
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
+var src_neon = __nccwpck_require__(5702);
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/go-back.ts
 
 
@@ -45327,9 +46076,12 @@ async function goBack(neon, point, options) {
         return { keptAs, alreadyDone: false };
     }
     catch (thrown) {
-        if (thrown instanceof src_neon/* BranchExistsError */.vz)
-            return { keptAs, alreadyDone: true };
-        throw thrown;
+        if (!(thrown instanceof src_neon/* BranchExistsError */.vz))
+            throw thrown;
+        // An earlier attempt did it, or another job does it right now.
+        const operations = (await neon.listOperations(projectId)).filter(src_neon/* isUnfinished */.ui);
+        await (0,src_neon/* waitForOperations */.ft)(neon, projectId, operations, { signal });
+        return { keptAs, alreadyDone: true };
     }
 }
 /** @throws ExplainedError when the project's history does not reach back so far any more. */
@@ -45350,6 +46102,7 @@ function pointWords(point) {
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/take.ts
+
 
 
 /** `lsn`: a position in the log, which costs nothing; `branch`: a copy under a name of its own. */
@@ -45384,16 +46137,15 @@ async function positionInLog({ projectId, historyRetentionSeconds }, connection,
             hint: "Raise the project's history retention in Neon, or use restore-point: branch.",
         });
     }
-    const takenAt = now();
-    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+    const { lsn, takenAt } = await (0,drizzle/* readWalPosition */.Ex)(connection, now);
     return {
         kind: 'lsn',
         host,
-        lsn: String(row?.['lsn']),
-        takenAt: takenAt.toISOString(),
+        lsn,
+        takenAt,
         ...(historyRetentionSeconds === undefined
             ? {}
-            : { usableUntil: new Date(takenAt.getTime() + historyRetentionSeconds * 1_000).toISOString() }),
+            : { usableUntil: new Date(Date.parse(takenAt) + historyRetentionSeconds * 1_000).toISOString() }),
     };
 }
 async function branchOfNow(neon, { projectId }, { branchId: given, runName, signal, note, now = () => new Date() }) {
@@ -45430,18 +46182,19 @@ async function branchOfNow(neon, { projectId }, { branchId: given, runName, sign
 
 
 
-
-/** Brings one tenant to the folder's version, with a way back. The URI is fetched only now, just before it is used. */
-async function migrateTenant(neon, tenant, { restorePoint, runName, ...migrate }, { signal, note }) {
+/**
+ * Brings one tenant to the folder's version, with a way back. The URI is fetched only now, just before it is used.
+ *
+ * @param runName names the rollout in the names of branches, the same in each attempt of it.
+ */
+async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure }, runName, { signal, note }) {
     const { projectId } = tenant;
     const { uri, branchId } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-    return (0,drizzle/* migrateDatabase */.bC)(uri, {
-        ...migrate,
-        signal,
+    return engine.migrate(uri, tenant, {
         note,
         readRestorePoint: (connection) => takeRestorePoint(neon, tenant, connection, {
             kind: restorePoint,
-            required: migrate.onFailure === 'restore',
+            required: onFailure === 'restore',
             runName,
             host: (0,postgres/* hostOf */.w4)(uri),
             branchId,
@@ -45461,25 +46214,21 @@ async function migrateTenant(neon, tenant, { restorePoint, runName, ...migrate }
 
 
 
+
 /**
  * Reads the migrations and opens the way to Neon.
  *
  * @param share how many jobs call the Neon API at the same time.
- * @throws ExplainedError before anything is done, when the folder, `to` or `post-check` cannot be used.
+ * @throws ExplainedError before anything is done, when the migrations, `to` or `post-check` cannot be used.
  */
 async function openRollout(values, context, share = 1) {
-    const folder = await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder);
-    const newest = folder.migrations.at(-1)?.tag ?? '';
-    const target = values.to === undefined ? newest : (0,drizzle/* findMigration */.Ey)(folder, values.to).tag;
+    const neon = (0,actions/* openNeonFor */.g1)(values, context, { share });
+    const authorities = await (0,postgres/* trustedAuthorities */.DR)(process.env);
+    const { signal } = context.stop;
+    const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
     if (values.postCheck !== undefined)
         (0,drizzle/* refuseUnusablePostCheck */.yO)(values.postCheck);
-    return {
-        neon: (0,actions/* openNeonFor */.g1)(values, context, { share }),
-        folder,
-        table: { schema: values.migrationsSchema, table: values.migrationsTable },
-        target,
-        authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env),
-    };
+    return { neon, engine, authorities };
 }
 /** Lists the fleet and chooses who takes part. */
 async function discover({ neon }, values) {
@@ -45491,29 +46240,15 @@ async function discover({ neon }, values) {
 const BREAKER = { openAfter: 10 };
 /** The work on one tenant of a rollout. */
 function workOf(rollout, values, runName) {
-    const { neon, folder, table, target, authorities } = rollout;
-    return (tenant, context) => migrateTenant(neon, tenant, {
-        folder,
-        table,
-        to: target,
-        transaction: values.transaction,
-        onDrift: values.onDrift,
-        lockWaitMs: values.lockWait,
-        lockTimeoutMs: values.lockTimeout,
-        statementTimeoutMs: values.statementTimeout,
-        postCheck: values.postCheck,
-        onFailure: values.onFailure,
-        restorePoint: values.restorePoint,
-        authorities,
-        runName,
-    }, context);
+    return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
 }
-/** What the jobs of one rollout must agree about: the same migrations, the same target, the same table. */
-function settingsOf({ folder, table, target }, values) {
+/** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */
+function settingsOf({ engine }, values) {
     return {
-        migrations: folder.digest,
-        to: target,
-        'migrations-table': `${table.schema}.${table.table}`,
+        migrations: engine.digest,
+        engine: values.engine,
+        to: values.to ?? 'the newest',
+        'migrations-table': `${values.migrationsSchema}.${values.migrationsTable}`,
         transaction: values.transaction,
         'on-drift': values.onDrift,
     };
@@ -45627,9 +46362,12 @@ var core = __nccwpck_require__(8179);
 
 /** Looks at a tenant without changing anything. Wakes its compute. */
 async function lookAt(rollout, tenant, { signal }) {
-    const { neon, folder, table, target, authorities } = rollout;
+    const { neon, engine, authorities } = rollout;
+    const wanted = await engine.schemaOf(tenant);
     const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-    return (0,drizzle/* inspectDatabase */.IE)(uri, { folder, table, to: target, authorities, signal });
+    const { folder, table, target } = wanted;
+    const seen = await (0,drizzle/* inspectDatabase */.IE)(uri, { folder, table, to: target, authorities, signal });
+    return { ...seen, wanted };
 }
 /** What migrating would make of a tenant as it is now; undefined when there is work for it. */
 function foreseenResult(assessment, { onDrift, to }) {
@@ -45650,9 +46388,16 @@ function foreseenResult(assessment, { onDrift, to }) {
             return { status: 'skipped', reason: 'drift', detail: assessment.why, migration };
     }
 }
-/** The migrations that would be applied, by name and in order. */
-function pendingTags(assessment) {
-    return (0,drizzle/* plannedRecord */.w9)(assessment).pending ?? [];
+/** The migrations that would be applied, in order. */
+function pendingIn(assessment) {
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return [];
+        case 'pending':
+            return assessment.pending;
+        case 'drift':
+            return assessment.pendingWithOutOfOrder;
+    }
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/assert.ts
@@ -45666,8 +46411,9 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 async function assertAtLeast(values, context) {
     const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-    const { target } = rollout;
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const { signal } = context.stop;
     const looked = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
@@ -45676,13 +46422,15 @@ async function assertAtLeast(values, context) {
         breaker: BREAKER,
         onOutcome: actions/* logTenant */.ZS,
         work: async (tenant) => {
-            const { assessment } = await lookAt(rollout, tenant, { signal });
-            const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: target });
+            const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+            const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: wanted.target });
             if (foreseen !== undefined)
                 return foreseen;
             const from = assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
             const error = {
-                message: `it is at ${from ?? 'no migration'}, and lacks ${pendingTags(assessment).join(', ')}`,
+                message: `it is at ${from ?? 'no migration'}, and lacks ${pendingIn(assessment)
+                    .map(({ tag }) => tag)
+                    .join(', ')}`,
                 code: LAGGING,
             };
             return { status: 'failed', detail: error.message, error };
@@ -45696,11 +46444,1002 @@ async function assertAtLeast(values, context) {
         startedAt: context.startedAt,
         outcomes: [...looked, ...settled],
         allowSkipped: values.allowSkipped,
+        appendix: told,
     });
 }
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
+var esm = __nccwpck_require__(3849);
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/catalog-sql.ts
+
+/** As many columns as the reader needs; each part of the query gives them. */
+const COLUMNS = 'kind, parent, name, definition';
+/**
+ * The SQL that describes everything in a database that a migration may have made: one row an object, in PostgreSQL's own
+ * words. Several statements, to be sent as one; the last one gives the rows.
+ *
+ * PostgreSQL writes a name with its schema whenever the search path does not lead to it, so that an empty search path gives
+ * the same words whatever the path of a role or database is, and nothing but `pg_catalog` is looked through for functions
+ * and operators: a tenant's own cannot take part. The setting lasts to the end of the transaction.
+ */
+function catalogSql(scope) {
+    const parts = [SCHEMAS, RELATIONS, COLUMNS_OF, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES, RULES, TYPES, SEQUENCES];
+    return `SELECT pg_catalog.set_config('search_path', '', true);
+    WITH ${commonTables(scope)}
+    SELECT ${COLUMNS} FROM (${[...parts, FUNCTIONS, EXTENSIONS, SERVER].join('\nUNION ALL\n')}) AS described
+    ORDER BY kind COLLATE "C", name COLLATE "C"`;
+}
+function commonTables({ table, ignoredSchemas }) {
+    const ignored = ignoredSchemas.length === 0 ? 'NULL' : ignoredSchemas.map((name) => (0,esm/* escapeLiteral */.NO)(name)).join(', ');
+    const [schema, name] = [(0,esm/* escapeLiteral */.NO)(table.schema), (0,esm/* escapeLiteral */.NO)(table.table)];
+    return `
+    member AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+    ns AS MATERIALIZED (
+      SELECT n.oid, n.nspname, format('%I', n.nspname) AS name FROM pg_namespace n
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (n.nspname IN (${ignored})) IS NOT TRUE
+         AND ${notMember('pg_namespace', 'n.oid')}
+    ),
+    rel AS MATERIALIZED (
+      SELECT c.*, ns.name AS schema, format('%s.%I', ns.name, c.relname) AS name
+        FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+       WHERE ${notMember('pg_class', 'c.oid')}
+         AND NOT (ns.nspname = ${schema} AND c.relname = ${name} AND c.relkind IN ('r', 'p'))
+    ),
+    sequence AS MATERIALIZED (
+      SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name,
+             concat('AS ', format_type(s.seqtypid, NULL), ' START ', s.seqstart, ' INCREMENT ', s.seqincrement,
+                    ' MINVALUE ', s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache,
+                    CASE WHEN s.seqcycle THEN ' CYCLE' END) AS options
+        FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    ),
+    owned AS MATERIALIZED (
+      SELECT d.refobjid AS relation, d.refobjsubid AS attribute, s.*, d.deptype = 'i' AS of_identity
+        FROM pg_depend d JOIN sequence s ON s.oid = d.objid
+       WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+         AND d.deptype IN ('a', 'i')
+    ),
+    migrations_schema AS (SELECT ${schema}::text AS name)`;
+}
+function notMember(catalog, oid) {
+    return `NOT EXISTS (SELECT FROM member WHERE member.classid = '${catalog}'::regclass AND member.objid = ${oid})`;
+}
+const SCHEMAS = `
+  SELECT 'schema' AS kind, NULL::text AS parent, ns.name, ''::text AS definition
+    FROM ns WHERE ns.nspname NOT IN (SELECT name FROM migrations_schema)`;
+const RELATIONS = `
+  SELECT CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+         r.schema, r.name,
+         CASE WHEN r.relkind IN ('v', 'm')
+              THEN concat_ws(' ', 'WITH (' || array_to_string(r.reloptions, ', ') || ')', 'AS', pg_get_viewdef(r.oid))
+              ELSE concat_ws(', ',
+                CASE WHEN r.relpersistence = 'u' THEN 'unlogged' END,
+                'partitioned by ' || pg_get_partkeydef(r.oid),
+                (SELECT string_agg(concat(CASE WHEN r.relispartition THEN 'partition of ' ELSE 'inherits from ' END, p.oid::regclass), ', ' ORDER BY i.inhseqno)
+                   FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = r.oid),
+                pg_get_expr(r.relpartbound, r.oid),
+                (SELECT 'of server ' || quote_ident(s.srvname) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+                  WHERE f.ftrelid = r.oid),
+                CASE WHEN r.relrowsecurity THEN 'row level security enabled' END,
+                CASE WHEN r.relforcerowsecurity THEN 'row level security forced' END)
+         END
+    FROM rel r WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm')`;
+// A serial column's sequence has whatever name the column once had; that it is the column's own is what counts.
+const COLUMNS_OF = `
+  SELECT 'column', r.name, format('%s.%I', r.name, a.attname),
+         concat_ws(' ',
+           format_type(a.atttypid, a.atttypmod),
+           (SELECT 'COLLATE ' || format('%I.%I', n.nspname, c.collname)
+              FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+             WHERE c.oid = a.attcollation AND a.attcollation <> t.typcollation),
+           CASE a.attgenerated
+             WHEN 's' THEN 'GENERATED ALWAYS AS (' || d.expression || ') STORED'
+             WHEN 'v' THEN 'GENERATED ALWAYS AS (' || d.expression || ') VIRTUAL'
+             ELSE CASE a.attidentity
+               WHEN 'a' THEN concat('GENERATED ALWAYS AS IDENTITY (', o.options, ')')
+               WHEN 'd' THEN concat('GENERATED BY DEFAULT AS IDENTITY (', o.options, ')')
+               ELSE CASE WHEN o.is_default THEN concat('DEFAULT nextval(its own sequence ', o.options, ')')
+                         ELSE 'DEFAULT ' || d.expression END
+             END
+           END,
+           CASE WHEN a.attnotnull THEN 'NOT NULL' END)
+    FROM rel r
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN LATERAL (SELECT pg_get_expr(ad.adbin, ad.adrelid) AS expression
+                         FROM pg_attrdef ad WHERE ad.adrelid = a.attrelid AND ad.adnum = a.attnum) d ON true
+    LEFT JOIN LATERAL (SELECT owned.options, d.expression = format('nextval(%L::regclass)', owned.name) AS is_default
+                         FROM owned
+                        WHERE owned.relation = a.attrelid AND owned.attribute = a.attnum
+                          AND (owned.of_identity OR d.expression = format('nextval(%L::regclass)', owned.name))
+                        LIMIT 1) o ON true
+   WHERE r.relkind IN ('r', 'p', 'f')`;
+// From PostgreSQL 18 on NOT NULL is a constraint too; the column says it already. Triggers of constraints are triggers.
+const CONSTRAINTS = `
+  SELECT 'constraint', r.name, format('%s.%I', r.name, c.conname), pg_get_constraintdef(c.oid)
+    FROM pg_constraint c JOIN rel r ON r.oid = c.conrelid WHERE c.contype NOT IN ('n', 't')`;
+const INDEXES = `
+  SELECT 'index', r.name, format('%s.%I', r.schema, ic.relname),
+         concat(pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN ' (invalid: it was never built to the end)' END)
+    FROM pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_class ic ON ic.oid = i.indexrelid
+   WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))`;
+const TRIGGERS = `
+  SELECT 'trigger', r.name, format('%s.%I', r.name, t.tgname),
+         concat(pg_get_triggerdef(t.oid),
+                CASE t.tgenabled WHEN 'D' THEN ' (disabled)' WHEN 'R' THEN ' (on replicas only)' WHEN 'A' THEN ' (always)' END)
+    FROM pg_trigger t JOIN rel r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal`;
+// The owner has another name on every server; what a policy says of it is the same.
+const POLICIES = `
+  SELECT 'policy', r.name, format('%s.%I', r.name, p.polname),
+         concat_ws(' ',
+           CASE WHEN p.polpermissive THEN 'AS PERMISSIVE' ELSE 'AS RESTRICTIVE' END,
+           'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+           'TO ' || (SELECT string_agg(role, ', ' ORDER BY role COLLATE "C")
+                       FROM (SELECT CASE WHEN u.oid = 0 THEN 'PUBLIC'
+                                         WHEN u.oid = r.relowner THEN 'the owner'
+                                         ELSE quote_ident(pg_get_userbyid(u.oid)) END AS role
+                               FROM unnest(p.polroles) AS u (oid)) roles),
+           'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+           'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+    FROM pg_policy p JOIN rel r ON r.oid = p.polrelid`;
+const RULES = `
+  SELECT 'rule', r.name, format('%s.%I', r.name, w.rulename), pg_get_ruledef(w.oid)
+    FROM pg_rewrite w JOIN rel r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'`;
+const TYPES = `
+  SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite type' END,
+         ns.name, format('%s.%I', ns.name, t.typname),
+         CASE t.typtype
+           WHEN 'e' THEN (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+           WHEN 'r' THEN (SELECT 'of ' || format_type(g.rngsubtype, NULL) FROM pg_range g WHERE g.rngtypid = t.oid)
+           WHEN 'c' THEN (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                            FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)
+           ELSE concat_ws(' ',
+             format_type(t.typbasetype, t.typtypmod),
+             (SELECT 'COLLATE ' || format('%I.%I', n.nspname, c.collname)
+                FROM pg_type b, pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+               WHERE b.oid = t.typbasetype AND c.oid = t.typcollation AND b.typcollation <> t.typcollation),
+             'DEFAULT ' || pg_get_expr(t.typdefaultbin, 0),
+             CASE WHEN t.typnotnull THEN 'NOT NULL' END,
+             (SELECT string_agg(format('CONSTRAINT %I %s', c.conname, pg_get_constraintdef(c.oid)), ' ' ORDER BY c.conname COLLATE "C")
+                FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype <> 'n'))
+         END
+    FROM pg_type t JOIN ns ON ns.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+   WHERE (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
+     AND ${notMember('pg_type', 't.oid')}`;
+/** Those that stand for themselves; a column's own are described with it. */
+const SEQUENCES = `
+  SELECT 'sequence', r.schema, r.name, s.options
+    FROM rel r JOIN sequence s ON s.oid = r.oid WHERE r.oid NOT IN (SELECT oid FROM owned)`;
+const FUNCTIONS = `
+  SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
+         ns.name, format('%s.%I(%s)', ns.name, p.proname, pg_get_function_identity_arguments(p.oid)),
+         CASE WHEN p.prokind = 'a'
+              THEN (SELECT concat_ws(' ', 'SFUNC', g.aggtransfn::regproc, 'STYPE', format_type(g.aggtranstype, NULL),
+                                     'FINALFUNC ' || nullif(g.aggfinalfn::oid, 0)::regproc, 'INITCOND ' || quote_literal(g.agginitval))
+                      FROM pg_aggregate g WHERE g.aggfnoid = p.oid)
+              ELSE btrim(replace(pg_get_functiondef(p.oid), E'\\r\\n', E'\\n'), E' \\n') END
+    FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace WHERE ${notMember('pg_proc', 'p.oid')}`;
+const EXTENSIONS = `SELECT 'extension', NULL, quote_ident(e.extname), '' FROM pg_extension e`;
+const SERVER = `SELECT 'server', NULL, 'version', (current_setting('server_version_num')::int / 10000)::text`;
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/catalog.ts
+
+/**
+ * Reads a database's whole schema in one round trip.
+ *
+ * Left out on purpose: owners and privileges, comments, storage parameters and statistics (set by operators, changed by no
+ * query's meaning), what belongs to an extension, and **the order of columns**: a column that was added later stands last, so
+ * that a pushed and a migrated table differ in it, and drizzle names the columns in each of its statements.
+ */
+async function readCatalog(connection, scope) {
+    const rows = await connection.query(catalogSql(scope));
+    const server = rows.find(({ kind }) => kind === 'server');
+    return {
+        serverMajor: Number(server?.['definition']),
+        objects: rows.filter((row) => row !== server).map(objectOf),
+    };
+}
+function objectOf({ kind, parent, name, definition }) {
+    return {
+        kind: String(kind),
+        ...(typeof parent === 'string' ? { parent } : {}),
+        name: String(name),
+        definition: typeof definition === 'string' ? definition : '',
+    };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/compare.ts
+/**
+ * Holds a database's schema against the one that the migrations make; nothing is left over when they are equal.
+ *
+ * Of what is missing or extra as a whole the parts are not listed again. Extensions count only where the migrations make
+ * one: servers come with some of their own.
+ */
+function compareCatalogs(expected, actual) {
+    const wanted = byKey(expected.objects);
+    const there = byKey(actual.objects);
+    const missing = expected.objects.filter((object) => !there.has(keyOf(object)));
+    const extra = actual.objects.filter((object) => !wanted.has(keyOf(object)) && object.kind !== 'extension');
+    const different = expected.objects.flatMap((object) => {
+        const found = there.get(keyOf(object));
+        if (found === undefined || found.definition === object.definition)
+            return [];
+        const { kind, name } = object;
+        return [{ is: 'different', kind, name, expected: object.definition, actual: found.definition }];
+    });
+    return [
+        ...wholes(missing).map(({ kind, name, definition }) => ({ is: 'missing', kind, name, expected: definition })),
+        ...wholes(extra).map(({ kind, name, definition }) => ({ is: 'extra', kind, name, actual: definition })),
+        ...different,
+    ];
+}
+/** Without the parts of what is in the list itself. */
+function wholes(objects) {
+    const names = new Set(objects.filter(({ kind }) => HOLDS_OTHERS.has(kind)).map(({ name }) => name));
+    return objects.filter(({ parent }) => parent === undefined || !names.has(parent));
+}
+const HOLDS_OTHERS = new Set(['schema', 'table', 'foreign table', 'view', 'materialized view']);
+function byKey(objects) {
+    return new Map(objects.map((object) => [keyOf(object), object]));
+}
+function keyOf({ kind, name }) {
+    return `${kind} ${name}`;
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/record.ts
+
+/** Decides from drizzle's record alone, as far as that is possible. */
+function readRecord(folder, state, at) {
+    const assessment = (0,drizzle/* assess */.no)(folder, state, { to: at.tag });
+    switch (assessment.kind) {
+        case 'up-to-date':
+            return { kind: 'recorded', version: assessment.version };
+        case 'drift':
+            return assessment.findings.every(({ kind }) => kind === 'no-drizzle-table')
+                ? { kind: 'unrecorded' }
+                : { kind: 'contradiction', why: assessment.why };
+        case 'pending':
+            return {
+                kind: 'contradiction',
+                why: assessment.from === undefined
+                    ? 'it has no tables, so that there is nothing to adopt; migrate it instead'
+                    : `drizzle's record of it ends at ${assessment.from}; only a database without a record is adopted, migrate this one instead`,
+            };
+    }
+}
+/** The migrations up to a version, itself included. */
+function upTo({ migrations }, at) {
+    return migrations.slice(0, migrations.indexOf(at) + 1);
+}
+/** Makes or completes drizzle's table, as drizzle would. */
+function prepareTableSql(folder, state, table) {
+    const isOlder = state.table === 'present' && state.format !== folder.format;
+    return isOlder ? (0,drizzle/* upgradeTableSql */.fU)(table, []) : (0,drizzle/* createTableSql */.pw)(table, folder.format);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/scratch.ts
+
+
+
+
+/** Says who made it and when, so that what a killed run left behind can be told, and is told from anything else. */
+const NAME = /^neon_fleet_scratch_(\d{10})_[0-9a-f]{16}$/;
+const NAME_IN_SQL = '^neon_fleet_scratch_[0-9]{10}_[0-9a-f]{16}$';
+/** Much longer than a reference takes to build. */
+const LEFTOVER_AFTER_MS = 60 * 60 * 1000;
+/** A run that was cancelled has five seconds in all. */
+const REMOVE_TIMEOUT_MS = 2_000;
+/** A new name for a scratch database. */
+function scratchName(now) {
+    return `neon_fleet_scratch_${String(Math.floor(now.getTime() / 1000)).padStart(10, '0')}_${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Which of a server's databases are scratch databases that nobody can still be working with. */
+function leftovers(names, now) {
+    return names.filter((name) => {
+        const madeAtSeconds = NAME.exec(name)?.[1];
+        return madeAtSeconds !== undefined && now.getTime() - Number(madeAtSeconds) * 1000 > LEFTOVER_AFTER_MS;
+    });
+}
+/**
+ * Makes an empty database beside another one, gives it to the work, and removes it whatever happens: work that fails, a run
+ * that is stopped, an answer to CREATE DATABASE that was lost.
+ *
+ * @throws ExplainedError when the role may not make one; whatever the work throws.
+ */
+async function withScratchDatabase(beside, options, work) {
+    const name = scratchName(new Date());
+    try {
+        await createDatabase(beside, name, options);
+        const connection = await (0,postgres/* connect */.Ng)({ ...beside, database: name }, { ...options, applicationName: 'neon-fleet scratch' });
+        try {
+            return await work(connection);
+        }
+        finally {
+            await connection.close();
+        }
+    }
+    finally {
+        await removeDatabase(beside, name, options);
+    }
+}
+async function createDatabase(beside, name, options) {
+    const connection = await (0,postgres/* connect */.Ng)(beside, { ...options, applicationName: 'neon-fleet scratch' });
+    try {
+        // template0 is as PostgreSQL made it, and never in use.
+        await connection.query(`CREATE DATABASE ${(0,esm/* escapeIdentifier */.F)(name)} TEMPLATE template0`);
+    }
+    catch (thrown) {
+        if (thrown instanceof postgres/* PostgresError */.Yj && thrown.sqlState === '42501')
+            throw mayNotCreate(beside);
+        throw thrown;
+    }
+    finally {
+        await connection.close();
+    }
+}
+function mayNotCreate(beside) {
+    return new errors/* ExplainedError */.hM({
+        message: `the role may not make a scratch database on ${(0,postgres/* placeOf */.$t)(beside)}`,
+        code: 'SQLSTATE 42501',
+        hint: 'Give the input scratch-url: any PostgreSQL of the same major version where a database may be made, such as a service container.',
+    });
+}
+/** By a connection of its own, which does not listen to the signal: this is what is left to do when a run is stopped. */
+async function removeDatabase(beside, name, { authorities }) {
+    try {
+        const connection = await (0,postgres/* connect */.Ng)(beside, {
+            authorities,
+            connectTimeoutMs: REMOVE_TIMEOUT_MS,
+            applicationName: 'neon-fleet scratch',
+        });
+        await dropQuietly(connection, name, 'WITH (FORCE)').finally(() => connection.close());
+    }
+    catch {
+        // Nothing can be done from here; the next baseline on this server finds it by its name.
+    }
+}
+/** Removes what killed runs left on this server. Those that somebody is connected to stay, and so does what is not ours to remove. */
+async function removeLeftovers(connection, now) {
+    const rows = await connection.query(`SELECT d.datname AS name FROM pg_catalog.pg_database d
+      WHERE d.datname OPERATOR(pg_catalog.~) '${NAME_IN_SQL}'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid OPERATOR(pg_catalog.=) d.oid)`);
+    for (const name of leftovers(rows.map(({ name }) => String(name)), now))
+        await dropQuietly(connection, name);
+}
+async function dropQuietly(connection, name, how = '') {
+    await connection.query(`DROP DATABASE IF EXISTS ${(0,esm/* escapeIdentifier */.F)(name)} ${how}`).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/words.ts
+
+const words_LISTED = 5;
+const RENDERED = 20;
+const LONGEST_DEFINITION = 600;
+/** The differences in one line: how many of each, and the first of them by name. */
+function differenceWords(differences) {
+    const counts = ['missing', 'extra', 'different']
+        .map((is) => ({ is, count: differences.filter((difference) => difference.is === is).length }))
+        .filter(({ count }) => count > 0)
+        .map(({ is, count }) => `${count} ${is}`);
+    const named = differences.slice(0, words_LISTED).map(({ is, kind, name }) => `${is} ${kind} ${name}`);
+    const more = differences.length - named.length;
+    return `${counts.join(', ')} (${named.join('; ')}${more > 0 ? `; and ${more} more` : ''})`;
+}
+/** The differences as text of several lines, both definitions each, like a diff: `-` what the migrations make, `+` what is there. */
+function renderDifferences(differences) {
+    const shown = differences
+        .slice(0, RENDERED)
+        .map((difference) => [
+        `${difference.is} ${difference.kind} ${difference.name}`,
+        ...('expected' in difference ? marked('-', difference.expected) : []),
+        ...('actual' in difference ? marked('+', difference.actual) : []),
+    ].join('\n'));
+    const more = differences.length - shown.length;
+    return (0,errors/* scrubSecrets */.Zg)([...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'));
+}
+function marked(mark, definition) {
+    if (definition === '')
+        return [];
+    // Scrubbed before it is cut: half a secret has no shape to be recognised by.
+    const whole = (0,errors/* scrubSecrets */.Zg)(definition.trim());
+    const text = whole.length > LONGEST_DEFINITION ? `${whole.slice(0, LONGEST_DEFINITION)}…` : whole;
+    return text.split('\n').map((line) => `  ${mark} ${line}`);
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/baseline-database.ts
+
+
+
+
+
+
+
+
+/**
+ * Adopts a database whose schema came from elsewhere: where it is what the migrations up to a version make, drizzle's rows
+ * for them are written, so that migrating goes on from there. A database that differs is left alone, and so is all data.
+ *
+ * It holds the tenant's lock; the rows are written in one transaction, in which everything is looked at once more.
+ *
+ * @param uri of the direct host.
+ */
+async function baselineDatabase(uri, options) {
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    try {
+        return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
+    }
+    catch (thrown) {
+        if (!(thrown instanceof CommitLostError))
+            throw thrown;
+        return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
+    }
+}
+/** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
+class CommitLostError extends Error {
+    name = 'CommitLostError';
+}
+async function underLock(target, { scope, dryRun, lockWaitMs, authorities, signal }, work) {
+    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
+    try {
+        // To look, it is enough that the schema stands still.
+        const mode = dryRun ? 'shared' : 'exclusive';
+        const state = await (0,drizzle/* lockAndRead */.bw)(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
+        return state === undefined ? baseline_database_lockedElsewhere() : await work(connection, state);
+    }
+    finally {
+        await connection.close();
+    }
+}
+async function baseline(connection, state, target, options) {
+    const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
+    await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
+    await removeLeftovers(connection, new Date());
+    const record = readRecord(folder, state, at);
+    if (record.kind === 'recorded')
+        return unchanged(`drizzle's record says ${record.version} already`);
+    if (record.kind === 'contradiction')
+        return drift(record.why);
+    const actual = await readCatalog(connection, scope);
+    const expected = await references.forServer(actual.serverMajor, target);
+    const differences = compareCatalogs(expected, actual);
+    if (differences.length > 0)
+        return notEqual(at, differences);
+    if (dryRun) {
+        const rows = upTo(folder, at).length;
+        return succeeded(`is what the migrations up to ${at.tag} make; ${rows} of drizzle's rows would be written`);
+    }
+    note(`The schema is what the migrations up to ${at.tag} make; writing drizzle's rows`);
+    return adopt(connection, state, target, options);
+}
+async function adopt(connection, state, target, { folder, at, scope, references, signal }) {
+    const { table } = scope;
+    const insertRows = upTo(folder, at).map((migration) => (0,drizzle/* recordSql */.aC)(table, folder.format, migration));
+    signal.throwIfAborted();
+    try {
+        // drizzle itself knows nothing of our lock: that nobody writes a record meanwhile, the lock of its table sees to.
+        const [there] = await connection.query(`BEGIN; ${prepareTableSql(folder, state, table)};
+       LOCK TABLE ${(0,drizzle/* qualifiedName */.OL)(table)} IN SHARE ROW EXCLUSIVE MODE;
+       SELECT pg_catalog.count(*)::int AS rows FROM ${(0,drizzle/* qualifiedName */.OL)(table)}`);
+        if (there?.['rows'] !== 0)
+            return await rollBack(connection, drift('somebody wrote a record into it meanwhile'));
+        await connection.query(insertRows.join('; '));
+        // The last thing before the end: whatever changed in the schema since it was read shows here.
+        const actual = await readCatalog(connection, scope);
+        const differences = compareCatalogs(await references.forServer(actual.serverMajor, target), actual);
+        if (differences.length > 0)
+            return await rollBack(connection, notEqual(at, differences));
+    }
+    catch (thrown) {
+        // The connection may be gone, and the transaction with it.
+        await connection.query('ROLLBACK').catch(() => undefined);
+        throw thrown;
+    }
+    await commit(connection);
+    return succeeded(adoptedWords(folder, at));
+}
+async function rollBack(connection, result) {
+    await connection.query('ROLLBACK');
+    return result;
+}
+async function commit(connection) {
+    try {
+        await connection.query('COMMIT');
+    }
+    catch (thrown) {
+        if (!(0,postgres/* isConnectionLoss */.y7)(thrown))
+            throw thrown;
+        throw new CommitLostError("the connection broke while drizzle's rows were being committed", { cause: thrown });
+    }
+}
+/** What the database says now, under the lock that the lost session has let go of, is the answer that was lost. */
+function lookAfterLostCommit(state, { folder, at }, lost) {
+    const record = readRecord(folder, state, at);
+    if (record.kind === 'recorded') {
+        return succeeded(`${adoptedWords(folder, at)}; the answer to COMMIT was lost, read back instead`);
+    }
+    const error = { ...(0,errors/* explain */.WE)(lost), hint: 'Nothing was written. Run again.' };
+    return { result: { status: 'failed', detail: error.message, error, infrastructure: true }, differences: [] };
+}
+function adoptedWords(folder, at) {
+    const later = folder.migrations.length - upTo(folder, at).length;
+    return `adopted at ${at.tag}${later === 0 ? '' : `; ${later} later ${later === 1 ? 'migration is' : 'migrations are'} pending`}`;
+}
+function succeeded(detail) {
+    return { result: { status: 'succeeded', detail }, differences: [] };
+}
+function unchanged(detail) {
+    return { result: { status: 'unchanged', reason: 'up-to-date', detail }, differences: [] };
+}
+function drift(detail) {
+    return { result: { status: 'skipped', reason: 'drift', detail }, differences: [] };
+}
+function notEqual(at, differences) {
+    const detail = `is not what the migrations up to ${at.tag} make: ${differenceWords(differences)}`;
+    return { result: { status: 'skipped', reason: 'drift', detail }, differences };
+}
+function baseline_database_lockedElsewhere() {
+    const detail = 'another run of neon-fleet (a migration or a backup) holds the lock of this database';
+    return { result: { status: 'skipped', reason: 'locked', detail }, differences: [] };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/inputs.ts
+
+/** What `command: baseline` takes besides what every command does. */
+const baselineInputs = {
+    at: (0,actions/* textInput */._Z)({
+        description: 'For `baseline`: the migration whose version the tenants are said to have, such as `0003_add_invoices`. They are adopted only where that is so.',
+    }),
+    'scratch-url': (0,actions/* textInput */._Z)({
+        description: "For `baseline`: URI of a PostgreSQL of the tenants' major version where databases may be made, to build in it what the migrations make. Default: a scratch database on the first tenant's own server, removed again.",
+        secret: true,
+        accepted: 'a postgresql:// URI',
+    }),
+    'ignore-schemas': (0,actions/* linesInput */.WO)({
+        description: 'For `baseline`: schemas that are none of the migrations’ business, one a line.',
+        default: 'neon\nneon_auth',
+        accepted: 'names of schemas, one a line',
+    }),
+};
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/reference.ts
+
+
+
+
+
+
+/** The migrations themselves fail on an empty database: so they will beside the next tenant. */
+class ReferenceError extends errors/* ExplainedError */.hM {
+    name = 'ReferenceError';
+}
+function openReferences(options) {
+    const scratchTarget = options.scratchUrl === undefined ? undefined : (0,postgres/* parseConnectionUri */.sq)(options.scratchUrl);
+    return keepReferences((beside) => buildReference(scratchTarget ?? beside, options));
+}
+/**
+ * Builds each reference once. What failed because of one tenant's server is tried again beside the next one; what failed
+ * because of the migrations is not.
+ */
+function keepReferences(build) {
+    const building = new Map();
+    async function forServer(serverMajor, beside) {
+        for (;;) {
+            const earlier = building.get(serverMajor);
+            const attempt = earlier ?? build(beside).then((catalog) => ofVersion(catalog, serverMajor));
+            building.set(serverMajor, attempt);
+            try {
+                return await attempt;
+            }
+            catch (thrown) {
+                if (thrown instanceof ReferenceError)
+                    throw thrown;
+                if (building.get(serverMajor) === attempt)
+                    building.delete(serverMajor);
+                // The failure of somebody else's server says nothing about this tenant's.
+                if (earlier === undefined)
+                    throw thrown;
+            }
+        }
+    }
+    return { forServer };
+}
+function ofVersion(catalog, serverMajor) {
+    if (catalog.serverMajor === serverMajor)
+        return catalog;
+    throw new ReferenceError({
+        message: `the scratch database is on PostgreSQL ${catalog.serverMajor}, and the tenant on ${serverMajor}: the same schema reads differently there`,
+        hint: `Let scratch-url be a PostgreSQL ${serverMajor}, or leave it out: then the scratch database is made beside the tenant's own.`,
+    });
+}
+async function buildReference(beside, options) {
+    return withScratchDatabase(beside, options, async (connection) => {
+        await connection.query(`SET statement_timeout = ${options.statementTimeoutMs}`);
+        await applyEach(connection, options);
+        return readCatalog(connection, options.scope);
+    });
+}
+/** In a transaction each: a value that one migration adds to an enum can then be used by the next. */
+async function applyEach(connection, { folder, at, scope }) {
+    await connection.query((0,drizzle/* createTableSql */.pw)(scope.table, folder.format));
+    for (const migration of upTo(folder, at)) {
+        if (!migration.noTransaction)
+            await connection.query('BEGIN');
+        for (const [index, statement] of migration.statements.entries()) {
+            try {
+                await connection.query(statement);
+            }
+            catch (thrown) {
+                throw inStatement((0,drizzle/* fileOf */.W7)(folder.format, migration), index, migration, thrown);
+            }
+        }
+        if (!migration.noTransaction)
+            await connection.query('COMMIT');
+    }
+}
+function inStatement(file, index, { statements }, thrown) {
+    // Without a state it was the connection that failed.
+    if (!(thrown instanceof postgres/* PostgresError */.Yj) || thrown.sqlState === undefined || isServers(thrown.sqlState))
+        return thrown;
+    const explanation = (0,errors/* explain */.WE)(thrown);
+    return new ReferenceError({
+        ...explanation,
+        message: `the migrations cannot be applied to an empty database, so that there is nothing to compare with: ${file}, statement ${index + 1} of ${statements.length}: ${explanation.message}`,
+    });
+}
+/** Failures of the server's state (connections, resources, an operator) rather than of what was asked of it. */
+function isServers(sqlState) {
+    return ['08', '53', '57', '58'].includes(sqlState.slice(0, 2));
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/render.ts
+
+
+/** Leaves the summary of a step (1 MiB) room for everything else. */
+const LONGEST_BYTES = 200 * 1024;
+/** What stands in the way of adopting tenants, as Markdown for the summary: a fold for each, as many as there is room for. */
+function renderBaseline(tenants) {
+    const unequal = tenants.filter(({ differences }) => differences.length > 0);
+    if (unequal.length === 0)
+        return '';
+    const folds = [];
+    let bytes = 0;
+    for (const tenant of unequal) {
+        const fold = foldOf(tenant);
+        bytes += Buffer.byteLength(fold);
+        if (bytes > LONGEST_BYTES)
+            break;
+        folds.push(fold);
+    }
+    const more = unequal.length - folds.length;
+    return [
+        '### Not what the migrations make',
+        'What the migrations make is marked `-`, what is in the database `+`. The order of columns, owners and privileges are not compared.',
+        ...folds,
+        ...(more > 0 ? [`… and ${more} more; see the report.`] : []),
+    ].join('\n\n');
+}
+function foldOf({ name, differences }) {
+    const text = (0,actions/* printable */.g$)(renderDifferences(differences));
+    const longestRun = Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+    // A fence that is longer than any run of backticks in the text cannot be closed by it.
+    const fence = '`'.repeat(Math.max(3, longestRun + 1));
+    return `<details><summary>${escapeHtml((0,actions/* printableLine */.oy)(name))}</summary>\n\n${fence}diff\n${text}\n${fence}\n\n</details>`;
+}
+function escapeHtml(text) {
+    return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/baseline/index.ts
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/baseline.ts
+
+
+
+
+
+
+/** Adopts tenants whose schema came from elsewhere; only looks, unless `dry-run` says `false`. */
+async function baseline_baseline(values, context) {
+    if (values.scratchUrl !== undefined)
+        context.mask(values.scratchUrl);
+    const rollout = await openRollout(values, context);
+    const { authorities, neon } = rollout;
+    const folder = await (0,drizzle/* readMigrations */.Yr)(values.migrationsFolder);
+    const table = { schema: values.migrationsSchema, table: values.migrationsTable };
+    const { signal } = context.stop;
+    const dryRun = values.dryRun ?? true;
+    const at = (0,drizzle/* findMigration */.Ey)(folder, values.at);
+    const scope = { table, ignoredSchemas: values.ignoreSchemas };
+    const references = openReferences({
+        folder,
+        at,
+        scope,
+        scratchUrl: values.scratchUrl,
+        statementTimeoutMs: values.statementTimeout,
+        authorities,
+        signal,
+    });
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const unequal = [];
+    const worked = await (0,fleet/* workThroughTenants */.E_)({
+        tenants,
+        concurrency: values.concurrency,
+        signal,
+        breaker: BREAKER,
+        onOutcome: actions/* logTenant */.ZS,
+        work: async (tenant, { note }) => {
+            const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+            const { result, differences } = await baselineDatabase(uri, {
+                folder,
+                at,
+                scope,
+                references,
+                dryRun,
+                lockWaitMs: values.lockWait,
+                lockTimeoutMs: values.lockTimeout,
+                statementTimeoutMs: values.statementTimeout,
+                authorities,
+                signal,
+                note,
+            });
+            if (differences.length > 0)
+                unequal.push({ name: tenant.name, differences });
+            return result;
+        },
+    });
+    await (0,actions/* publishRun */.ZM)({
+        action: 'migrate',
+        command: dryRun ? 'baseline (dry run)' : 'baseline',
+        startedAt: context.startedAt,
+        outcomes: [...worked, ...settled],
+        allowSkipped: values.allowSkipped,
+        appendix: told + renderBaseline(unequal),
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/check-migrations.ts
+
+
+
+
+
+
+
+
+/**
+ * Checks the repository's migrations without a database and without credentials: `drizzle-kit check`, and whether
+ * `drizzle-kit generate` would write something. Both work on a copy; the repository stays as it is.
+ *
+ * @throws ExplainedError when drizzle-kit or its config cannot be used.
+ */
+async function checkMigrations(options) {
+    const { cwd, drizzleConfig, drizzleUrlVariable, env, signal, timeLimitMs, note } = options;
+    const kit = await findDrizzleKit(cwd);
+    const configs = await findConfigs(drizzleConfig, cwd);
+    const files = configs.kind === 'one' ? [configs.file] : configs.files;
+    if (files.length === 0)
+        throw nothingToCheck(drizzleConfig ?? '');
+    const placeholders = ['DATABASE_URL', ...(drizzleUrlVariable === undefined ? [] : [drizzleUrlVariable])];
+    const checks = [];
+    // One after the other: each is a process that takes a core.
+    for (const config of files) {
+        note(`Checking ${config} with drizzle-kit ${kit.version}`);
+        const own = Object.fromEntries([...placeholders, ...guideVariables(config)].map((name) => [name, NO_DATABASE]));
+        const run = {
+            kit,
+            config,
+            cwd,
+            temporary: temporaryPlace(env),
+            env: kitEnvironment(env, own),
+            signal,
+            timeLimitMs,
+        };
+        checks.push(await checkConfig(run));
+    }
+    return checks;
+}
+/** Green because nothing was looked at would be the worst answer. */
+function nothingToCheck(pattern) {
+    return new errors/* ExplainedError */.hM({
+        message: `drizzle-config: ${JSON.stringify(pattern)} matches no file; nothing was checked`,
+        hint: 'It is taken from the working directory. Is the repository checked out, and the pattern right?',
+    });
+}
+/** The variable of the guide's layout, by the name of the folder. */
+function guideVariables(config) {
+    const name = `${external_node_path_default().basename(external_node_path_default().dirname(config)).replaceAll('-', '_').toUpperCase()}_DATABASE_URL`;
+    return /^[A-Z_][A-Z0-9_]*$/.test(name) ? [name] : [];
+}
+async function checkConfig(run) {
+    const { out } = await describeConfig(run);
+    return inScratchFolder(run.temporary, async (scratch) => {
+        const copy = external_node_path_default().join(scratch, 'migrations');
+        await (0,promises_.cp)(out, copy, { recursive: true }).catch((thrown) => {
+            // Before the first migration there is no folder.
+            if (!isMissing(thrown))
+                throw thrown;
+        });
+        const fromCwd = JSON.stringify(external_node_path_default().relative(run.cwd, copy));
+        const wrapper = await writeWrapper(scratch, run, `export default { ...own, out: ${fromCwd} };`);
+        const before = await filesIn(copy);
+        const checked = await runKit({ ...run, args: ['check', '--config', wrapper] });
+        const generated = await runKit({ ...run, args: ['generate', '--config', wrapper] });
+        const shown = (text) => text.replaceAll(scratch, '').replaceAll(external_node_path_default().relative(run.cwd, copy), out);
+        return {
+            config: run.config,
+            folder: external_node_path_default().relative(run.cwd, out),
+            ...(hasFailed(checked) ? { objection: shown(`drizzle-kit check ${checked.words}\n${checked.output}`) } : {}),
+            schema: await judge(generated, copy, before, shown),
+        };
+    });
+}
+async function judge(exit, folder, before, shown) {
+    const output = shown(`drizzle-kit generate ${exit.words}\n${exit.output}`);
+    if (asksSomething(exit))
+        return { kind: 'ahead-and-unclear', output };
+    if (hasFailed(exit))
+        return { kind: 'unknown', output };
+    const names = [...(await filesIn(folder))].filter((name) => !before.has(name) && name.endsWith('.sql'));
+    if (names.length === 0)
+        return { kind: 'in-step' };
+    const files = names.map(async (name) => ({ name, sql: await (0,promises_.readFile)(external_node_path_default().join(folder, name), 'utf8') }));
+    return { kind: 'ahead', files: await Promise.all(files) };
+}
+async function filesIn(folder) {
+    try {
+        return new Set(await (0,promises_.readdir)(folder, { recursive: true }));
+    }
+    catch (thrown) {
+        if (isMissing(thrown))
+            return new Set();
+        throw thrown;
+    }
+}
+function isMissing(thrown) {
+    return (0,errors/* systemCode */.xU)(thrown) === 'ENOENT';
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/credentials.ts
+
+/** What a repository's code must not be near: with these it could act as the step. */
+const CREDENTIALS = [
+    'NEON_API_KEY',
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_SESSION_TOKEN',
+    'AWS_WEB_IDENTITY_TOKEN_FILE',
+    'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+    // With this a step can get credentials of AWS for itself: it is there whenever the job has `id-token: write`.
+    'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+];
+/** Inputs that are secrets and of no use to `check`. */
+const SECRET_INPUTS = ['neon-api-key', 'scratch-url'];
+/**
+ * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can
+ * read the step's own environment whatever environment it is given itself.
+ */
+function secretInputProblems(read) {
+    return SECRET_INPUTS.filter((input) => read(input).trim() !== '').map((input) => ({
+        input,
+        given: 'a secret',
+        accepted: 'nothing when command is check: it runs the repository’s drizzle.config, which in a pull request is anybody’s code, and needs no credentials',
+    }));
+}
+/**
+ * Refuses to run the repository's code in a step that has credentials in its environment. Their names are told, never their
+ * values.
+ *
+ * @throws ExplainedError
+ */
+function refuseCredentials(env) {
+    const found = CREDENTIALS.filter((name) => (env[name] ?? '') !== '');
+    if (found.length === 0)
+        return;
+    throw new errors/* ExplainedError */.hM({
+        message: `command: check runs the repository’s drizzle.config, which in a pull request is anybody’s code, and the step has credentials in its environment: ${found.join(', ')}; nothing was run`,
+        hint: 'Put it into a job of its own with `permissions: { contents: read }`, and without an `env` or an earlier step that brings credentials.',
+    });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/words.ts
+/** What is wrong, one line each; empty: the migrations are as they should be. */
+function checkProblems(checks) {
+    return checks.flatMap(({ config, folder, objection, schema }) => [
+        ...(objection === undefined ? [] : [`${config}: drizzle-kit check objects to ${folder}`]),
+        ...schemaProblem(config, schema),
+    ]);
+}
+function schemaProblem(config, schema) {
+    switch (schema.kind) {
+        case 'in-step':
+            return [];
+        case 'ahead':
+            return [
+                `${config}: the schema is ahead of the migrations; run npx drizzle-kit generate and commit what it writes`,
+            ];
+        case 'ahead-and-unclear':
+            return [
+                `${config}: the schema is ahead of the migrations, and drizzle-kit asks whether something was renamed; run npx drizzle-kit generate where you can answer, and commit what it writes`,
+            ];
+        case 'unknown':
+            return [
+                `${config}: whether the schema is ahead of the migrations could not be found out; drizzle-kit generate failed`,
+            ];
+    }
+}
+const LONGEST_SHOWN = 20_000;
+/** What was found, as Markdown for the summary of the step. */
+function renderChecks(checks) {
+    const problems = checkProblems(checks);
+    const heading = problems.length === 0 ? '## ✅ Migrations checked' : '## ❌ Migrations checked';
+    return [heading, ...checks.flatMap(renderCheck)].join('\n\n');
+}
+function renderCheck({ config, folder, objection, schema }) {
+    const problems = checkProblems([{ config, folder, ...(objection === undefined ? {} : { objection }), schema }]);
+    return [
+        `### ${words_escapeHtml(config)}`,
+        problems.length === 0
+            ? `drizzle-kit check is content with ${words_escapeHtml(folder)}, and the schema holds nothing that the migrations do not.`
+            : problems.map((problem) => `- ${words_escapeHtml(problem)}`).join('\n'),
+        ...(objection === undefined ? [] : [fenced(objection)]),
+        ...('output' in schema ? [fenced(schema.output)] : []),
+        ...(schema.kind === 'ahead' ? schema.files.map(({ sql }) => fenced(sql, 'sql')) : []),
+    ];
+}
+function fenced(text, language = '') {
+    const shown = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}\n…` : text;
+    const longestRun = Math.max(0, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length));
+    // A fence that is longer than any run of backticks in the text cannot be closed by it.
+    const fence = '`'.repeat(Math.max(3, longestRun + 1));
+    return `${fence}${language}\n${shown.trim()}\n${fence}`;
+}
+function words_escapeHtml(text) {
+    return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/check/index.ts
+
+
+
+
+;// CONCATENATED MODULE: ./action-migrate/src/commands/check.ts
+
+
+
+/** Checks the repository's migrations: without a database, without credentials, on code that may be anybody's. */
+async function check(values, context) {
+    refuseCredentials(process.env);
+    const checks = await checkMigrations({
+        drizzleConfig: values.drizzleConfig,
+        drizzleUrlVariable: values.drizzleUrlVariable,
+        timeLimitMs: values.drizzleTimeLimit,
+        cwd: process.cwd(),
+        env: process.env,
+        signal: context.stop.signal,
+        note: (line) => core/* info */.pq((0,actions/* printable */.g$)(line)),
+    });
+    const problems = checkProblems(checks);
+    const message = problems.length === 0
+        ? `check succeeded: ${checks.length} ${checks.length === 1 ? 'config' : 'configs'}, nothing to object to`
+        : `check failed: ${problems.join('; ')}`;
+    core/* setOutput */.uH('verdict', problems.length === 0 ? 'succeeded' : 'failed');
+    core/* setOutput */.uH('message', (0,actions/* printableLine */.oy)(message));
+    await (0,actions/* writeSummary */.Sy)(`${renderChecks(checks)}\n`);
+    for (const problem of problems)
+        core/* error */.z3((0,actions/* printable */.g$)(problem));
+    if (problems.length === 0)
+        core/* info */.pq((0,actions/* printableLine */.oy)(message));
+    else
+        core/* setFailed */.C1((0,actions/* printableLine */.oy)(message));
+}
+
 ;// CONCATENATED MODULE: ./action-migrate/src/look-at-all.ts
 
 
@@ -45718,14 +47457,15 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
         breaker: BREAKER,
         onOutcome: actions/* logTenant */.ZS,
         work: async (tenant) => {
-            const { assessment } = await lookAt(rollout, tenant, { signal });
-            const foreseen = foreseenResult(assessment, { onDrift, to: rollout.target });
+            const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+            const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
             if (foreseen !== undefined) {
                 settled.add(tenant);
                 return foreseen;
             }
-            const tags = pendingTags(assessment);
-            pending.push({ tenant, tags });
+            const migrations = pendingIn(assessment);
+            pending.push({ tenant, migrations, format: wanted.folder.format });
+            const tags = migrations.map(({ tag }) => tag);
             const what = assessment.kind === 'drift' ? `contradicts the folder: ${assessment.why}` : `lacks ${tags.join(', ')}`;
             return { status: 'unchanged', reason: 'up-to-date', detail: `only looked at; it ${what}` };
         },
@@ -45753,15 +47493,14 @@ const LONGEST_SQL = 60_000;
  * The part of a plan's summary that shows what would run: tenants that lack the same migrations together, the largest
  * group first, then the SQL of each migration once.
  */
-function renderPending({ pending, unseen }, { folder }) {
+function renderPending({ pending, unseen }) {
     const groups = new Map();
-    for (const { tenant, tags } of pending) {
+    for (const { tenant, migrations } of pending) {
+        const tags = migrations.map(({ tag }) => tag);
         const group = groups.get(tags.join('\n')) ?? { tags, names: [] };
         groups.set(tags.join('\n'), group);
         group.names.push(tenant.name);
     }
-    const wanted = new Set(pending.flatMap(({ tags }) => tags));
-    const migrations = folder.migrations.filter(({ tag }) => wanted.has(tag));
     return [
         '',
         ...(groups.size === 0 ? [] : [groupsTable([...groups.values()])]),
@@ -45773,7 +47512,7 @@ function renderPending({ pending, unseen }, { folder }) {
                     .map(({ name, detail }) => `<b>${pending_sql_oneLine(name)}</b> (${pending_sql_oneLine(detail)})`)
                     .join(', ')}. Carrying the plan out decides about them.</p>`,
             ]),
-        ...(migrations.length === 0 ? [] : [sql(migrations, folder.format)]),
+        ...sql(pending),
         '',
     ].join('\n');
 }
@@ -45787,12 +47526,27 @@ function groupsTable(groups) {
     });
     return `<table>\n<tr><th align="left">Would be applied</th><th align="left">To</th></tr>\n${rows.join('\n')}\n</table>\n`;
 }
-function sql(migrations, format) {
-    const text = (0,drizzle/* renderPendingSql */.E7)(migrations, { format });
+/** Each migration once: tenants of one folder lack the same ones, and tenants of several may lack others of the same name. */
+function sql(pending) {
+    const texts = new Map();
+    for (const { migrations, format } of pending) {
+        for (const migration of migrations) {
+            const key = `${(0,drizzle/* fileOf */.W7)(format, migration)}\n${migration.hash}`;
+            if (!texts.has(key))
+                texts.set(key, (0,drizzle/* renderPendingSql */.E7)([migration], { format }));
+        }
+    }
+    if (texts.size === 0)
+        return [];
+    const text = [...texts.entries()]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, migration]) => migration)
+        .join('\n\n');
     const shown = text.length > LONGEST_SQL ? `${text.slice(0, LONGEST_SQL)}\n…` : text;
     // Inside of <pre> an empty line would end the HTML block.
     const lines = escape_html_default()(shown).replace(/\n(?=\n)/g, '\n&#8203;');
-    return `<details><summary>The SQL that would run: ${migrations.length} ${migrations.length === 1 ? 'migration' : 'migrations'}</summary>\n<pre>${lines}</pre>\n</details>\n`;
+    const title = `The SQL that would run: ${texts.size} ${texts.size === 1 ? 'migration' : 'migrations'}`;
+    return [`<details><summary>${title}</summary>\n<pre>${lines}</pre>\n</details>\n`];
 }
 function pending_sql_oneLine(text) {
     return escape_html_default()(text.replace(/\s+/g, ' ').trim());
@@ -45810,8 +47564,10 @@ const CALLS_A_TENANT = 1;
 /** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
 async function plan(values, context) {
     const rollout = await openRollout(values, context);
-    const { tenants, settled } = await discover(rollout, values);
-    const isLive = values.state === 'live' || values.dryRun;
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
+    const isLive = values.state === 'live' || values.dryRun === true;
     const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
     const decided = (0,fleet/* makePlan */.Cs)({
         id: (0,external_node_crypto_.randomUUID)(),
@@ -45828,7 +47584,7 @@ async function plan(values, context) {
     requireFewWaves(decided, values.maxWaves);
     await (0,actions/* publishPlan */.JL)(decided, {
         cost: costOf(decided, values.neonApiRate),
-        ...(seen === undefined ? {} : { appendix: renderPending(seen, rollout) }),
+        appendix: told + (seen === undefined ? '' : renderPending(seen)),
     });
 }
 function requireFewWaves({ waves }, maxWaves) {
@@ -45876,7 +47632,9 @@ async function report(values, context) {
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 async function run(values, context) {
     const rollout = await openRollout(values, context);
-    const { tenants, settled } = await discover(rollout, values);
+    const discovery = await discover(rollout, values);
+    const { tenants, settled } = discovery;
+    const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves);
     const worked = await (0,fleet/* rollOut */.Of)({
         waves,
@@ -45905,12 +47663,10 @@ async function run(values, context) {
         startedAt: context.startedAt,
         outcomes,
         allowSkipped: values.allowSkipped,
-        appendix: wayBack(outcomes),
+        appendix: told + wayBack(outcomes),
     });
 }
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./action-migrate/src/undo.ts
 
 
@@ -45929,13 +47685,16 @@ function undoableTenants(outcomes, tenantOf) {
  * Puts one tenant back to where it was before a rollout. Looks first: a tenant that is there already is left alone, and so
  * is one that something else has been applied to since, which going back would take away as well.
  */
-async function undoTenant(neon, tenant, options, { signal, note }) {
+async function undoTenant(rollout, tenant, options, { signal, note }) {
     const { migration, projectId } = tenant;
     const { restorePoint } = migration;
     if (restorePoint === undefined)
         return withoutWayBack(migration);
+    const { neon, engine, authorities } = rollout;
+    const wanted = await engine.schemaOf(tenant);
     const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-    const before = await lookUnderLock(uri, options, signal);
+    const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
+    const before = await look();
     if (before === 'locked')
         return locked();
     if (before.version === migration.from)
@@ -45948,14 +47707,14 @@ async function undoTenant(neon, tenant, options, { signal, note }) {
     const lostFrom = restorePoint.takenAt;
     const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion: `undo-${options.runName}`, signal });
     // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
-    const after = await lookUnderLock(uri, options, signal);
+    const after = await look();
     if (after !== 'locked' && after.version !== migration.from)
         return notBack(migration, after.version, keptAs);
     const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
     return { status: 'succeeded', detail };
 }
 /** Which version the database is at, read while no run of neon-fleet works on it. */
-async function lookUnderLock(uri, { folder, table, lockWaitMs, authorities }, signal) {
+async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
     const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
         signal,
         authorities,
@@ -46020,12 +47779,9 @@ async function undo(values, context) {
         throw nothingToUndo(values.undoReport, unmatched);
     const rollout = await openRollout(values, context);
     const options = {
-        folder: rollout.folder,
-        table: rollout.table,
         lockWaitMs: values.lockWait,
-        authorities: rollout.authorities,
         runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
-        dryRun: values.dryRun,
+        dryRun: values.dryRun === true,
     };
     const outcomes = await (0,fleet/* rollOut */.Of)({
         waves: (0,fleet/* assignWaves */.AQ)(selected, values.waves),
@@ -46034,13 +47790,13 @@ async function undo(values, context) {
         concurrency: values.concurrency,
         breaker: BREAKER,
         signal: context.stop.signal,
-        work: (tenant, work) => undoTenant(rollout.neon, tenant, options, work),
+        work: (tenant, work) => undoTenant(rollout, tenant, options, work),
         onOutcome: actions/* logTenant */.ZS,
         onHalt: ({ why }) => core/* warning */.$e((0,actions/* printableLine */.oy)(`Nobody else is put back: ${why}`)),
     });
     await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
-        command: values.dryRun ? 'undo (dry run)' : 'undo',
+        command: values.dryRun === true ? 'undo (dry run)' : 'undo',
         startedAt: context.startedAt,
         outcomes,
         allowSkipped: values.allowSkipped,
@@ -46103,7 +47859,10 @@ function nothingToUndo(file, unmatched) {
 ;// CONCATENATED MODULE: ./action-migrate/src/inputs.ts
 
 
-const COMMANDS = ['run', 'plan', 'apply', 'report', 'assert', 'undo'];
+
+
+
+const COMMANDS = ['run', 'plan', 'apply', 'report', 'assert', 'baseline', 'check', 'undo'];
 const TAG = {
     pattern: /^[^\s/\\]{1,255}$/,
     accepted: 'the name of a migration without .sql, such as 0003_add_tasks, or a beginning of it that only one has',
@@ -46123,8 +47882,7 @@ const inputs = {
     to: (0,actions/* patternInput */.nW)({ description: 'Migration to stop at. Default: the newest. Nothing is ever taken back.', ...TAG }),
     'at-least': (0,actions/* patternInput */.nW)({ description: 'For `assert`: the migration that every tenant must have.', ...TAG }),
     'dry-run': (0,actions/* booleanInput */.tE)({
-        description: 'Look at every tenant, show what would be done with its SQL, and change nothing.',
-        default: 'false',
+        description: 'Look at every tenant, show what would be done with its SQL, and change nothing. Default: `false`; for `baseline` it is `true`.',
     }),
     ...actions/* locationInputs */.Hq,
     'on-drift': (0,actions/* choiceInput */.ij)(['skip', 'fail', 'apply'], {
@@ -46148,6 +47906,9 @@ const inputs = {
         description: 'What to do when a failed migration left something behind: `restore` puts the database back to its restore point. Customers’ writes since then leave it with that, and are kept in a branch.',
         default: 'keep',
     }),
+    ...engineInputs,
+    ...kitInputs,
+    ...baselineInputs,
     ...actions/* rolloutInputs */.Ff,
     ...actions/* shardingInputs */.im,
     'max-waves': (0,actions/* integerInput */.$A)({
@@ -46192,22 +47953,35 @@ function readMigrateInputs(read) {
         apply: ['neon-api-key', 'plan', 'shard'],
         report: ['plan', 'reports'],
         assert: ['neon-api-key', 'tenants', 'at-least'],
+        baseline: ['neon-api-key', 'tenants', 'at'],
+        check: [],
         undo: ['neon-api-key', 'undo-report'],
-    }, contradictions);
+    }, (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(read) : [])]);
     // What each command needs is there: that is what the table above says, and what was checked.
     return values;
 }
 function contradictions(values) {
-    const { restorePoint, onFailure } = values;
+    const { restorePoint, onFailure, engine, onDrift, to } = values;
     const problems = [];
     const add = (input, given, accepted) => problems.push({ input, given, accepted });
     if (onFailure === 'restore' && restorePoint === 'none') {
         add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
     }
+    if (engine === 'drizzle-kit') {
+        // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
+        if (to !== undefined)
+            add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');
+        if (onDrift === 'apply')
+            add('on-drift', 'apply together with engine: drizzle-kit', 'skip or fail');
+        if (onFailure === 'restore')
+            add('on-failure', 'restore together with engine: drizzle-kit', 'keep');
+    }
     return problems;
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/main.ts
+
+
 
 
 
@@ -46221,7 +47995,7 @@ async function main(context) {
     context.stop.limit(values.timeLimit);
     switch (values.command) {
         case 'run':
-            return values.dryRun ? plan(values, context) : run(values, context);
+            return values.dryRun === true ? plan(values, context) : run(values, context);
         case 'plan':
             return plan(values, context);
         case 'apply':
@@ -46230,6 +48004,10 @@ async function main(context) {
             return report(values, context);
         case 'assert':
             return assertAtLeast(values, context);
+        case 'baseline':
+            return baseline_baseline(values, context);
+        case 'check':
+            return check(values, context);
         case 'undo':
             return undo(values, context);
     }
@@ -46238,7 +48016,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 3804:
+/***/ 1243:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -46250,8 +48028,10 @@ __nccwpck_require__.d(__webpack_exports__, {
   ij: () => (/* reexport */ choiceInput),
   e5: () => (/* reexport */ commonOutputs),
   ei: () => (/* reexport */ concurrencyInput),
+  Ts: () => (/* reexport */ durationInput),
   QP: () => (/* reexport */ gateOutputs),
   $A: () => (/* reexport */ integerInput),
+  WO: () => (/* reexport */ linesInput),
   Hq: () => (/* reexport */ locationInputs),
   ZS: () => (/* reexport */ logTenant),
   WN: () => (/* reexport */ migrationInputs),
@@ -46261,6 +48041,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   nW: () => (/* reexport */ patternInput),
   ff: () => (/* reexport */ planFileInputs),
   iS: () => (/* reexport */ planOutputs),
+  g$: () => (/* reexport */ printable),
   oy: () => (/* reexport */ printableLine),
   EB: () => (/* reexport */ publishMerged),
   JL: () => (/* reexport */ publishPlan),
@@ -46269,12 +48050,15 @@ __nccwpck_require__.d(__webpack_exports__, {
   Ff: () => (/* reexport */ rolloutInputs),
   Cs: () => (/* reexport */ runAction),
   HM: () => (/* reexport */ runInputs),
+  eo: () => (/* reexport */ secretForms),
   Iz: () => (/* reexport */ selectionInputs),
   im: () => (/* reexport */ shardingInputs),
-  _Z: () => (/* reexport */ textInput)
+  xc: () => (/* reexport */ tellIdleExclusions),
+  _Z: () => (/* reexport */ textInput),
+  Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: choicesInput, durationInput, durationWords, linesInput, listenForStop, parsedInput, printable, readInputs, renderPlanSummary, renderSummary, secretForms, showGiven, urlInput
+// UNUSED EXPORTS: choicesInput, durationWords, listenForStop, parsedInput, readInputs, renderPlanSummary, renderSummary, showGiven, urlInput
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -46287,8 +48071,8 @@ var errors = __nccwpck_require__(8174);
 var fleet = __nccwpck_require__(9442);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
 
 /**
@@ -46594,6 +48378,7 @@ function byteLength(text) {
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
 
 
+
 /** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
 const SUMMARY_BYTES = 900 * 1024;
 const OPEN_ROWS = 50;
@@ -46609,6 +48394,11 @@ function renderSummary(report, options = {}) {
     if (report.outcomes.length === 0)
         return `${head}\n`;
     return `${head}\n${renderOutcomes(report.outcomes, { maxBytes: maxBytes - byteLength(head), openRows })}`;
+}
+const LONGEST_FAILURE = 50_000;
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+function renderFailure(action, verdict, text) {
+    return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escape_html_default()(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
 }
 /** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
 function renderOutcomes(outcomes, { maxBytes, openRows = OPEN_ROWS }) {
@@ -46650,6 +48440,7 @@ function table(rows) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/announce.ts
+
 
 
 
@@ -46712,11 +48503,18 @@ async function writeReportSummary(report, appendix, options = {}) {
 function appendixWithin(appendix, maxBytes) {
     return byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
 }
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
 async function writeSummary(text) {
-    // Outside a runner there is no summary file; the log has everything as well.
-    if (process.env['GITHUB_STEP_SUMMARY'] === undefined)
+    // Outside a runner there is no summary file.
+    if (!process.env['GITHUB_STEP_SUMMARY'])
         return;
-    await core/* summary */.z.addRaw(text, true).write();
+    try {
+        await core/* summary */.z.addRaw(text, true).write();
+    }
+    catch (thrown) {
+        core/* summary */.z.emptyBuffer();
+        core/* warning */.$e(printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+    }
 }
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
 const ANNOTATIONS_OF_A_KIND = 9;
@@ -47124,10 +48922,10 @@ const shardingInputs = {
         default: '500',
     }),
     'max-parallel': integerInput({
-        description: 'How many jobs of the matrix run beside one another: the rate of the Neon API is divided by it.',
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
         max: fleet/* MOST_SHARDS */.Y,
-        default: '1',
+        default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
@@ -47143,6 +48941,24 @@ const planFileInputs = {
         max: fleet/* MOST_SHARDS */.Y,
     }),
 };
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
+
+
+
+/**
+ * Tells in the log of exclusions that took nobody out.
+ *
+ * @returns the same for the job summary, below the table; empty when there is none
+ */
+function tellIdleExclusions({ idleExclusions }) {
+    if (idleExclusions.length === 0)
+        return '';
+    const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
+    const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
+    core/* warning */.$e(printableLine(message));
+    return `\n<p>⚠️ ${cell(message)}</p>\n`;
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
 /** What every action tells the steps after it. */
@@ -47180,8 +48996,8 @@ const gateOutputs = {
     go: { description: 'Whether the next wave may start.', example: 'true' },
 };
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 19 modules
-var drizzle = __nccwpck_require__(2477);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
+var drizzle = __nccwpck_require__(7981);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -47445,13 +49261,15 @@ function listenForStop(source, startedAtMs = performance.now()) {
 
 
 
+
+
 /** Well inside the 5 s that a run has to end itself in after a cancellation. */
 const LAST_RESORT_MS = 4_500;
 /**
  * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
  * the process, so that a connection somebody forgot cannot keep a finished job waiting.
  */
-async function runAction(main) {
+async function runAction(name, main) {
     const stop = listenForStop(process);
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
@@ -47471,10 +49289,16 @@ async function runAction(main) {
     }
     catch (thrown) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
+        const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        core/* setOutput */.uH('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        core/* setOutput */.uH('verdict', verdict);
+        for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
+            core/* setOutput */.uH(count, 0);
         core/* setOutput */.uH('message', redact(printableLine(message)));
-        core/* setFailed */.C1(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
+        await writeSummary(renderFailure(name, verdict, redact(text)));
+        core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
             core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
     }
@@ -47555,9 +49379,11 @@ function throttlingTeller() {
 
 
 
+
+
 /***/ }),
 
-/***/ 2477:
+/***/ 7981:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -47565,17 +49391,25 @@ function throttlingTeller() {
 __nccwpck_require__.d(__webpack_exports__, {
   sA: () => (/* reexport */ DRIZZLE_TABLE),
   no: () => (/* reexport */ assess),
+  pw: () => (/* reexport */ createTableSql),
+  W7: () => (/* reexport */ fileOf),
   Ey: () => (/* reexport */ findMigration),
+  ce: () => (/* reexport */ findPostCheckFailure),
   IE: () => (/* reexport */ inspectDatabase),
+  bw: () => (/* reexport */ lockAndRead),
   bC: () => (/* reexport */ migrateDatabase),
   w9: () => (/* reexport */ plannedRecord),
+  OL: () => (/* reexport */ qualifiedName),
   Yr: () => (/* reexport */ readMigrations),
   Rb: () => (/* reexport */ readSchemaState),
+  Ex: () => (/* reexport */ readWalPosition),
+  aC: () => (/* reexport */ recordSql),
   yO: () => (/* reexport */ refuseUnusablePostCheck),
-  E7: () => (/* reexport */ renderPendingSql)
+  E7: () => (/* reexport */ renderPendingSql),
+  fU: () => (/* reexport */ upgradeTableSql)
 });
 
-// UNUSED EXPORTS: createTableSql, fileOf, findingWords, lockAndRead, qualifiedName, readWalPosition, recordSql, upgradeTableSql
+// UNUSED EXPORTS: findingWords
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
 /** Finds each migration's row, by the rules of the drizzle that reads the folder. */
@@ -48214,7 +50048,7 @@ function findingWords(finding) {
                 ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
                 : `${count(finding.count, 'applied migration')} that the folder does not have`;
         case 'no-drizzle-table':
-            return `it has tables (${listed(finding.tables)}) but no record of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+            return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
         case 'table-of-other-format':
             return finding.unnamedRows === undefined
                 ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
@@ -48233,8 +50067,8 @@ function count(number, noun) {
     return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
@@ -48581,10 +50415,16 @@ function afterAttempts(error, attempts) {
 
 
 
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
 /** Looks for an index, and whether it is the one that the statement would build. */
 async function findIndex(connection, index) {
     const [found] = await connection.query(`SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
-            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
        FROM pg_catalog.pg_class t
        JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
        JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})
@@ -48598,7 +50438,7 @@ async function findIndex(connection, index) {
     if (found['on_table'] !== true)
         return { kind: 'other', what: `an index ${name} exists on another table` };
     if (found['valid'] !== true)
-        return { kind: 'invalid', name };
+        return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
     switch (await isSameDefinition(connection, index, String(found['oid']))) {
         case true:
             return { kind: 'done' };
@@ -48713,6 +50553,8 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
         }
         if (state.kind === 'other')
             throw inTheWay(where, state.what);
+        if (state.kind === 'busy')
+            throw worked(where, state.name);
         if (state.kind === 'invalid') {
             note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
             await dropIndex({ connection, format, migration, index }, state.name);
@@ -48730,6 +50572,14 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
             await clearAway(connection, repetition.index);
         throw inStatement(format, migration, index, thrown);
     }
+}
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where, name) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${where}: somebody else is building ${name}, or works on its table`,
+        code: `SQLSTATE ${postgres/* SQLSTATE */.cD.lockNotAvailable}`,
+        hint: 'Run again when that is done.',
+    }, postgres/* SQLSTATE */.cD.lockNotAvailable);
 }
 async function dropIndex({ connection, format, migration, index }, name) {
     try {
@@ -49189,6 +51039,14 @@ function ended(statement) {
     return lastLine.includes('--') ? `${text}\n;` : `${text};`;
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/restore-point.ts
+/** Reads how far the log has been written: what was committed before is in it. */
+async function readWalPosition(connection, now = () => new Date()) {
+    const takenAt = now().toISOString();
+    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+    return { lsn: String(row?.['lsn']), takenAt };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/index.ts
 
 
@@ -49371,6 +51229,15 @@ function selectTenants(fleet, patterns) {
         unmatched,
     };
 }
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+function findIdleExclusions(fleet, patterns) {
+    const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+    return {
+        spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+        globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+    };
+}
+const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
 function isExclusion(pattern) {
     return pattern.startsWith('!');
@@ -49397,8 +51264,8 @@ function withoutGroups(pattern) {
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
 var neon = __nccwpck_require__(5702);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
+var postgres = __nccwpck_require__(3146);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
 
 
@@ -49488,8 +51355,8 @@ function tenantOf(project, location = {}) {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
@@ -49510,9 +51377,12 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
-    if (unlisted.length === 0) {
-        if (unmatched.length > 0)
-            throw nothingMatches(unmatched, listing);
+    const isWhole = unlisted.length === 0;
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    if (isWhole) {
+        const nowhere = [...unmatched, ...idle.spelledOut];
+        if (nowhere.length > 0)
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
@@ -49525,6 +51395,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
                 return skip === undefined ? [] : [settle(tenant, skip, now)];
             }),
         ],
+        idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
@@ -50361,8 +52232,14 @@ async function workThroughTenants(options) {
     return pMap(tenants, async (tenant) => {
         const startedAt = now();
         const notes = [];
-        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, notes);
-        const outcome = { ...identify(tenant, startedAt, now(), attempts), ...result };
+        let { projectId } = tenant;
+        const context = {
+            signal: options.signal,
+            note: (line) => notes.push(line),
+            found: (id) => void (projectId = id),
+        };
+        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+        const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
         const halt = brakes.take(outcome);
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
@@ -50372,8 +52249,7 @@ async function workThroughTenants(options) {
     }, { concurrency });
 }
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
-async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, notes) {
-    const context = { signal, note: (line) => notes.push(line) };
+async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
     let result;
     for (let attempts = 0;; attempts += 1) {
         if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result)))
@@ -51550,11 +53426,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   KS: () => (/* reexport */ StillCreatingError),
   mi: () => (/* reexport */ burstFor),
   Xg: () => (/* reexport */ findDatabase),
+  ui: () => (/* reexport */ isUnfinished),
   nv: () => (/* reexport */ openNeon),
   ft: () => (/* reexport */ waitForOperations)
 });
 
-// UNUSED EXPORTS: DEFAULT_RATE_PER_MINUTE, RateLimiter, callWithRetry, delayBeforeRetry, isUnfinished, mayRetry, phaseOf, systemClock
+// UNUSED EXPORTS: DEFAULT_RATE_PER_MINUTE, RateLimiter, callWithRetry, delayBeforeRetry, mayRetry, phaseOf, systemClock
 
 // NAMESPACE OBJECT: ./node_modules/axios/lib/platform/common/utils.js
 var common_utils_namespaceObject = {};
@@ -61658,7 +63535,7 @@ function branchOf(answer) {
 }
 /** What was carried out may take a moment to show. */
 const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
-/** A refusal shows at once whether it was only our own request that stood in the way. */
+/** What stands in the way of a request is there already. */
 const LOOK_ONCE_MS = [0];
 /** How an API that lets one branch have a name may refuse a second one. */
 const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
@@ -61699,6 +63576,10 @@ function reconciledBranches(calls) {
                 const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
                 if (kept === undefined)
                     throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
                 return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
             }
         },
@@ -61710,7 +63591,7 @@ function reconciledBranches(calls) {
                 catch (thrown) {
                     if (isGone(thrown))
                         return unfinishedIfThere(unfinished, projectId);
-                    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut))
+                    if (!carriedOutPerhaps(thrown))
                         throw thrown;
                     if (await isAbsent(calls, projectId, branchId))
                         return unfinishedIfThere(unfinished, projectId);
@@ -61723,15 +63604,14 @@ function reconciledBranches(calls) {
     };
 }
 /**
- * Looks for the trace of a request whose answer does not say whether it was carried out; not at all when it does.
- *
- * A refusal for being double counts as well: the first attempt may have been carried out and answered with 503.
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
  */
 async function lookFor(calls, thrown, projectId, isIt) {
     if (!(thrown instanceof NeonApiError))
         return undefined;
     const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
-    if (!refused && !thrown.mayHaveBeenCarriedOut)
+    if (!refused && !carriedOutPerhaps(thrown))
         return undefined;
     for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
         if (waitMs > 0)
@@ -61741,6 +63621,9 @@ async function lookFor(calls, thrown, projectId, isIt) {
             return found;
     }
     return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
 }
 function isGone(thrown) {
     return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;
@@ -62476,7 +64359,7 @@ function listed(items) {
 
 /***/ }),
 
-/***/ 6022:
+/***/ 3146:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -62489,158 +64372,36 @@ __nccwpck_require__.d(__webpack_exports__, {
   w4: () => (/* reexport */ hostOf),
   y7: () => (/* reexport */ isConnectionLoss),
   sq: () => (/* reexport */ parseConnectionUri),
+  $t: () => (/* reexport */ placeOf),
   Of: () => (/* reexport */ refusalOf),
   HJ: () => (/* reexport */ takeLock),
+  iq: () => (/* reexport */ trust_trustSource),
   DR: () => (/* reexport */ trustedAuthorities),
   $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
+// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, findServer, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, runProgram, startProgram, versionWords, withoutValues
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-// EXTERNAL MODULE: external "node:timers/promises"
-var promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/postgres/child-process.ts
-
-
-
-const STDERR_KEPT = (/* unused pure expression or super */ null && (64 * 1024));
-/** A polite end lets pg_dump cancel its statement on the server. */
-const POLITE_MS = 800;
-const REAP_TIMEOUT_MS = 1_000;
-const running = new Set();
-let exitHookInstalled = false;
-/**
- * Starts a program in a process group of its own, so that it can be ended with everything it starts.
- *
- * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
- * itself as soon as it writes to or reads from its broken pipes.
- */
-function startProgram({ file, args, env, signal }) {
-    installExitHook();
-    const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-    running.add(child);
-    const stderr = keepEnd(child.stderr);
-    const ended = new Promise((resolve, reject) => {
-        child.once('error', (thrown) => {
-            running.delete(child);
-            reject(notStarted(file, thrown));
-        });
-        child.once('exit', (code, by) => {
-            running.delete(child);
-            resolve({ code, signal: by });
-        });
-    });
-    const exited = ended.then(async (exit) => {
-        await Promise.race([stderr.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stderr: stderr.text() };
-    });
-    exited.catch(() => undefined);
-    // Writing to a program that has ended is an error of the stream; what counts is how the program ended.
-    child.stdin.on('error', () => undefined);
-    let stopping;
-    const stop = () => (stopping ??= endGroup(child, ended));
-    const onAbort = () => void stop();
-    if (signal?.aborted === true)
-        onAbort();
-    else
-        signal?.addEventListener('abort', onAbort, { once: true });
-    const forget = () => signal?.removeEventListener('abort', onAbort);
-    ended.then(forget, forget);
-    return { stdin: child.stdin, stdout: child.stdout, exited, stop };
-}
-/**
- * Runs a program to its end and gives what it wrote.
- *
- * @throws ExplainedError when it could not be started, the reason of the signal when it was ended by it.
- */
-async function child_process_runProgram(options) {
-    options.signal?.throwIfAborted();
-    const program = startProgram(options);
-    try {
-        program.stdin.end();
-        const stdout = keepEnd(program.stdout);
-        const exit = await program.exited;
-        options.signal?.throwIfAborted();
-        await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stdout: stdout.text() };
-    }
-    finally {
-        await program.stop();
-    }
-}
-/** How a program ended, in words. */
-function child_process_exitWords({ code, signal }) {
-    return signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
-}
-async function endGroup(child, ended) {
-    const gone = ended.then(() => true, () => true);
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-        sendToGroup(child, 'SIGTERM');
-        const polite = await Promise.race([gone, delay(POLITE_MS, false, { ref: false })]);
-        if (!polite) {
-            sendToGroup(child, 'SIGKILL');
-            await Promise.race([gone, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        }
-    }
-    for (const stream of [child.stdin, child.stdout, child.stderr])
-        stream?.destroy();
-}
-function sendToGroup(child, signal) {
-    if (child.pid === undefined)
-        return;
-    try {
-        process.kill(-child.pid, signal);
-    }
-    catch {
-        // The group is gone, or runs as somebody else (sudo): then only the pipe's end can tell it.
-    }
-}
-function installExitHook() {
-    if (exitHookInstalled)
-        return;
-    exitHookInstalled = true;
-    process.on('exit', () => {
-        for (const child of running)
-            sendToGroup(child, 'SIGKILL');
-    });
-}
-function keepEnd(stream) {
-    let kept = Buffer.alloc(0);
-    stream.on('data', (chunk) => {
-        kept = Buffer.concat([kept, chunk]).subarray(-STDERR_KEPT);
-    });
-    const complete = new Promise((resolve) => {
-        stream.once('close', resolve);
-        stream.once('error', () => resolve());
-    });
-    return { complete, text: () => kept.toString('utf8') };
-}
-function notStarted(file, thrown) {
-    const code = systemCode(thrown);
-    return new ExplainedError({
-        message: `${file} could not be started${code === 'ENOENT' ? ': there is no such program' : ''}`,
-        ...(code === undefined ? {} : { code }),
-    });
-}
-
+// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
+var processes = __nccwpck_require__(2337);
 // EXTERNAL MODULE: external "node:fs/promises"
-var external_node_fs_promises_ = __nccwpck_require__(1455);
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
-
 
 
 /** What apt needs of the environment besides the usual: how to reach the network, and that nobody will answer questions. */
 const APT_VARIABLES = (/* unused pure expression or super */ null && (['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']));
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 /** The commands, in words, that a person would type. */
-function client_install_installCommands(major) {
-    return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+function client_install_installCommands(major, part = 'client') {
+    return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+function packageOf(major, part) {
+    return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 /**
  * Installs the client programs of a major version with apt: from the distribution, else from PostgreSQL's own repository
@@ -62649,7 +64410,8 @@ function client_install_installCommands(major) {
  * @throws ExplainedError with the exact command when it cannot.
  */
 async function client_install_installClient(installation) {
-    const { major, env, signal, onNote, run = runProgram } = installation;
+    const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+    const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
     const root = installation.isRoot ?? process.getuid?.() === 0;
     const attempt = async (command) => {
         const [file, ...args] = asRoot(command, root);
@@ -62664,8 +64426,8 @@ async function client_install_installClient(installation) {
             return `${command.join(' ')} could not be run (${thrown instanceof Error ? thrown.message : 'no reason given'})`;
         }
     };
-    onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-    const client = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+    onNote(`${what} ${major} are not here; installing them with apt`);
+    const client = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
     const problems = [];
     const succeeds = async (command) => {
         const problem = await attempt(command);
@@ -62691,8 +64453,8 @@ async function client_install_installClient(installation) {
             return;
     }
     throw new ExplainedError({
-        message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-        hint: `Run before this step: ${client_install_installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+        message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+        hint: `Run before this step: ${client_install_installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
     });
 }
 function asRoot(command, root) {
@@ -62740,9 +64502,8 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 
-
 function openClientFinder(options) {
-    const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
+    const { env, signal, onNote = () => undefined, folders = client_programs_clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
     const search = async () => searchClients(await folders(env), env, signal);
     let found;
@@ -62777,7 +64538,7 @@ function openClientFinder(options) {
     };
 }
 /** Folders in which client programs may be, whether they are there or not. */
-async function clientFolders(env) {
+async function client_programs_clientFolders(env) {
     const versioned = await Promise.all([
         below('/usr/lib/postgresql', /^\d+$/), // Debian, Ubuntu
         below('/usr', /^pgsql-\d+$/), // Red Hat
@@ -62811,7 +64572,55 @@ async function clientIn(folder, env, signal) {
             signal,
         });
         const version = code === 0 ? parseClientVersion(stdout) : undefined;
-        return version === undefined ? undefined : { ...version, pgDump, psql };
+        // Every package that has pg_dump has pg_restore beside it.
+        return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/postgres/server-programs.ts
+
+
+
+
+
+
+/**
+ * Finds server programs of a major version, else of the nearest newer one; installs them where there are none.
+ *
+ * @throws ExplainedError with the command that installs them, when they could not be.
+ */
+async function findServer(major, search) {
+    const there = chooseClient(await serversHere(search), major);
+    if (there !== undefined)
+        return there;
+    await installClient({ ...search, major, part: 'server' });
+    const now = chooseClient(await serversHere(search), major);
+    if (now !== undefined)
+        return now;
+    throw new Error(`PostgreSQL ${major} was installed, and its server programs are not where they should be`);
+}
+async function serversHere({ env, signal }) {
+    const found = await Promise.all((await clientFolders(env)).map((folder) => serverIn(folder, env, signal)));
+    return found.filter((server) => server !== undefined);
+}
+async function serverIn(folder, env, signal) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((name) => path.join(folder, name));
+    if (initdb === undefined || postgres === undefined)
+        return undefined;
+    try {
+        await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
+        const { code, stdout } = await runProgram({
+            file: postgres,
+            args: ['--version'],
+            env: childEnvironment(env),
+            signal,
+        });
+        const version = code === 0 ? parseClientVersion(stdout) : undefined;
+        return version === undefined ? undefined : { ...version, initdb, postgres };
     }
     catch {
         signal?.throwIfAborted();
@@ -62823,6 +64632,8 @@ async function clientIn(folder, env, signal) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -63324,6 +65135,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -63358,7 +65170,14 @@ async function connect(target, options = {}) {
     };
     return {
         query,
-        pipeline: (sqls) => Promise.allSettled(sqls.map((sql) => query(sql))),
+        pipeline(sqls) {
+            const stream = streamOf(client);
+            // In one piece: as many packets as needed, and not one for each query.
+            stream?.cork();
+            const answers = sqls.map((sql) => query(sql));
+            stream?.uncork();
+            return Promise.allSettled(answers);
+        },
         async close() {
             signal?.removeEventListener('abort', onAbort);
             await end(client);
@@ -63457,10 +65276,7 @@ function streamOf(client) {
     if (typeof connection !== 'object' || connection === null)
         return undefined;
     const stream = Reflect.get(connection, 'stream');
-    if (typeof stream !== 'object' || stream === null || !('destroy' in stream))
-        return undefined;
-    const { destroy } = stream;
-    return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+    return stream instanceof external_node_stream_.Writable ? stream : undefined;
 }
 function rowsOf(result) {
     const last = Array.isArray(result) ? result.at(-1) : result;
@@ -63519,7 +65335,7 @@ function trust_trustSource(env) {
 async function trustedAuthorities(env) {
     const source = trust_trustSource(env);
     // NODE_EXTRA_CA_CERTS is believed by Node itself. A list of our own would cost a megabyte for each connection.
-    return source.kind === 'file' ? [await (0,external_node_fs_promises_.readFile)(source.path, 'utf8')] : undefined;
+    return source.kind === 'file' ? [await (0,promises_.readFile)(source.path, 'utf8')] : undefined;
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/libpq-trust.ts
@@ -63576,6 +65392,8 @@ async function nothing() {
     // There is nothing to remove.
 }
 
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/lock.ts
 
 /** Two numbers that mean this project: "neon" and "flee" in ASCII. Advisory locks are each database's own. */
@@ -63603,7 +65421,7 @@ async function takeLock(connection, options) {
         const leftMs = deadline - performance.now();
         if (leftMs <= 0)
             return false;
-        await (0,promises_.setTimeout)(Math.min(pollEveryMs, leftMs), undefined, { signal });
+        await (0,external_node_timers_promises_.setTimeout)(Math.min(pollEveryMs, leftMs), undefined, { signal });
     }
 }
 
@@ -63617,6 +65435,183 @@ async function takeLock(connection, options) {
 
 
 
+
+
+
+
+/***/ }),
+
+/***/ 2337:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  Qc: () => (/* reexport */ childEnvironment),
+  Ey: () => (/* reexport */ exitWords),
+  mB: () => (/* reexport */ runProgram)
+});
+
+// UNUSED EXPORTS: startProgram
+
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-environment.ts
+/** The variables that a child process inherits: where programs and homes are, and in which language to speak. */
+const INHERITED = ['PATH', 'HOME', 'LANG', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'LC_MESSAGES', 'TMPDIR', 'TZ'];
+/**
+ * The environment of a child process: an allow-list, because what a step was given (API keys, AWS credentials, tokens of
+ * GitHub) concerns none of the programs that are started here.
+ */
+function childEnvironment(env, own = {}) {
+    const inherited = INHERITED.map((name) => [name, env[name]]);
+    const filled = [...inherited, ...Object.entries(own)].filter((entry) => entry[1] !== undefined && entry[1] !== '');
+    return Object.fromEntries(filled);
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-process.ts
+
+
+
+const STDERR_KEPT = 64 * 1024;
+/** A polite end lets pg_dump cancel its statement on the server. */
+const POLITE_MS = 800;
+const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = 2 ** 31 - 1; // the longest that a timer can wait: 24 days
+const running = new Set();
+let exitHookInstalled = false;
+/**
+ * Starts a program in a process group of its own, so that it can be ended with everything it starts.
+ *
+ * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
+ * itself as soon as it writes to or reads from its broken pipes.
+ */
+function startProgram({ file, args, env, cwd, signal, user }) {
+    installExitHook();
+    const child = (0,external_node_child_process_namespaceObject.spawn)(file, [...args], {
+        env: { ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...user,
+    });
+    running.add(child);
+    const stderr = keepEnd(child.stderr);
+    const ended = new Promise((resolve, reject) => {
+        child.once('error', (thrown) => {
+            running.delete(child);
+            reject(notStarted(file, thrown));
+        });
+        child.once('exit', (code, by) => {
+            running.delete(child);
+            resolve({ code, signal: by });
+        });
+    });
+    const exited = ended.then(async (exit) => {
+        await Promise.race([stderr.complete, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        return { ...exit, stderr: stderr.text() };
+    });
+    exited.catch(() => undefined);
+    // Writing to a program that has ended is an error of the stream; what counts is how the program ended.
+    child.stdin.on('error', () => undefined);
+    let stopping;
+    const stop = () => (stopping ??= endGroup(child, ended));
+    const onAbort = () => void stop();
+    if (signal?.aborted === true)
+        onAbort();
+    else
+        signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = () => signal?.removeEventListener('abort', onAbort);
+    ended.then(forget, forget);
+    return { stdin: child.stdin, stdout: child.stdout, exited, stop };
+}
+/**
+ * Runs a program to its end and gives what it wrote.
+ *
+ * @throws ExplainedError when it could not be started, the reason of the signal when it was ended by it.
+ */
+async function runProgram(options) {
+    options.signal?.throwIfAborted();
+    const program = startProgram(options);
+    let timedOut = false;
+    const limit = setTimeout(() => {
+        timedOut = true;
+        void program.stop();
+    }, options.timeLimitMs ?? NO_LIMIT_MS);
+    try {
+        if (options.holdStdin !== true)
+            program.stdin.end();
+        const stdout = keepEnd(program.stdout);
+        const exit = await program.exited;
+        options.signal?.throwIfAborted();
+        await Promise.race([stdout.complete, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        return { ...exit, stdout: stdout.text(), timedOut };
+    }
+    finally {
+        clearTimeout(limit);
+        await program.stop();
+    }
+}
+/** How a program ended, in words. */
+function exitWords({ code, signal }) {
+    return signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
+}
+async function endGroup(child, ended) {
+    const gone = ended.then(() => true, () => true);
+    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        sendToGroup(child, 'SIGTERM');
+        const polite = await Promise.race([gone, (0,promises_.setTimeout)(POLITE_MS, false, { ref: false })]);
+        if (!polite) {
+            sendToGroup(child, 'SIGKILL');
+            await Promise.race([gone, (0,promises_.setTimeout)(REAP_TIMEOUT_MS, undefined, { ref: false })]);
+        }
+    }
+    for (const stream of [child.stdin, child.stdout, child.stderr])
+        stream?.destroy();
+}
+function sendToGroup(child, signal) {
+    if (child.pid === undefined)
+        return;
+    try {
+        process.kill(-child.pid, signal);
+    }
+    catch {
+        // The group is gone, or runs as somebody else (sudo): then only the pipe's end can tell it.
+    }
+}
+function installExitHook() {
+    if (exitHookInstalled)
+        return;
+    exitHookInstalled = true;
+    process.on('exit', () => {
+        for (const child of running)
+            sendToGroup(child, 'SIGKILL');
+    });
+}
+function keepEnd(stream) {
+    let kept = Buffer.alloc(0);
+    stream.on('data', (chunk) => {
+        kept = Buffer.concat([kept, chunk]).subarray(-STDERR_KEPT);
+    });
+    const complete = new Promise((resolve) => {
+        stream.once('close', resolve);
+        stream.once('error', () => resolve());
+    });
+    return { complete, text: () => kept.toString('utf8') };
+}
+function notStarted(file, thrown) {
+    const code = (0,errors/* systemCode */.xU)(thrown);
+    return new errors/* ExplainedError */.hM({
+        message: `${file} could not be started${code === 'ENOENT' ? ': there is no such program' : ''}`,
+        ...(code === undefined ? {} : { code }),
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
 
 
 

@@ -42764,11 +42764,11 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3804);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1243);
 /* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4666);
 
 
-await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)(_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
+await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('provision', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -42784,14 +42784,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 22 modules
-var actions = __nccwpck_require__(3804);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 23 modules
+var actions = __nccwpck_require__(1243);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 19 modules
 var drizzle = __nccwpck_require__(2477);
 // EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 25 modules
 var fleet = __nccwpck_require__(9160);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 ;// CONCATENATED MODULE: ./action-provision/src/inputs.ts
 
 const inputs = {
@@ -42851,7 +42851,7 @@ var core = __nccwpck_require__(8179);
 
 /**
  * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
- * the connection URIs are masked before they are set.
+ * the connection URIs are masked before they are set, and not set at all where that would print them.
  */
 function setProjectOutputs(projects, { single, mask }) {
     core/* setOutput */.uH('projects', JSON.stringify(projects.map(publicPart)));
@@ -42861,6 +42861,11 @@ function setProjectOutputs(projects, { single, mask }) {
     for (const [name, value] of Object.entries(publicPart(project))) {
         if (name !== 'name')
             core/* setOutput */.uH(name === 'projectId' ? 'project-id' : name, value);
+    }
+    // Without a file for outputs they go to the log as commands, as GitHub took them once.
+    if (!process.env['GITHUB_OUTPUT']) {
+        core/* warning */.$e('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
+        return;
     }
     for (const [name, uri] of [
         ['connection-uri', project.found.uri],
@@ -42895,10 +42900,11 @@ var errors = __nccwpck_require__(8174);
  * @throws ExplainedError when there are several, when absence is not certain, or when what cannot be changed differs.
  */
 async function findOrCreate(neon, wanted, options) {
-    const { signal, note } = options;
+    const { signal, note, found } = options;
     const listing = await neon.listProjects(searchTerm(wanted.name));
     const existing = onlyProjectNamed(wanted.name, listing);
     if (existing !== undefined) {
+        found?.(existing.projectId);
         assertUnchangeable(existing, wanted);
         note(`Found project ${existing.projectId}`);
         // An earlier run may have been interrupted while the project was being made.
@@ -42908,6 +42914,7 @@ async function findOrCreate(neon, wanted, options) {
     assertListingComplete(wanted.name, listing);
     try {
         const { project, operations } = await neon.createProject(wanted);
+        found?.(project.projectId);
         note(`Created project ${project.projectId}`);
         await (0,src_neon/* waitForOperations */.ft)(neon, project.projectId, operations, { signal });
         // Another run may have created one at the same time, and a request that was refused and repeated may have counted.
@@ -42919,6 +42926,7 @@ async function findOrCreate(neon, wanted, options) {
             throw thrown;
         note(`${thrown.message}; looking whether the project was created all the same`);
         const project = await lookForCreated(neon, wanted, options, thrown);
+        found?.(project.projectId);
         note(`It was: project ${project.projectId}`);
         await (0,src_neon/* waitForOperations */.ft)(neon, project.projectId, await unfinished(neon, project.projectId), { signal });
         return { project, created: true };
@@ -43001,8 +43009,8 @@ async function unfinished(neon, projectId) {
  * before it acts, so that a run which was interrupted anywhere is finished by the next one.
  */
 async function provisionTenant(neon, options) {
-    const { wanted, location, authorities, migrate, pooled, signal, note, onReachable } = options;
-    const { project, created } = await findOrCreate(neon, wanted, { signal, note });
+    const { wanted, location, authorities, migrate, pooled, signal, note, found: onFound, onReachable } = options;
+    const { project, created } = await findOrCreate(neon, wanted, { signal, note, found: onFound });
     const { projectId } = project;
     const found = await (0,src_neon/* findDatabase */.Xg)(neon, (0,fleet/* tenantOf */.G8)(project, location));
     const { host } = (0,postgres/* parseConnectionUri */.sq)(found.uri);
@@ -43069,13 +43077,14 @@ async function main(context) {
         concurrency: values.concurrency,
         signal,
         onOutcome: actions/* logTenant */.ZS,
-        work: (tenant, { note }) => provisionTenant(neon, {
+        work: (tenant, { note, found }) => provisionTenant(neon, {
             wanted: newProject(tenant.name, values),
             location: values,
             authorities,
             migrate,
             signal,
             note,
+            found,
             pooled: single,
             onReachable: (project) => reachable.push(project),
         }),
@@ -43089,7 +43098,7 @@ async function main(context) {
         allowSkipped: values.allowSkipped,
     });
 }
-/** A tenant whose project may not exist yet: its id comes with its result. */
+/** A tenant whose project may not exist yet: its id is told when it is found or made. */
 function tenantToBe(name, { branch, database, role }) {
     return {
         key: name,
@@ -43116,7 +43125,7 @@ function newProject(name, { region, postgresVersion, branch, database, role }) {
 
 /***/ }),
 
-/***/ 3804:
+/***/ 1243:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43139,7 +43148,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   _Z: () => (/* reexport */ textInput)
 });
 
-// UNUSED EXPORTS: InputError, applyShard, booleanInput, choiceInput, choicesInput, durationInput, durationWords, gateOutputs, listenForStop, neededBySome, parsedInput, planFileInputs, planOutputs, printable, printableLine, publishMerged, publishPlan, readCommandInputs, renderPlanSummary, renderSummary, rolloutInputs, secretForms, selectionInputs, shardingInputs, showGiven, urlInput
+// UNUSED EXPORTS: InputError, applyShard, booleanInput, choiceInput, choicesInput, durationInput, durationWords, gateOutputs, listenForStop, neededBySome, parsedInput, planFileInputs, planOutputs, printable, printableLine, publishMerged, publishPlan, readCommandInputs, renderPlanSummary, renderSummary, rolloutInputs, secretForms, selectionInputs, shardingInputs, showGiven, tellIdleExclusions, urlInput, writeSummary
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -43152,8 +43161,8 @@ var errors = __nccwpck_require__(8174);
 var fleet = __nccwpck_require__(9160);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/masking.ts
 
 /**
@@ -43459,6 +43468,7 @@ function summary_rows_byteLength(text) {
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/summary.ts
 
 
+
 /** What a summary keeps to: below the limit of a runner, with some room for what other tools add to the step's. */
 const summary_SUMMARY_BYTES = 900 * 1024;
 const OPEN_ROWS = 50;
@@ -43474,6 +43484,11 @@ function renderSummary(report, options = {}) {
     if (report.outcomes.length === 0)
         return `${head}\n`;
     return `${head}\n${summary_renderOutcomes(report.outcomes, { maxBytes: maxBytes - summary_rows_byteLength(head), openRows })}`;
+}
+const LONGEST_FAILURE = 50_000;
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+function renderFailure(action, verdict, text) {
+    return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escape_html_default()(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
 }
 /** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */
 function summary_renderOutcomes(outcomes, { maxBytes, openRows = OPEN_ROWS }) {
@@ -43515,6 +43530,7 @@ function table(rows) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/announce.ts
+
 
 
 
@@ -43577,11 +43593,18 @@ async function announce_writeReportSummary(report, appendix, options = {}) {
 function announce_appendixWithin(appendix, maxBytes) {
     return summary_rows_byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
 }
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
 async function announce_writeSummary(text) {
-    // Outside a runner there is no summary file; the log has everything as well.
-    if (process.env['GITHUB_STEP_SUMMARY'] === undefined)
+    // Outside a runner there is no summary file.
+    if (!process.env['GITHUB_STEP_SUMMARY'])
         return;
-    await lib_core/* summary */.z.addRaw(text, true).write();
+    try {
+        await lib_core/* summary */.z.addRaw(text, true).write();
+    }
+    catch (thrown) {
+        lib_core/* summary */.z.emptyBuffer();
+        lib_core/* warning */.$e(printable_printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+    }
 }
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
 const ANNOTATIONS_OF_A_KIND = 9;
@@ -43989,10 +44012,10 @@ const shardingInputs = {
         default: '500',
     }),
     'max-parallel': integerInput({
-        description: 'How many jobs of the matrix run beside one another: the rate of the Neon API is divided by it.',
+        description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
         max: fleet/* MOST_SHARDS */.Y,
-        default: '1',
+        default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
@@ -44008,6 +44031,24 @@ const planFileInputs = {
         max: fleet/* MOST_SHARDS */.Y,
     }),
 };
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
+
+
+
+/**
+ * Tells in the log of exclusions that took nobody out.
+ *
+ * @returns the same for the job summary, below the table; empty when there is none
+ */
+function tellIdleExclusions({ idleExclusions }) {
+    if (idleExclusions.length === 0)
+        return '';
+    const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
+    const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
+    core.warning(printableLine(message));
+    return `\n<p>⚠️ ${cell(message)}</p>\n`;
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/outputs.ts
 /** What every action tells the steps after it. */
@@ -44310,13 +44351,15 @@ function listenForStop(source, startedAtMs = performance.now()) {
 
 
 
+
+
 /** Well inside the 5 s that a run has to end itself in after a cancellation. */
 const LAST_RESORT_MS = 4_500;
 /**
  * Runs an action from start to end: listens for cancellation, turns whatever escapes into one readable error, and ends
  * the process, so that a connection somebody forgot cannot keep a finished job waiting.
  */
-async function runAction(main) {
+async function runAction(name, main) {
     const stop = listenForStop(process);
     stop.signal.addEventListener('abort', () => {
         setTimeout(() => endProcess(1), LAST_RESORT_MS).unref();
@@ -44336,10 +44379,16 @@ async function runAction(main) {
     }
     catch (thrown) {
         const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
+        const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        lib_core/* setOutput */.uH('verdict', thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed');
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        lib_core/* setOutput */.uH('verdict', verdict);
+        for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
+            lib_core/* setOutput */.uH(count, 0);
         lib_core/* setOutput */.uH('message', redact(printable_printableLine(message)));
-        lib_core/* setFailed */.C1(printable([message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''].join('\n').trim()));
+        await announce_writeSummary(renderFailure(name, verdict, redact(text)));
+        lib_core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
             lib_core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
     }
@@ -44420,6 +44469,8 @@ function throttlingTeller() {
 
 
 
+
+
 /***/ }),
 
 /***/ 2477:
@@ -44433,7 +44484,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Yr: () => (/* reexport */ readMigrations)
 });
 
-// UNUSED EXPORTS: assess, createTableSql, fileOf, findMigration, findingWords, inspectDatabase, lockAndRead, plannedRecord, qualifiedName, readSchemaState, readWalPosition, recordSql, refuseUnusablePostCheck, renderPendingSql, upgradeTableSql
+// UNUSED EXPORTS: assess, createTableSql, fileOf, findMigration, findPostCheckFailure, findingWords, inspectDatabase, lockAndRead, plannedRecord, qualifiedName, readSchemaState, readWalPosition, recordSql, refuseUnusablePostCheck, renderPendingSql, upgradeTableSql
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
 /** Finds each migration's row, by the rules of the drizzle that reads the folder. */
@@ -45072,7 +45123,7 @@ function findingWords(finding) {
                 ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
                 : `${count(finding.count, 'applied migration')} that the folder does not have`;
         case 'no-drizzle-table':
-            return `it has tables (${listed(finding.tables)}) but no record of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+            return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
         case 'table-of-other-format':
             return finding.unnamedRows === undefined
                 ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"
@@ -45091,8 +45142,8 @@ function count(number, noun) {
     return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 // EXTERNAL MODULE: ./node_modules/pg/esm/index.mjs
 var esm = __nccwpck_require__(3849);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/migrations-table.ts
@@ -45439,10 +45490,16 @@ function afterAttempts(error, attempts) {
 
 
 
+/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
+const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                      AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
 /** Looks for an index, and whether it is the one that the statement would build. */
 async function findIndex(connection, index) {
     const [found] = await connection.query(`SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
-            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid
+            i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
+            ${WORKED_ON} AS busy
        FROM pg_catalog.pg_class t
        JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
        JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${(0,esm/* escapeLiteral */.NO)(index.name)})
@@ -45456,7 +45513,7 @@ async function findIndex(connection, index) {
     if (found['on_table'] !== true)
         return { kind: 'other', what: `an index ${name} exists on another table` };
     if (found['valid'] !== true)
-        return { kind: 'invalid', name };
+        return { kind: found['busy'] === true ? 'busy' : 'invalid', name };
     switch (await isSameDefinition(connection, index, String(found['oid']))) {
         case true:
             return { kind: 'done' };
@@ -45571,6 +45628,8 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
         }
         if (state.kind === 'other')
             throw inTheWay(where, state.what);
+        if (state.kind === 'busy')
+            throw worked(where, state.name);
         if (state.kind === 'invalid') {
             note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
             await dropIndex({ connection, format, migration, index }, state.name);
@@ -45588,6 +45647,14 @@ async function runOutside({ connection, format, lockTimeoutMs, signal, note }, m
             await clearAway(connection, repetition.index);
         throw inStatement(format, migration, index, thrown);
     }
+}
+/** As if a lock could not be had, which is what it comes to: it is tried again. */
+function worked(where, name) {
+    return new postgres/* PostgresError */.Yj({
+        message: `${where}: somebody else is building ${name}, or works on its table`,
+        code: `SQLSTATE ${postgres/* SQLSTATE */.cD.lockNotAvailable}`,
+        hint: 'Run again when that is done.',
+    }, postgres/* SQLSTATE */.cD.lockNotAvailable);
 }
 async function dropIndex({ connection, format, migration, index }, name) {
     try {
@@ -46206,6 +46273,15 @@ function selection_selectTenants(fleet, patterns) {
         unmatched,
     };
 }
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+function selection_findIdleExclusions(fleet, patterns) {
+    const idle = patterns.filter((pattern) => selection_isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+    return {
+        spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+        globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+    };
+}
+const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
 function selection_isExclusion(pattern) {
     return pattern.startsWith('!');
@@ -46232,8 +46308,8 @@ function withoutGroups(pattern) {
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 81 modules
 var neon = __nccwpck_require__(5702);
-// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 14 modules
-var postgres = __nccwpck_require__(6022);
+// EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 16 modules
+var postgres = __nccwpck_require__(8977);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/skips.ts
 
 
@@ -46323,8 +46399,8 @@ function tenant_tenantOf(project, location = {}) {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
@@ -46345,9 +46421,12 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
-    if (unlisted.length === 0) {
-        if (unmatched.length > 0)
-            throw nothingMatches(unmatched, listing);
+    const isWhole = unlisted.length === 0;
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    if (isWhole) {
+        const nowhere = [...unmatched, ...idle.spelledOut];
+        if (nowhere.length > 0)
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
@@ -46360,6 +46439,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
                 return skip === undefined ? [] : [settle(tenant, skip, now)];
             }),
         ],
+        idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
@@ -47196,8 +47276,14 @@ async function engine_workThroughTenants(options) {
     return pMap(tenants, async (tenant) => {
         const startedAt = now();
         const notes = [];
-        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, notes);
-        const outcome = { ...identify(tenant, startedAt, now(), attempts), ...result };
+        let { projectId } = tenant;
+        const context = {
+            signal: options.signal,
+            note: (line) => notes.push(line),
+            found: (id) => void (projectId = id),
+        };
+        const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+        const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
         const halt = brakes.take(outcome);
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
@@ -47207,8 +47293,7 @@ async function engine_workThroughTenants(options) {
     }, { concurrency });
 }
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
-async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, notes) {
-    const context = { signal, note: (line) => notes.push(line) };
+async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
     let result;
     for (let attempts = 0;; attempts += 1) {
         if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result)))
@@ -58485,7 +58570,7 @@ function branchOf(answer) {
 }
 /** What was carried out may take a moment to show. */
 const LOOK_AFTER_MS = [0, 500, 1_000, 2_000, 4_000];
-/** A refusal shows at once whether it was only our own request that stood in the way. */
+/** What stands in the way of a request is there already. */
 const LOOK_ONCE_MS = [0];
 /** How an API that lets one branch have a name may refuse a second one. */
 const REFUSED_AS_DOUBLE = new Set([400, 409, 422]);
@@ -58526,6 +58611,10 @@ function reconciledBranches(calls) {
                 const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
                 if (kept === undefined)
                     throw thrown;
+                if (!carriedOutPerhaps(thrown)) {
+                    const hint = 'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+                    throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+                }
                 return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
             }
         },
@@ -58537,7 +58626,7 @@ function reconciledBranches(calls) {
                 catch (thrown) {
                     if (isGone(thrown))
                         return unfinishedIfThere(unfinished, projectId);
-                    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut))
+                    if (!carriedOutPerhaps(thrown))
                         throw thrown;
                     if (await isAbsent(calls, projectId, branchId))
                         return unfinishedIfThere(unfinished, projectId);
@@ -58550,15 +58639,14 @@ function reconciledBranches(calls) {
     };
 }
 /**
- * Looks for the trace of a request whose answer does not say whether it was carried out; not at all when it does.
- *
- * A refusal for being double counts as well: the first attempt may have been carried out and answered with 503.
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
  */
 async function lookFor(calls, thrown, projectId, isIt) {
     if (!(thrown instanceof NeonApiError))
         return undefined;
     const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
-    if (!refused && !thrown.mayHaveBeenCarriedOut)
+    if (!refused && !carriedOutPerhaps(thrown))
         return undefined;
     for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
         if (waitMs > 0)
@@ -58568,6 +58656,9 @@ async function lookFor(calls, thrown, projectId, isIt) {
             return found;
     }
     return undefined;
+}
+function carriedOutPerhaps(thrown) {
+    return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
 }
 function isGone(thrown) {
     return thrown instanceof NeonApiError && thrown.status === 404 && thrown.isNeonsAnswer;
@@ -59303,7 +59394,7 @@ function listed(items) {
 
 /***/ }),
 
-/***/ 6022:
+/***/ 8977:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -59320,7 +59411,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, hostOf, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
+// UNUSED EXPORTS: LOCK_KEY, childEnvironment, chooseClient, exitWords, findServer, hostOf, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, placeOf, postgresError, prepareLibpqTrust, runProgram, startProgram, trustSource, versionWords, withoutValues
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -59328,7 +59419,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-;// CONCATENATED MODULE: ./packages/shared/src/postgres/child-process.ts
+;// CONCATENATED MODULE: ./packages/shared/src/processes/child-process.ts
 
 
 
@@ -59336,6 +59427,7 @@ const STDERR_KEPT = (/* unused pure expression or super */ null && (64 * 1024));
 /** A polite end lets pg_dump cancel its statement on the server. */
 const POLITE_MS = 800;
 const REAP_TIMEOUT_MS = 1_000;
+const NO_LIMIT_MS = (/* unused pure expression or super */ null && (2 ** 31 - 1)); // the longest that a timer can wait: 24 days
 const running = new Set();
 let exitHookInstalled = false;
 /**
@@ -59344,9 +59436,15 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-function startProgram({ file, args, env, signal }) {
+function startProgram({ file, args, env, cwd, signal, user }) {
     installExitHook();
-    const child = spawn(file, [...args], { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, [...args], {
+        env: { ...env },
+        ...(cwd === undefined ? {} : { cwd }),
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...user,
+    });
     running.add(child);
     const stderr = keepEnd(child.stderr);
     const ended = new Promise((resolve, reject) => {
@@ -59385,15 +59483,22 @@ function startProgram({ file, args, env, signal }) {
 async function child_process_runProgram(options) {
     options.signal?.throwIfAborted();
     const program = startProgram(options);
+    let timedOut = false;
+    const limit = setTimeout(() => {
+        timedOut = true;
+        void program.stop();
+    }, options.timeLimitMs ?? NO_LIMIT_MS);
     try {
-        program.stdin.end();
+        if (options.holdStdin !== true)
+            program.stdin.end();
         const stdout = keepEnd(program.stdout);
         const exit = await program.exited;
         options.signal?.throwIfAborted();
         await Promise.race([stdout.complete, delay(REAP_TIMEOUT_MS, undefined, { ref: false })]);
-        return { ...exit, stdout: stdout.text() };
+        return { ...exit, stdout: stdout.text(), timedOut };
     }
     finally {
+        clearTimeout(limit);
         await program.stop();
     }
 }
@@ -59452,6 +59557,10 @@ function notStarted(file, thrown) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
+
+
+
 // EXTERNAL MODULE: external "node:fs/promises"
 var external_node_fs_promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
@@ -59459,13 +59568,15 @@ var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
 
 
-
 /** What apt needs of the environment besides the usual: how to reach the network, and that nobody will answer questions. */
 const APT_VARIABLES = (/* unused pure expression or super */ null && (['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']));
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 /** The commands, in words, that a person would type. */
-function client_install_installCommands(major) {
-    return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+function client_install_installCommands(major, part = 'client') {
+    return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+function packageOf(major, part) {
+    return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 /**
  * Installs the client programs of a major version with apt: from the distribution, else from PostgreSQL's own repository
@@ -59474,7 +59585,8 @@ function client_install_installCommands(major) {
  * @throws ExplainedError with the exact command when it cannot.
  */
 async function client_install_installClient(installation) {
-    const { major, env, signal, onNote, run = runProgram } = installation;
+    const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+    const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
     const root = installation.isRoot ?? process.getuid?.() === 0;
     const attempt = async (command) => {
         const [file, ...args] = asRoot(command, root);
@@ -59489,8 +59601,8 @@ async function client_install_installClient(installation) {
             return `${command.join(' ')} could not be run (${thrown instanceof Error ? thrown.message : 'no reason given'})`;
         }
     };
-    onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-    const client = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+    onNote(`${what} ${major} are not here; installing them with apt`);
+    const client = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
     const problems = [];
     const succeeds = async (command) => {
         const problem = await attempt(command);
@@ -59516,8 +59628,8 @@ async function client_install_installClient(installation) {
             return;
     }
     throw new ExplainedError({
-        message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-        hint: `Run before this step: ${client_install_installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+        message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+        hint: `Run before this step: ${client_install_installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
     });
 }
 function asRoot(command, root) {
@@ -59565,9 +59677,8 @@ function client_version_chooseClient(clients, serverMajor) {
 
 
 
-
 function openClientFinder(options) {
-    const { env, signal, onNote = () => undefined, folders = clientFolders } = options;
+    const { env, signal, onNote = () => undefined, folders = client_programs_clientFolders } = options;
     const install = options.install ?? ((major) => installClient({ major, env, signal, onNote }));
     const search = async () => searchClients(await folders(env), env, signal);
     let found;
@@ -59602,7 +59713,7 @@ function openClientFinder(options) {
     };
 }
 /** Folders in which client programs may be, whether they are there or not. */
-async function clientFolders(env) {
+async function client_programs_clientFolders(env) {
     const versioned = await Promise.all([
         below('/usr/lib/postgresql', /^\d+$/), // Debian, Ubuntu
         below('/usr', /^pgsql-\d+$/), // Red Hat
@@ -59636,7 +59747,55 @@ async function clientIn(folder, env, signal) {
             signal,
         });
         const version = code === 0 ? parseClientVersion(stdout) : undefined;
-        return version === undefined ? undefined : { ...version, pgDump, psql };
+        // Every package that has pg_dump has pg_restore beside it.
+        return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/postgres/server-programs.ts
+
+
+
+
+
+
+/**
+ * Finds server programs of a major version, else of the nearest newer one; installs them where there are none.
+ *
+ * @throws ExplainedError with the command that installs them, when they could not be.
+ */
+async function findServer(major, search) {
+    const there = chooseClient(await serversHere(search), major);
+    if (there !== undefined)
+        return there;
+    await installClient({ ...search, major, part: 'server' });
+    const now = chooseClient(await serversHere(search), major);
+    if (now !== undefined)
+        return now;
+    throw new Error(`PostgreSQL ${major} was installed, and its server programs are not where they should be`);
+}
+async function serversHere({ env, signal }) {
+    const found = await Promise.all((await clientFolders(env)).map((folder) => serverIn(folder, env, signal)));
+    return found.filter((server) => server !== undefined);
+}
+async function serverIn(folder, env, signal) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((name) => path.join(folder, name));
+    if (initdb === undefined || postgres === undefined)
+        return undefined;
+    try {
+        await Promise.all([initdb, postgres].map((file) => access(file, constants.X_OK)));
+        const { code, stdout } = await runProgram({
+            file: postgres,
+            args: ['--version'],
+            env: childEnvironment(env),
+            signal,
+        });
+        const version = code === 0 ? parseClientVersion(stdout) : undefined;
+        return version === undefined ? undefined : { ...version, initdb, postgres };
     }
     catch {
         signal?.throwIfAborted();
@@ -59648,6 +59807,8 @@ async function clientIn(folder, env, signal) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -60149,6 +60310,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -60183,7 +60345,14 @@ async function connect(target, options = {}) {
     };
     return {
         query,
-        pipeline: (sqls) => Promise.allSettled(sqls.map((sql) => query(sql))),
+        pipeline(sqls) {
+            const stream = streamOf(client);
+            // In one piece: as many packets as needed, and not one for each query.
+            stream?.cork();
+            const answers = sqls.map((sql) => query(sql));
+            stream?.uncork();
+            return Promise.allSettled(answers);
+        },
         async close() {
             signal?.removeEventListener('abort', onAbort);
             await end(client);
@@ -60282,10 +60451,7 @@ function streamOf(client) {
     if (typeof connection !== 'object' || connection === null)
         return undefined;
     const stream = Reflect.get(connection, 'stream');
-    if (typeof stream !== 'object' || stream === null || !('destroy' in stream))
-        return undefined;
-    const { destroy } = stream;
-    return typeof destroy === 'function' ? { destroy: () => void destroy.call(stream) } : undefined;
+    return stream instanceof external_node_stream_.Writable ? stream : undefined;
 }
 function rowsOf(result) {
     const last = Array.isArray(result) ? result.at(-1) : result;

@@ -16,6 +16,28 @@ afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
 });
 
+test('the Neon API is asked no faster than it lets an account ask', async () => {
+  const size = 60;
+  await fleet.neon.seedProjects(Array.from({ length: size }, (_, index) => `paced-${index}`));
+  const before = fleet.neon.requests().length;
+  const run = await fleet.run('migrate', {
+    tenants: 'paced-*',
+    'migrations-folder': folder,
+    concurrency: '60',
+    'neon-api-rate': '',
+  });
+
+  expect(run.outputs).toMatchObject({ verdict: 'succeeded', succeeded: String(size) });
+  const uris = fleet.neon
+    .requests()
+    .slice(before)
+    .filter(({ path: asked }) => asked.includes('/connection_uri'))
+    .map(({ atMs }) => atMs);
+  expect(uris).toHaveLength(size);
+  // All are wanted at the same time; after the first 40 there are six or seven a second.
+  expect(Math.max(...uris) - Math.min(...uris)).toBeGreaterThan(2_000);
+});
+
 describe('a fleet larger than a page of the project list', () => {
   test.each([11, 411])('is migrated to the last of %d projects', async (size) => {
     const names = Array.from({ length: size }, (_, index) => `s${size}-${index}`);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -15,6 +15,9 @@ import { fleetReportSchema, type FleetReport, type Outcome } from '@neon-fleet/s
 import pg from 'pg';
 
 import { ROOT, type ActionName } from '../../scripts/actions.js';
+
+/** The stand-in has no limit unless it is given one. A test of the default says `'neon-api-rate': ''`. */
+const UNTHROTTLED = '100000';
 
 /** What a test may say about a step besides its inputs. */
 export type StepOptions = Partial<Pick<StartActionOptions, 'env' | 'cwd' | 'node' | 'folder' | 'onLog'>>;
@@ -38,7 +41,7 @@ export class TestFleet implements AsyncDisposable {
     return { 's3-bucket': bucket, 's3-endpoint': endpoint, 's3-force-path-style': 'true', 'aws-region': region };
   }
 
-  /** Starts a bundled action. Inputs that are not given: the API's address and key. */
+  /** Starts a bundled action. Inputs that are not given: the API's address and key, and no limit to the rate. */
   async start(action: ActionName, inputs: Record<string, string>, options: StepOptions = {}): Promise<ActionRun> {
     return startAction(this.#step(action, inputs, options));
   }
@@ -58,6 +61,22 @@ export class TestFleet implements AsyncDisposable {
   /** Asks a tenant's database as the superuser. */
   async query<Row extends pg.QueryResultRow>(projectId: string, sql: string): Promise<Row[]> {
     const client = new pg.Client({ connectionString: await this.neon.adminUrlFor(projectId) });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Asks a tenant's database as its owner does, through its endpoint. */
+  async queryAsOwner<Row extends pg.QueryResultRow>(projectId: string, sql: string): Promise<Row[]> {
+    const url = new URL(await this.uriOf(projectId));
+    url.search = '';
+    const client = new pg.Client({
+      connectionString: url.href,
+      ssl: { ca: await readFile(this.neon.caFile, 'utf8') },
+    });
     await client.connect();
     try {
       return (await client.query<Row>(sql)).rows;
@@ -87,7 +106,7 @@ export class TestFleet implements AsyncDisposable {
       bundle: path.join(ROOT, 'dist', action, 'index.js'),
       cwd: this.folder,
       ...options,
-      inputs: { 'neon-api-key': apiKey, 'neon-api-url': apiUrl, ...inputs },
+      inputs: { 'neon-api-key': apiKey, 'neon-api-url': apiUrl, 'neon-api-rate': UNTHROTTLED, ...inputs },
       env: {
         NODE_EXTRA_CA_CERTS: caFile,
         AWS_ACCESS_KEY_ID: s3.accessKeyId,

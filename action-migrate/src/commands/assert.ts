@@ -1,9 +1,9 @@
 import * as core from '@actions/core';
-import { logTenant, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 
 import type { AssertInputs } from '../inputs.js';
-import { foreseenResult, lookAt, pendingTags } from '../look.js';
+import { foreseenResult, lookAt, pendingIn } from '../look.js';
 import { BREAKER, discover, openRollout } from '../rollout.js';
 
 /** The code of a tenant that is behind. */
@@ -12,8 +12,9 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 export async function assertAtLeast(values: AssertInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-  const { target } = rollout;
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const { signal } = context.stop;
   const looked = await workThroughTenants({
     tenants,
@@ -22,12 +23,14 @@ export async function assertAtLeast(values: AssertInputs, context: ActionContext
     breaker: BREAKER,
     onOutcome: logTenant,
     work: async (tenant): Promise<TenantResult> => {
-      const { assessment } = await lookAt(rollout, tenant, { signal });
-      const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: target });
+      const { assessment, wanted } = await lookAt(rollout, tenant, { signal });
+      const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: wanted.target });
       if (foreseen !== undefined) return foreseen;
       const from = assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
       const error = {
-        message: `it is at ${from ?? 'no migration'}, and lacks ${pendingTags(assessment).join(', ')}`,
+        message: `it is at ${from ?? 'no migration'}, and lacks ${pendingIn(assessment)
+          .map(({ tag }) => tag)
+          .join(', ')}`,
         code: LAGGING,
       };
       return { status: 'failed', detail: error.message, error };
@@ -41,5 +44,6 @@ export async function assertAtLeast(values: AssertInputs, context: ActionContext
     startedAt: context.startedAt,
     outcomes: [...looked, ...settled],
     allowSkipped: values.allowSkipped,
+    appendix: told,
   });
 }

@@ -27,12 +27,9 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
   if (selected.length === 0 || unmatched.length > 0) throw nothingToUndo(values.undoReport, unmatched);
   const rollout = await openRollout(values, context);
   const options = {
-    folder: rollout.folder,
-    table: rollout.table,
     lockWaitMs: values.lockWait,
-    authorities: rollout.authorities,
     runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
-    dryRun: values.dryRun,
+    dryRun: values.dryRun === true,
   };
   const outcomes = await rollOut({
     waves: assignWaves(selected, values.waves),
@@ -41,13 +38,13 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
     concurrency: values.concurrency,
     breaker: BREAKER,
     signal: context.stop.signal,
-    work: (tenant, work) => undoTenant(rollout.neon, tenant, options, work),
+    work: (tenant, work) => undoTenant(rollout, tenant, options, work),
     onOutcome: logTenant,
     onHalt: ({ why }) => core.warning(printableLine(`Nobody else is put back: ${why}`)),
   });
   await publishRun({
     action: 'migrate',
-    command: values.dryRun ? 'undo (dry run)' : 'undo',
+    command: values.dryRun === true ? 'undo (dry run)' : 'undo',
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,

@@ -1,16 +1,19 @@
 import { readMigrations, type MigrationFolder } from '@neon-fleet/shared/drizzle';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 
-import { describeConfig, type ConfigDescription } from './describe-config.js';
+import { describeConfig, temporaryPlace, type ConfigDescription } from './describe-config.js';
 import { kitEnvironment, NO_DATABASE } from './environment.js';
 import { findConfigs, type DrizzleConfigs } from './find-configs.js';
 import { findDrizzleKit } from './find-kit.js';
 import { runDrizzleKit, type DrizzleKitOptions } from './run-drizzle-kit.js';
 import { configFor, urlVariables } from './tenant-config.js';
 
+/** What differs from tenant to tenant. */
+export type KitTenantOptions = Pick<DrizzleKitOptions, 'note' | 'readRestorePoint'>;
+
 export interface KitEngineOptions extends Omit<
   DrizzleKitOptions,
-  'kit' | 'config' | 'folder' | 'table' | 'urlVariables' | 'note'
+  'kit' | 'config' | 'folder' | 'table' | 'urlVariables' | keyof KitTenantOptions
 > {
   /** The inputs of the same names. */
   readonly drizzleConfig: string | undefined;
@@ -32,7 +35,7 @@ export interface KitEngine {
    */
   configured(tenant: string): Promise<ConfiguredFolder>;
   /** Migrates the database of a tenant, by its name. */
-  migrate(uri: string, tenant: string, note: (line: string) => void): Promise<TenantResult>;
+  migrate(uri: string, tenant: string, options: KitTenantOptions): Promise<TenantResult>;
 }
 
 /** @throws ExplainedError when drizzle-kit or its config is not there. */
@@ -49,6 +52,7 @@ export async function openKitEngine(options: KitEngineOptions): Promise<KitEngin
       kit,
       config,
       cwd,
+      temporary: temporaryPlace(env),
       env: kitEnvironment(env, placeholders),
       signal,
       timeLimitMs,
@@ -65,9 +69,9 @@ export async function openKitEngine(options: KitEngineOptions): Promise<KitEngin
 
   return {
     configured,
-    async migrate(uri, tenant, note) {
+    async migrate(uri, tenant, own) {
       const { config, folder, table } = await configured(tenant);
-      return runDrizzleKit(uri, { ...options, kit, config, folder, table, urlVariables: variablesOf(tenant), note });
+      return runDrizzleKit(uri, { ...options, kit, config, folder, table, urlVariables: variablesOf(tenant), ...own });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { RestorePoint } from '@neon-fleet/shared/fleet';
-import { BranchExistsError, waitForOperations, type Neon } from '@neon-fleet/shared/neon';
+import { BranchExistsError, isUnfinished, waitForOperations, type Neon } from '@neon-fleet/shared/neon';
 
 export interface GoBackOptions {
   readonly projectId: string;
@@ -43,8 +43,11 @@ export async function goBack(neon: Api, point: RestorePoint, options: GoBackOpti
     await waitForOperations(neon, projectId, operations, { signal });
     return { keptAs, alreadyDone: false };
   } catch (thrown) {
-    if (thrown instanceof BranchExistsError) return { keptAs, alreadyDone: true };
-    throw thrown;
+    if (!(thrown instanceof BranchExistsError)) throw thrown;
+    // An earlier attempt did it, or another job does it right now.
+    const operations = (await neon.listOperations(projectId)).filter(isUnfinished);
+    await waitForOperations(neon, projectId, operations, { signal });
+    return { keptAs, alreadyDone: true };
   }
 }
 

@@ -1,3 +1,4 @@
+import { readWalPosition } from '@neon-fleet/shared/drizzle';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { RestorePoint, Tenant } from '@neon-fleet/shared/fleet';
 import { BranchExistsError, waitForOperations, type Neon } from '@neon-fleet/shared/neon';
@@ -64,16 +65,15 @@ async function positionInLog(
       hint: "Raise the project's history retention in Neon, or use restore-point: branch.",
     });
   }
-  const takenAt = now();
-  const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+  const { lsn, takenAt } = await readWalPosition(connection, now);
   return {
     kind: 'lsn',
     host,
-    lsn: String(row?.['lsn']),
-    takenAt: takenAt.toISOString(),
+    lsn,
+    takenAt,
     ...(historyRetentionSeconds === undefined
       ? {}
-      : { usableUntil: new Date(takenAt.getTime() + historyRetentionSeconds * 1_000).toISOString() }),
+      : { usableUntil: new Date(Date.parse(takenAt) + historyRetentionSeconds * 1_000).toISOString() }),
   };
 }
 

@@ -98,16 +98,6 @@ describe('the API, asked by the official client', () => {
     expect(failure).toMatchObject({ status: 400, message: expect.stringContaining('aws-mars-1') });
   });
 
-  test('says 423 while the operations of a project run, and lets others go on', async () => {
-    const { data } = await s.api.createProject({ project: { name: 'busy' } });
-    const projectId = data.project.id;
-    expect(await failureOf(s.api.updateProject(projectId, { project: { name: 'renamed' } }))).toMatchObject({
-      status: 423,
-    });
-    await expect(s.api.createProject({ project: { name: 'other' } })).resolves.toMatchObject({ status: 201 });
-    await expect(s.api.getProject(projectId)).resolves.toMatchObject({ status: 200 });
-  });
-
   test('tells what a fleet is planned by: history, last activity, network settings', async () => {
     const { id, uri } = await createProject(s.api, 'planned');
     const listed = async () => {
@@ -181,16 +171,29 @@ describe('the API, asked by the official client', () => {
   });
 });
 
-test('a project has a branch that says so while it is being made', async () => {
-  const { neon, api } = await started({ operationMs: 600_000 });
-  try {
-    const { data } = await api.createProject({ project: { name: 'slow' } });
-    expect(data.branch.current_state).toBe('init');
-    const listed = await api.listProjectBranches({ projectId: data.project.id });
-    expect(listed.data.branches).toMatchObject([{ id: data.branch.id, current_state: 'init' }]);
-  } finally {
-    await neon.stop();
-  }
+describe('while the operations of a project run, here for as long as one looks,', () => {
+  let slow: Started;
+  let created: Awaited<ReturnType<Started['api']['createProject']>>['data'];
+  beforeAll(async () => {
+    slow = await started({ operationMs: 600_000 });
+    created = (await slow.api.createProject({ project: { name: 'busy' } })).data;
+  });
+  afterAll(() => slow.neon.stop());
+
+  test('it cannot be changed, and others go on', async () => {
+    const { id } = created.project;
+    expect(await failureOf(slow.api.updateProject(id, { project: { name: 'renamed' } }))).toMatchObject({
+      status: 423,
+    });
+    await expect(slow.api.createProject({ project: { name: 'other' } })).resolves.toMatchObject({ status: 201 });
+    await expect(slow.api.getProject(id)).resolves.toMatchObject({ status: 200 });
+  });
+
+  test('its branch says that it is being made', async () => {
+    expect(created.branch.current_state).toBe('init');
+    const { data } = await slow.api.listProjectBranches({ projectId: created.project.id });
+    expect(data.branches).toMatchObject([{ id: created.branch.id, current_state: 'init' }]);
+  });
 });
 
 test('ten thousand projects cost little', async () => {

@@ -39,10 +39,11 @@ export const shardingInputs = {
     default: '500',
   }),
   'max-parallel': integerInput({
-    description: 'How many jobs of the matrix run beside one another: the rate of the Neon API is divided by it.',
+    description:
+      'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
     min: 1,
     max: MOST_SHARDS,
-    default: '1',
+    default: '256',
   }),
 } as const;
 

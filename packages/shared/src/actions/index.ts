@@ -22,9 +22,10 @@ export {
   type InputValues,
 } from './inputs.js';
 export { secretForms } from './masking.js';
+export { tellIdleExclusions } from './idle-exclusions.js';
 export { logTenant } from './log-tenant.js';
 export { commonOutputs, gateOutputs, planOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
-export { migrationInputs } from './migration-inputs.js';
+export { migrationInputs, migrationsFolderProblems } from './migration-inputs.js';
 export { printable, printableLine } from './printable.js';
 export { renderPlanSummary, type PlanCost } from './plan-summary.js';
 export { publishMerged, type MergedRun } from './publish-merged.js';
@@ -32,6 +33,15 @@ export { publishPlan, type PublishedPlan } from './publish-plan.js';
 export { publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';
 export { listenForStop, type Stop } from './stop.js';
+export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
+export {
+  catalogInputs,
+  catalogOutputs,
+  openCatalogIfThere,
+  runRecordOf,
+  tellCatalog,
+  type KnownTenant,
+} from './catalog.js';

@@ -38,7 +38,7 @@ export interface BranchCalls {
 
 /** What was carried out may take a moment to show. */
 const LOOK_AFTER_MS: readonly number[] = [0, 500, 1_000, 2_000, 4_000];
-/** A refusal shows at once whether it was only our own request that stood in the way. */
+/** What stands in the way of a request is there already. */
 const LOOK_ONCE_MS: readonly number[] = [0];
 
 /** How an API that lets one branch have a name may refuse a second one. */
@@ -81,6 +81,11 @@ export function reconciledBranches(calls: BranchCalls): Pick<Neon, 'createBranch
       } catch (thrown) {
         const kept = await lookFor(calls, thrown, projectId, ({ branch }) => branch.name === name);
         if (kept === undefined) throw thrown;
+        if (!carriedOutPerhaps(thrown)) {
+          const hint =
+            'Somebody else restored it at the same time, to what may be another moment. Look before you go on.';
+          throw new BranchExistsError(projectId, kept.branch, hint, { cause: thrown });
+        }
         return { branch: await calls.get(projectId, branchId), operations: await unfinished(projectId) };
       }
     },
@@ -91,7 +96,7 @@ export function reconciledBranches(calls: BranchCalls): Pick<Neon, 'createBranch
           return await calls.delete(projectId, branchId);
         } catch (thrown) {
           if (isGone(thrown)) return unfinishedIfThere(unfinished, projectId);
-          if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut)) throw thrown;
+          if (!carriedOutPerhaps(thrown)) throw thrown;
           if (await isAbsent(calls, projectId, branchId)) return unfinishedIfThere(unfinished, projectId);
           // It is there: the request was not carried out, and an id is never given to another branch.
           if (attempt >= DELETE_ATTEMPTS) throw thrown;
@@ -102,9 +107,8 @@ export function reconciledBranches(calls: BranchCalls): Pick<Neon, 'createBranch
 }
 
 /**
- * Looks for the trace of a request whose answer does not say whether it was carried out; not at all when it does.
- *
- * A refusal for being double counts as well: the first attempt may have been carried out and answered with 503.
+ * Looks for the trace of a request whose answer does not say whether it was carried out, or for what stood in its way when
+ * it was refused for being double; not at all when the answer says enough.
  */
 async function lookFor(
   calls: BranchCalls,
@@ -114,13 +118,17 @@ async function lookFor(
 ): Promise<MarkedBranch | undefined> {
   if (!(thrown instanceof NeonApiError)) return undefined;
   const refused = thrown.status !== undefined && REFUSED_AS_DOUBLE.has(thrown.status);
-  if (!refused && !thrown.mayHaveBeenCarriedOut) return undefined;
+  if (!refused && !carriedOutPerhaps(thrown)) return undefined;
   for (const waitMs of refused ? LOOK_ONCE_MS : LOOK_AFTER_MS) {
     if (waitMs > 0) await calls.sleep(waitMs);
     const found = (await calls.list(projectId)).find(isIt);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function carriedOutPerhaps(thrown: unknown): boolean {
+  return thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut;
 }
 
 function isGone(thrown: unknown): boolean {

@@ -279,7 +279,7 @@ describe('a post-check', () => {
 describe('a restore point', () => {
   const lsnPoint: NonNullable<MigrateOptions['readRestorePoint']> = async (connection) => ({
     kind: 'lsn',
-    branchId: 'br-main',
+    host: 'ep-main.example',
     ...(await readWalPosition(connection)),
   });
   const poisoned = folderOf({ ...INIT, ...NAME, '0002_poison': ['SELECT 1/0'] });

@@ -6,14 +6,14 @@ const ALL = { ...rolloutInputs, ...shardingInputs, ...planFileInputs };
 const read = (given: Readonly<Record<string, string>>) => readInputs(ALL, (name) => given[name] ?? '');
 
 describe('the inputs of a rollout', () => {
-  test('have defaults: one wave, a hundredth may fail, one job at a time', () => {
+  test('have defaults: one wave, a hundredth may fail, all shards of a wave at once', () => {
     expect(read({})).toStrictEqual({
       waves: [{ kind: 'percent', percent: 100 }],
       soak: undefined,
       maxFailures: { kind: 'percent', percent: 1 },
       maxShards: 256,
       tenantsPerShard: 500,
-      maxParallel: 1,
+      maxParallel: 256,
       plan: undefined,
       shard: undefined,
       reports: undefined,

@@ -233,7 +233,7 @@ describe('a re-run', () => {
     ...(from === undefined ? {} : { from }),
     to: applied.at(-1) ?? from ?? '',
     applied,
-    restorePoint: { kind: 'lsn', branchId: 'br', lsn, takenAt: '2026-11-02T03:00:00Z' },
+    restorePoint: { kind: 'lsn', host: 'ep-1.example', lsn, takenAt: '2026-11-02T03:00:00Z' },
   });
 
   test('keeps what the attempt before it had done, so that all of it can be undone', () => {

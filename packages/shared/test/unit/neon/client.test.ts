@@ -13,7 +13,7 @@ import {
   type NewProject,
   type RetryNotice,
 } from '../../../src/neon/index.js';
-import { hurriedClock } from '../../support/clocks.js';
+import { hurriedClock, VirtualClock } from '../../support/clocks.js';
 import { scriptedServer, type Answer, type Asked, type ScriptedServer } from '../../support/scripted-server.js';
 
 const API_KEY = 'napi_s3cret_key_0123456789';
@@ -88,6 +88,8 @@ const CREATED = {
   connection_uris: [{ connection_uri: URI }],
 };
 
+const BRANCH = { id: 'br-1', name: 'main', default: true };
+
 const ANSWERS: Readonly<Record<string, unknown>> = {
   listProjects: { projects: [] },
   createProject: CREATED,
@@ -96,6 +98,13 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   listOperations: { operations: [] },
   getOperation: { operation: { id: 'op-1', action: 'a', status: 'finished' } },
   connectionUri: { uri: URI },
+  getProject: { project: projectAnswer('p-1') },
+  getBranch: { branch: BRANCH },
+  defaultBranch: { branches: [BRANCH] },
+  createBranch: { branch: BRANCH, operations: [] },
+  // Also the answer to the look that comes before.
+  restoreBranch: { branches: [], branch: BRANCH, operations: [] },
+  deleteBranch: { branch: BRANCH, operations: [] },
 };
 
 const CALLS: Readonly<Record<string, (neon: Neon) => Promise<unknown>>> = {
@@ -106,9 +115,23 @@ const CALLS: Readonly<Record<string, (neon: Neon) => Promise<unknown>>> = {
   listOperations: (neon) => neon.listOperations('p-1'),
   getOperation: (neon) => neon.getOperation('p-1', 'op-1'),
   connectionUri: (neon) => neon.connectionUri({ projectId: 'p-1', database: 'neondb', role: 'neondb_owner' }),
+  getProject: (neon) => neon.getProject('p-1'),
+  getBranch: (neon) => neon.getBranch('p-1', 'br-1'),
+  defaultBranch: (neon) => neon.defaultBranch('p-1'),
+  createBranch: (neon) => neon.createBranch({ projectId: 'p-1', name: 'before' }),
+  restoreBranch: (neon) =>
+    neon.restoreBranch({
+      projectId: 'p-1',
+      branchId: 'br-1',
+      sourceBranchId: 'br-1',
+      sourceLsn: '0/1',
+      preserveUnderName: 'kept',
+    }),
+  deleteBranch: (neon) => neon.deleteBranch('p-1', 'br-1'),
 };
 const calls = Object.entries(CALLS);
-const reads = calls.filter(([name]) => name !== 'createProject');
+const WRITES: ReadonlySet<string> = new Set(['createProject', 'createBranch', 'restoreBranch', 'deleteBranch']);
+const reads = calls.filter(([name]) => !WRITES.has(name));
 
 function call(name: string): (neon: Neon) => Promise<unknown> {
   const found = CALLS[name];
@@ -208,6 +231,101 @@ describe('the list of projects', () => {
   });
 });
 
+describe('what else the list tells of a project', () => {
+  const listed = async (more: object) => {
+    const { neon } = await scene([{ body: { projects: [{ ...projectAnswer('p-1'), ...more }] } }]);
+    const [project] = (await neon.listProjects()).projects;
+    return project;
+  };
+
+  test('is kept in our terms', async () => {
+    expect(
+      await listed({
+        compute_last_active_at: '2026-11-01T00:00:00Z',
+        history_retention_seconds: 86_400,
+        deleted_at: '2026-11-02T00:00:00Z',
+        settings: {
+          allowed_ips: { ips: ['203.0.113.7'], protected_branches_only: true },
+          block_public_connections: true,
+          block_vpc_connections: true,
+        },
+      }),
+    ).toStrictEqual({
+      projectId: 'p-1',
+      name: 'p-1',
+      regionId: 'aws-us-east-1',
+      pgVersion: 17,
+      createdAt: '2026-01-01T00:00:00Z',
+      computeLastActiveAt: '2026-11-01T00:00:00Z',
+      historyRetentionSeconds: 86_400,
+      deletedAt: '2026-11-02T00:00:00Z',
+      allowedIps: ['203.0.113.7'],
+      allowedIpsForProtectedOnly: true,
+      blocksPublicConnections: true,
+      blocksVpcConnections: true,
+    });
+  });
+
+  test.each<[string, object]>([
+    ['null', { compute_last_active_at: null, history_retention_seconds: null, settings: null, deleted_at: null }],
+    [
+      'of another type',
+      { compute_last_active_at: 7, history_retention_seconds: 'a day', settings: [], deleted_at: {} },
+    ],
+    ['that say nothing', { settings: { allowed_ips: { ips: [] }, block_public_connections: false } }],
+    ['of another shape', { settings: { allowed_ips: { ips: 'all' }, block_public_connections: 'no' } }],
+  ])('is left out when there are values %s', async (_, more) => {
+    expect(await listed(more)).toStrictEqual({
+      projectId: 'p-1',
+      name: 'p-1',
+      regionId: 'aws-us-east-1',
+      pgVersion: 17,
+      createdAt: '2026-01-01T00:00:00Z',
+    });
+  });
+});
+
+describe('a change of a branch says only what was asked for:', () => {
+  test.each<[object, (neon: Neon) => Promise<unknown>]>([
+    [{ branch: { name: 'before' } }, (neon) => neon.createBranch({ projectId: 'p-1', name: 'before' })],
+    [
+      {
+        branch: { name: 'before', parent_id: 'br-1', parent_lsn: '0/1', expires_at: '2026-11-02T03:04:05Z' },
+      },
+      (neon) =>
+        neon.createBranch({
+          projectId: 'p-1',
+          name: 'before',
+          parentId: 'br-1',
+          parentLsn: '0/1',
+          expiresAt: '2026-11-02T03:04:05.678Z',
+        }),
+    ],
+    [
+      { source_branch_id: 'br-1', source_lsn: '0/1', preserve_under_name: 'kept' },
+      (neon) => call('restoreBranch')(neon),
+    ],
+    [
+      { source_branch_id: 'br-2', source_timestamp: '2026-11-02T03:04:05Z', preserve_under_name: 'kept' },
+      (neon) =>
+        neon.restoreBranch({
+          projectId: 'p-1',
+          branchId: 'br-1',
+          sourceBranchId: 'br-2',
+          sourceTimestamp: '2026-11-02T03:04:05Z',
+          preserveUnderName: 'kept',
+        }),
+    ],
+  ])('%j', async (sent, act) => {
+    const { neon, server } = await scene([{ body: ANSWERS['restoreBranch'] }]);
+    await act(neon);
+    const body = JSON.parse(server.asked.at(-1)?.body ?? '') as Record<string, unknown>;
+    // The mark by which a branch of ours is known again.
+    delete body['annotation_value'];
+    expect(body).toStrictEqual(sent);
+  });
+});
+
 describe('a new project', () => {
   test.each<[NewProject, object]>([
     [{ name: 'ACME' }, { name: 'ACME' }],
@@ -296,6 +414,15 @@ describe('every call', () => {
     }
   });
 
+  test.each(calls)('%s has a number of its own for each attempt', async (name, act) => {
+    const { neon, server } = await scene([{ status: 503 }, { status: 503 }, { body: ANSWERS[name] }]);
+    await act(neon);
+    const numbers = server.asked.map(({ headers }) => headers['x-request-id']);
+    expect(numbers.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(numbers).size).toBe(numbers.length);
+    for (const number of numbers) expect(number).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  });
+
   test.each(calls)('%s ends with its name when the answer is a web page', async (_, act) => {
     const { neon, server } = await scene([{ body: '<html>Log in</html>', headers: { 'content-type': 'text/html' } }]);
     const thrown = await thrownBy(() => act(neon));
@@ -340,6 +467,29 @@ describe('a call that failed', () => {
     expect(await thrownBy(() => neon.listProjects())).toMatchObject({
       message: 'Neon API, listProjects: HTTP 418 (request req-2)',
     });
+  });
+
+  test.each<[string, Answer]>([
+    ['no answer', 'lost'],
+    ['an answer without one', { status: 400, body: { message: 'no' } }],
+    ['a web page', { body: '<html>' }],
+  ])('names the number that we gave it when there is %s', async (_, answer) => {
+    const { neon, server } = await scene([answer], { retryPolicy: { retries: 0, minDelayMs: 1, maxDelayMs: 1 } });
+    const thrown = await thrownBy(() => neon.listProjects());
+    expect(String(thrown)).toContain(`(request ${String(server.asked[0]?.headers['x-request-id'])})`);
+  });
+
+  test.each<[string, Answer, boolean]>([
+    ['402', { status: 402, body: { message: 'pay' } }, true],
+    ['a code', { status: 423, body: { code: 'COMPUTE_TIME_QUOTA_EXCEEDED', message: 'x' } }, true],
+    ['words', { status: 423, body: { message: 'Your project has exceeded the data transfer quota.' } }, true],
+    ['other words', { status: 422, body: { message: 'quota' } }, false],
+    // About requests: these come again.
+    ['words with 429', { status: 429, body: { message: 'you have exceeded your request quota' } }, false],
+  ])('knows a used-up quota by %s: %#, and then does not try again', async (_, answer, quotaExceeded) => {
+    const { neon, server } = await scene([answer]);
+    expect(await thrownBy(() => neon.listBranches('p-1'))).toMatchObject({ quotaExceeded });
+    if (quotaExceeded) expect(server.asked).toHaveLength(1);
   });
 
   test.each<[number, string, RegExp | undefined]>([
@@ -464,6 +614,74 @@ describe('Retry-After', () => {
   });
 });
 
+describe('after 429', () => {
+  test('all calls wait, not only the one that was refused', async () => {
+    const clock = new VirtualClock();
+    let refused: () => void = () => undefined;
+    const wasRefused = new Promise<void>((resolve) => {
+      refused = resolve;
+    });
+    const { neon, server } = await scene(
+      ({ path }, index) =>
+        index === 0
+          ? { status: 429, headers: { 'retry-after': '9' } }
+          : { body: path.endsWith('uri') ? { uri: URI } : { projects: [] } },
+      { clock, onRetry: () => refused() },
+    );
+    const first = neon.listProjects();
+    await wasRefused;
+    const state = { done: false };
+    const both = Promise.all([first, call('connectionUri')(neon)]).finally(() => {
+      state.done = true;
+    });
+    await clock.advance(8_900);
+    // A request that had been let out would be there before this one.
+    await fetch(`${server.url}/probe`);
+    expect(server.asked.map(({ path }) => path)).toStrictEqual(['/projects', '/probe']);
+    while (!state.done) {
+      await clock.advance(100);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await both;
+    expect(server.asked).toHaveLength(4);
+  });
+
+  test('it is told at once, then once a minute with the number, and not again when it is over', async () => {
+    const told: number[] = [];
+    let now = 0;
+    const clock = { ...hurriedClock(), now: () => now };
+    let status = 429;
+    const { neon, retried } = await scene(() => (status === 429 ? { status } : { body: { projects: [] } }), {
+      clock,
+      onThrottled: (times) => told.push(times),
+      retryPolicy: { retries: 0, minDelayMs: 1, maxDelayMs: 1 },
+      ratePerMinute: 1e9,
+      burstPerSecond: 1e9,
+    });
+    const ask = async (at: number) => {
+      now = at;
+      await neon.listProjects().catch(() => undefined);
+    };
+    await ask(0);
+    expect(told).toStrictEqual([1]);
+    await ask(10_000);
+    await ask(20_000);
+    await ask(59_999);
+    expect(told).toStrictEqual([1]);
+    await ask(60_000);
+    expect(told).toStrictEqual([1, 3]);
+    await ask(90_000);
+    status = 200;
+    await ask(110_000);
+    expect(told).toStrictEqual([1, 3]);
+    await ask(130_000);
+    expect(told).toStrictEqual([1, 3, 2]);
+    await ask(600_000);
+    expect(told).toStrictEqual([1, 3, 2]);
+    expect(retried).toStrictEqual([]);
+  });
+});
+
 describe('the stop', () => {
   const stopped = new StoppedError('deadline');
 
@@ -496,6 +714,20 @@ describe('the stop', () => {
     const started = performance.now();
     expect(await thrownBy(() => neon.listProjects())).toBe(stopped);
     expect(performance.now() - started).toBeLessThan(5_000);
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test('in a wait for a turn ends it with the reason, and nothing more is sent', async () => {
+    const stop = new AbortController();
+    const { neon, server } = await scene([{ body: { projects: [] } }], {
+      signal: stop.signal,
+      clock: systemClock,
+      ratePerMinute: 1,
+    });
+    await neon.listProjects();
+    const waiting = thrownBy(() => neon.listProjects());
+    stop.abort(stopped);
+    expect(await waiting).toBe(stopped);
     expect(server.asked).toHaveLength(1);
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   findDatabase,
   NeonApiError,
+  StillCreatingError,
   type Branch,
   type ConnectionRequest,
   type Database,
@@ -60,6 +61,22 @@ function wanted(overrides: Partial<WantedDatabase> = {}): WantedDatabase {
 
 const USUAL = { 'br-main': [{ name: 'neondb', owner: 'neondb_owner' }] };
 const SPELLED_OUT = { database: false, role: false };
+
+describe('what Neon has not finished making is told from what is not there:', () => {
+  test.each<[string, Project, Partial<WantedDatabase>]>([
+    ['a project without any branch', { branches: [] }, {}],
+    ['a default branch that is being made', { branches: [{ ...MAIN, state: 'init' }] }, {}],
+    ['a named branch that is being made', { branches: [MAIN, { ...DEV, state: 'init' }] }, { branch: 'dev' }],
+  ])('%s', async (_, project, names) => {
+    await expect(findDatabase(fakeNeon(project), wanted(names))).rejects.toBeInstanceOf(StillCreatingError);
+  });
+
+  test('a branch that is being made does not matter when it is another one, or when it can be used', async () => {
+    const neon = fakeNeon({ branches: [{ ...MAIN, state: 'init' }, DEV], databases: USUAL });
+    await expect(findDatabase(neon, wanted())).resolves.toMatchObject({ database: 'neondb' });
+    expect(neon.asked).toHaveLength(1);
+  });
+});
 
 test('the common case is one call', async () => {
   const neon = fakeNeon({ databases: USUAL });

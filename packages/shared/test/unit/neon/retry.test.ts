@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { parseRetryAfter, type ApiFailure } from '../../../src/neon/errors.js';
-import { mayRetry } from '../../../src/neon/index.js';
+import { delayBeforeRetry, mayRetry } from '../../../src/neon/index.js';
 
 describe('Retry-After', () => {
   const now = new Date('2026-11-02T03:04:05Z');
@@ -72,5 +72,38 @@ describe('a failed call may be repeated', () => {
     [120_001, false],
   ])('after a wait of %d ms: %s', (retryAfterMs, expected) => {
     expect(mayRetry('read', failure(429, { retryAfterMs }))).toBe(expected);
+  });
+});
+
+describe('the wait before another attempt', () => {
+  const policy = { retries: 8, minDelayMs: 250, maxDelayMs: 20_000 };
+  const failure: ApiFailure = { status: 503, answerLost: false };
+
+  test.each([
+    [1, 250],
+    [2, 500],
+    [3, 1_000],
+    [7, 16_000],
+    [8, 20_000],
+    [100, 20_000],
+  ])('number %d is any time up to %d ms', (attempt, most) => {
+    expect(delayBeforeRetry(attempt, failure, policy, 0)).toBe(0);
+    expect(delayBeforeRetry(attempt, failure, policy, 0.5)).toBe(most / 2);
+    expect(delayBeforeRetry(attempt, failure, policy, 1)).toBe(most);
+  });
+
+  test('is never shorter than Retry-After, and not the same for all', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 0, max: 120_000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (attempt, retryAfterMs, random) => {
+          const waitMs = delayBeforeRetry(attempt, { ...failure, retryAfterMs }, policy, random);
+          expect(waitMs).toBeGreaterThanOrEqual(retryAfterMs);
+          expect(waitMs).toBe(retryAfterMs + random * 250);
+        },
+      ),
+    );
   });
 });
