@@ -303,7 +303,7 @@ class GrowingFolder {
     this.#entries.push({ idx, version: '7', when: Date.UTC(2026, 0, 1) + idx * 60_000, tag, breakpoints: true });
     await mkdir(path.join(this.folder, 'meta'), { recursive: true });
     // The guide's schema once more, under names of its own.
-    const statements = this.#guide.replace(/"(users|projects|tasks)(?=[_"])/g, `"${'$1'}_${idx}`);
+    const statements = this.#guide.replace(/"(users|projects|tasks)(?=[_"])/g, `"$1_${idx}`);
     await writeFile(path.join(this.folder, `${tag}.sql`), statements);
     const journal = { version: '7', dialect: 'postgresql', entries: this.#entries };
     await writeFile(path.join(this.folder, 'meta', '_journal.json'), JSON.stringify(journal));
