@@ -8,6 +8,7 @@ import {
   linesInput,
   locationInputs,
   migrationInputs,
+  migrationsFolderProblems,
   neonInputs,
   patternInput,
   runInputs,
@@ -87,8 +88,9 @@ export type ProvisionInputs = InputValues<typeof inputs>;
 
 /** Finds what is wrong about inputs taken together. */
 export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
-  const { command, fleetFile, name, key, tenants } = values;
+  const { command, fleetFile, name, key, tenants, migrationsFolder } = values;
   return [
+    ...(migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder)),
     ...(fleetFile === undefined &&
     name === undefined &&
     (command === 'run' || command === 'plan' || command === 'apply')

@@ -178,9 +178,10 @@ describe('provision', () => {
       region: 'Frankfurt',
       'postgres-version': '9.6',
       concurrency: '0',
+      'migrations-folder': './nowhere',
     });
     expect(run.exitCode).toBe(1);
-    for (const input of ['name', 'region', 'postgres-version', 'concurrency']) {
+    for (const input of ['name', 'region', 'postgres-version', 'concurrency', 'migrations-folder']) {
       expect(run.log).toMatch(new RegExp(`${input}: given .*; accepted: `));
     }
     expect(creations()).toBe(created);

@@ -25,7 +25,7 @@ export { secretForms } from './masking.js';
 export { tellIdleExclusions } from './idle-exclusions.js';
 export { logTenant } from './log-tenant.js';
 export { commonOutputs, gateOutputs, planOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
-export { migrationInputs } from './migration-inputs.js';
+export { migrationInputs, migrationsFolderProblems } from './migration-inputs.js';
 export { printable, printableLine } from './printable.js';
 export { renderPlanSummary, type PlanCost } from './plan-summary.js';
 export { publishMerged, type MergedRun } from './publish-merged.js';
