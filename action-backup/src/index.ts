@@ -2,4 +2,4 @@ import { runAction } from '@neon-fleet/shared/actions';
 
 import { main } from './main.js';
 
-await runAction(main);
+await runAction('backup', main);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 import {
   booleanInput,
   choiceInput,
@@ -7,6 +9,7 @@ import {
   integerInput,
   locationInputs,
   migrationInputs,
+  migrationsFolderProblems,
   neededBySome,
   neonInputs,
   patternInput,
@@ -17,6 +20,7 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  showGiven,
   textInput,
   type Filled,
   type InputDefinitions,
@@ -167,6 +171,42 @@ export function readMigrateInputs(read: (name: string) => string): CommandInputs
   return values as CommandInputs;
 }
 
+/** The commands that work with `migrations-folder`; `check` has its own way of finding folders, `report` needs none. */
+const WITH_FOLDER: ReadonlySet<Command | undefined> = new Set(['run', 'plan', 'apply', 'assert', 'baseline', 'undo']);
+
+function folderProblems({
+  command,
+  engine,
+  migrationsFolder,
+  to,
+  at,
+  atLeast,
+}: Partial<MigrateInputs>): InputProblem[] {
+  // drizzle-kit finds the folder, or several, by its own config.
+  if (migrationsFolder === undefined || !WITH_FOLDER.has(command)) return [];
+  if (engine === 'drizzle-kit' && command !== 'baseline') return [];
+  return migrationsFolderProblems(migrationsFolder, {
+    to,
+    at: command === 'baseline' ? at : undefined,
+    'at-least': command === 'assert' ? atLeast : undefined,
+  });
+}
+
+/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
+function fileProblems({ command, plan, undoReport }: Partial<MigrateInputs>): InputProblem[] {
+  const isThere = (file: string | undefined) => file === undefined || existsSync(file);
+  const problems: InputProblem[] = [];
+  if ((command === 'apply' || command === 'report') && !isThere(plan)) {
+    const given = `${showGiven(plan ?? '')}, and there is no plan at this path`;
+    problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
+  }
+  if (command === 'undo' && !isThere(undoReport)) {
+    const given = `${showGiven(undoReport ?? '')}, and there is no report to read at this path`;
+    problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
+  }
+  return problems;
+}
+
 function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   const { restorePoint, onFailure, engine, onDrift, to } = values;
   const problems: InputProblem[] = [];
@@ -174,6 +214,7 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (onFailure === 'restore' && restorePoint === 'none') {
     add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
   }
+  problems.push(...folderProblems(values), ...fileProblems(values));
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

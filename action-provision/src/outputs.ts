@@ -4,7 +4,7 @@ import type { ProvisionedProject } from './provision-tenant.js';
 
 /**
  * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
- * the connection URIs are masked before they are set.
+ * the connection URIs are masked before they are set, and not set at all where that would print them.
  */
 export function setProjectOutputs(
   projects: readonly ProvisionedProject[],
@@ -15,7 +15,12 @@ export function setProjectOutputs(
   if (!single || project === undefined) return;
 
   for (const [name, value] of Object.entries(publicPart(project))) {
-    if (name !== 'name') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+    if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
+  }
+  // Without a file for outputs they go to the log as commands, as GitHub took them once.
+  if (!process.env['GITHUB_OUTPUT']) {
+    core.warning('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
+    return;
   }
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],
@@ -27,6 +32,6 @@ export function setProjectOutputs(
   }
 }
 
-function publicPart({ name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
-  return { name, projectId, created, host, database, role };
+function publicPart({ key, name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
+  return { key, name, projectId, created, host, database, role };
 }

@@ -5,7 +5,7 @@ import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
+import { startLocalNeon, whenNpmIsGone, type LocalNeon } from '@neon-fleet/local-neon';
 
 import { ROOT } from '../actions.js';
 import { parseDemoOptions, type DemoOptions } from './options.js';
@@ -19,7 +19,7 @@ const folders = {
   backups: path.join(FOLDER, 'backups'),
 };
 
-async function play(neon: LocalNeon, job: Job, { tenants }: DemoOptions): Promise<void> {
+async function play(neon: LocalNeon, job: Job, { tenants }: DemoOptions, signal: AbortSignal): Promise<void> {
   const s3Inputs = {
     's3-bucket': neon.s3.bucket,
     's3-endpoint': neon.s3.endpoint,
@@ -33,7 +33,7 @@ async function play(neon: LocalNeon, job: Job, { tenants }: DemoOptions): Promis
   await job.step('Migrate all of them', 'migrate', { tenants: '*' });
 
   console.log('\n● Add a second migration with drizzle-kit generate');
-  await addSecondMigration(folders.app);
+  await addSecondMigration(folders.app, signal);
   await job.step('Migrate again: only the new migration is applied', 'migrate', { tenants: '*' });
 
   console.log('\n● Put some rows in');
@@ -99,6 +99,8 @@ async function downloadBackups({ s3 }: LocalNeon): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  // What matters is the Node of a runner, which the actions are told of in the same way.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
   const options = parseDemoOptions(process.argv.slice(2));
   const startedAtMs = performance.now();
   await rm(FOLDER, { recursive: true, force: true });
@@ -109,13 +111,14 @@ async function main(): Promise<void> {
   const interruption = new AbortController();
   const interrupted = once(interruption.signal, 'abort').then(() => 'interrupted' as const);
   // Not once: a terminal signals the whole group, and what started this may pass the same signal on.
-  process.on('SIGINT', () => interruption.abort()).on('SIGTERM', () => interruption.abort());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interruption.abort());
+  whenNpmIsGone(() => interruption.abort());
 
   const neon = await startLocalNeon();
   const job = new Job(neon, folders, options.verbose);
   try {
     console.log(`  Neon API ${neon.apiUrl}\n  S3       ${neon.s3.endpoint}`);
-    if ((await Promise.race([play(neon, job, options), interrupted])) === 'interrupted') {
+    if ((await Promise.race([play(neon, job, options, interruption.signal), interrupted])) === 'interrupted') {
       console.log('\nInterrupted; stopping everything.');
       await job.cancel();
       process.exitCode = 130;

@@ -12,7 +12,8 @@ import { ROOT, type ActionName } from '../actions.js';
 /** Runs the steps of the demo's workflow one after another, as a job of a runner would. */
 export class Job {
   readonly summaries: string[] = [];
-  #running: ActionRun | undefined;
+  /** A step that is running, or about to: cancelling must find it from the first moment on. */
+  #running: Promise<ActionRun> | undefined;
   #cancelled = false;
 
   constructor(
@@ -26,7 +27,7 @@ export class Job {
     if (this.#cancelled) throw new Error('the job was cancelled');
     console.log(`\n● ${title}`);
     const view = new LogView();
-    this.#running = await startAction({
+    this.#running = startAction({
       bundle: path.join(ROOT, 'dist', action, 'index.js'),
       cwd: this.folders.app,
       inputs: {
@@ -49,7 +50,8 @@ export class Job {
         }
       },
     });
-    const finished = await this.#running.finished;
+    const { finished: end } = await this.#running;
+    const finished = await end;
     this.#running = undefined;
     await this.#keep(action, finished);
     if (finished.exitCode !== 0) {
@@ -63,9 +65,13 @@ export class Job {
   /** Ends the step that is running, as a runner cancels one; no other one is started. */
   async cancel(): Promise<void> {
     this.#cancelled = true;
-    const running = this.#running;
-    running?.cancel();
-    await running?.finished.catch(() => undefined);
+    try {
+      const running = await this.#running;
+      running?.cancel();
+      await running?.finished;
+    } catch {
+      // It did not start, or left nothing to read: whoever waits for the step is told.
+    }
   }
 
   async #keep(action: ActionName, { summary, report }: FinishedAction): Promise<void> {
@@ -97,8 +103,8 @@ function textSummary(reportJson: string): string {
   ].join('\n');
 }
 
-/** Adds a column to the app's schema and lets drizzle-kit write the migration for it. */
-export async function addSecondMigration(app: string): Promise<void> {
+/** Adds a column to the app's schema and lets drizzle-kit write the migration for it; drizzle-kit ends with the signal. */
+export async function addSecondMigration(app: string, signal: AbortSignal): Promise<void> {
   const schema = path.join(app, 'src', 'db', 'schema.ts');
   const before = await readFile(schema, 'utf8');
   const after = before
@@ -107,5 +113,8 @@ export async function addSecondMigration(app: string): Promise<void> {
   if (after === before) throw new Error(`${schema} is not the schema that the demo knows`);
   await writeFile(schema, after);
   const drizzleKit = path.join(ROOT, 'node_modules', 'drizzle-kit', 'bin.cjs');
-  await promisify(execFile)(process.execPath, [drizzleKit, 'generate', '--name', 'task_priority'], { cwd: app });
+  await promisify(execFile)(process.execPath, [drizzleKit, 'generate', '--name', 'task_priority'], {
+    cwd: app,
+    signal,
+  });
 }

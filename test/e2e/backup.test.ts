@@ -243,6 +243,19 @@ describe('backup', () => {
     }
   });
 
+  test('refuses a name to be left out that nobody has, and tells of a glob that leaves nobody out', async () => {
+    const { id } = await seedTenant();
+    const refused = await fleet.run('backup', { ...inputs(id), tenants: `${id}\n!ACME Crop` });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.log).toContain('no project matches "!ACME Crop"; nothing was done');
+    expect(await store.keys(id)).toEqual([]);
+
+    const run = await fleet.run('backup', { ...inputs(id), tenants: `${id}\n!stagign-*` });
+    expect(run.exitCode).toBe(0);
+    expect(run.log).toMatch(/^::warning.*no project matches "!stagign-\*"/m);
+    expect(run.summary).toContain('no project matches &quot;!stagign-*&quot;');
+  });
+
   test('reports each tenant exactly once', async () => {
     const tenants = await Promise.all(['x', 'y', 'z'].map((name) => seedTenant(name)));
     const run = await fleet.run('backup', { tenants: `b${count} *`, ...fleet.s3Inputs });

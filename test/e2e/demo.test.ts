@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { startLocalNeon } from '@neon-fleet/local-neon';
 
 import { ROOT } from '../../scripts/actions.js';
+import { Job } from '../../scripts/demo/steps.js';
 import { descendantsOf, listProcesses, type ProcessInfo } from '../support/processes.js';
 
 const FOLDER = path.join(ROOT, '.neon-fleet', 'demo');
@@ -12,7 +16,11 @@ const tsx = path.join(ROOT, 'node_modules', 'tsx', 'dist', 'cli.mjs');
 
 /** Starts the demo in a process group of its own, as a terminal does, and notes every process it ever had. */
 function startDemo(...args: string[]) {
-  const child = spawn(process.execPath, [tsx, 'scripts/demo/index.ts', ...args], { cwd: ROOT, detached: true });
+  return follow(process.execPath, [tsx, 'scripts/demo/index.ts', ...args]);
+}
+
+function follow(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(file, args, { cwd: ROOT, detached: true, env: { ...process.env, ...env } });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -29,7 +37,7 @@ function startDemo(...args: string[]) {
     clearInterval(watching),
   );
   running = { pid: child.pid ?? 0, exited };
-  return { pid: child.pid ?? 0, exited, seen, output: () => output };
+  return { child, pid: child.pid ?? 0, exited, seen, output: () => output };
 }
 
 let running: { pid: number; exited: Promise<number | null> } | undefined;
@@ -43,6 +51,14 @@ afterEach(async () => {
   await running.exited;
   running = undefined;
 });
+
+/** Resolves as soon as the demo has printed a text. */
+async function says({ child, output }: ReturnType<typeof follow>, text: string): Promise<void> {
+  while (!output().includes(text)) {
+    if (child.exitCode !== null) throw new Error(`it ended before it said ${JSON.stringify(text)}:\n${output()}`);
+    await once(child.stdout, 'data');
+  }
+}
 
 async function stillRunning(seen: ReadonlyMap<number, ProcessInfo>): Promise<string[]> {
   const now = await listProcesses();
@@ -75,11 +91,63 @@ describe('npm run demo', () => {
     expect(await stillRunning(demo.seen)).toEqual([]);
   });
 
+  test('says nothing about the Node that it runs on', async () => {
+    const demo = follow(process.execPath, ['--import', 'tsx', 'scripts/demo/index.ts', '--tenants', '1'], {
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: undefined,
+    });
+    expect(await demo.exited).toBe(0);
+    expect(demo.output()).not.toMatch(/warning/i);
+  });
+
+  test.each([
+    ['as this repository sets npm up', {}],
+    ['with a shell that passes nothing on', { npm_config_script_shell: '/bin/sh' }],
+  ])('stops everything when only npm is told to end, %s', async (_, env) => {
+    const demo = follow('npm', ['run', 'demo'], env);
+    await says(demo, 'Migrate all of them');
+    process.kill(demo.pid, 'SIGTERM');
+    // npm may be gone long before: the output ends when the last one that can write to it does.
+    await demo.exited;
+    expect(await stillRunning(demo.seen)).toEqual([]);
+    expect(demo.output()).toContain('Everything that was started is stopped.');
+  });
+
+  test('stops everything on Ctrl-C just after the title of a step, and leaves no file behind', async () => {
+    const temporary = await mkdtemp(path.join(tmpdir(), 'neon-fleet-demo-'));
+    await chmod(temporary, 0o755);
+    const demo = follow(process.execPath, [tsx, 'scripts/demo/index.ts'], { TMPDIR: temporary });
+    await says(demo, 'Provision 4 tenants');
+    process.kill(-demo.pid, 'SIGINT');
+    expect(await demo.exited).toBe(130);
+    expect(await stillRunning(demo.seen)).toEqual([]);
+    expect((await readdir(temporary)).filter((name) => !name.startsWith('tsx-'))).toEqual([]);
+    await rm(temporary, { recursive: true });
+  });
+
+  test('cancels a step that is only about to start', async () => {
+    await using neon = await startLocalNeon();
+    const temporary = await mkdtemp(path.join(tmpdir(), 'neon-fleet-demo-'));
+    const before = process.env['TMPDIR'];
+    process.env['TMPDIR'] = temporary;
+    try {
+      const job = new Job(neon, { app: temporary, summaries: path.join(temporary, 'summaries') }, false);
+      const step = job.step('Provision', 'provision', { name: 'ACME Corp' });
+      const failed = expect(step).rejects.toThrow(/provision ended with/);
+      await job.cancel();
+      const mine = descendantsOf(await listProcesses(), process.pid);
+      expect(mine.filter(({ commandLine }) => commandLine.includes('dist/provision'))).toEqual([]);
+      expect((await readdir(temporary)).filter((name) => name.startsWith('neon-fleet-runner-'))).toEqual([]);
+      await failed;
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+      await rm(temporary, { recursive: true });
+    }
+  });
+
   test('stops everything on Ctrl-C', async () => {
     const demo = startDemo();
-    while (!demo.output().includes('Migrate all of them')) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await says(demo, 'Migrate all of them');
     // A terminal sends the signal to the whole group.
     process.kill(-demo.pid, 'SIGINT');
     expect(await demo.exited).toBe(130);

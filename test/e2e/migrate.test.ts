@@ -256,8 +256,69 @@ describe('migrate', () => {
     expect(fleet.neon.requests()).toHaveLength(before);
   });
 
+  test.each<[string, Record<string, string>, RegExp[]]>([
+    [
+      'a folder that is not there',
+      { 'migrations-folder': './nowhere' },
+      [/migrations-folder: given "\.\/nowhere", and there is no such folder; accepted: a folder that drizzle-kit/],
+    ],
+    [
+      'a folder that drizzle-kit did not write',
+      { 'migrations-folder': '.' },
+      [/migrations-folder: given "\.", and it has no meta\/_journal\.json; accepted: /],
+    ],
+    ['a migration to stop at that there is not', { to: '0009' }, [/to: given "0009", and no migration .*0000_init/]],
+    [
+      'a migration to have that there is not',
+      { command: 'assert', 'at-least': '0009' },
+      [/at-least: given "0009", and no migration is called "0009"/],
+    ],
+    [
+      'a migration to be at that there is not',
+      { command: 'baseline', at: '0009' },
+      [/at: given "0009", and no migration is called "0009"/],
+    ],
+    [
+      'a plan that is not there',
+      { command: 'apply', plan: 'no.json', shard: '1', 'migrations-folder': './nowhere' },
+      [/plan: given "no\.json", and there is no plan/, /migrations-folder: given "\.\/nowhere"/],
+    ],
+    [
+      'a plan that is not there',
+      { command: 'report', plan: 'no.json', reports: 'no' },
+      [/plan: given "no\.json", and /],
+    ],
+    [
+      'a report that is not there',
+      { command: 'undo', 'undo-report': 'no.json' },
+      [/undo-report: given "no\.json", and there is no report to read/],
+    ],
+  ])('tells of %s together with all the rest, and does nothing', async (_, inputs, words) => {
+    const before = fleet.neon.requests().length;
+    const run = await fleet.run('migrate', {
+      tenants: '*',
+      'migrations-folder': folder,
+      concurrency: 'x',
+      ...inputs,
+    });
+    expect(run.exitCode).toBe(1);
+    for (const word of [...words, /concurrency: given "x"; accepted: /]) expect(run.log).toMatch(word);
+    expect(run.log).toContain(`${words.length + 1} inputs are wrong; nothing was done`);
+    expect(fleet.neon.requests()).toHaveLength(before);
+  });
+
+  test('goes on with a glob that leaves nobody out, and tells of it in log and summary', async () => {
+    const { ids, tenants } = await seed('there');
+    const run = await fleet.run('migrate', { tenants: `${tenants}\n!stagign-<b>*`, 'migrations-folder': folder });
+    expect(run.exitCode).toBe(0);
+    expect(run.log).toMatch(/^::warning.*no project matches "!stagign-<b>\*"/m);
+    expect(run.summary).toContain('no project matches &quot;!stagign-&lt;b&gt;*&quot;');
+    expect(await fleet.tables(ids[0] ?? '')).toContain('public.tasks');
+  });
+
   test.each([
     ['a pattern that matches nothing', { tenants: 'nobody-*' }, /no project matches "nobody-\*"/],
+    ['a name to be left out that nobody has', { tenants: '*\n!ACME Crop' }, /no project matches "!ACME Crop"/],
     ['a folder that is not there', { tenants: '*', 'migrations-folder': './nowhere' }, /there is no such folder/],
     [
       'a key that Neon refuses',

@@ -83,6 +83,31 @@ describe('provision', () => {
     expect(outcomeOf(run, name).status).toBe('failed');
   });
 
+  test('names the project in the report although a later step fails', async () => {
+    const [existing, fresh, differing] = [named('existing'), named('fresh'), named('differing')];
+    const [existingId = '', differingId = ''] = await fleet.neon.seedProjects([existing, differing]);
+    fleet.neon.faults.set(
+      { kind: 'refuse-connections', projectId: existing },
+      { kind: 'refuse-connections', projectId: fresh },
+    );
+    const inputs = { name: `${existing}\n${fresh}`, 'migrations-folder': folder };
+    const run = await fleet.run('provision', inputs);
+    expect(run.exitCode).toBe(1);
+    expect(outcomeOf(run, existing)).toMatchObject({ status: 'failed', projectId: existingId });
+    const { projectId } = outcomeOf(run, fresh);
+    expect(outcomeOf(run, fresh)).toMatchObject({
+      status: 'failed',
+      projectId: expect.stringMatching(/^\w+-\w+-\d+$/),
+    });
+    expect(run.summary).toContain(`<code>${projectId}</code>`);
+    fleet.neon.faults.clear();
+    const again = await fleet.run('provision', inputs);
+    expect(outcomeOf(again, fresh)).toMatchObject({ status: 'succeeded', projectId });
+
+    const elsewhere = await fleet.run('provision', { name: differing, region: 'aws-eu-west-2' });
+    expect(outcomeOf(elsewhere, differing)).toMatchObject({ status: 'failed', projectId: differingId });
+  });
+
   test('finds a name that is only part of another one by exact match', async () => {
     const name = named('Acme');
     await fleet.neon.seedProjects([`${name} Corp`, `The ${name}`]);
@@ -153,9 +178,10 @@ describe('provision', () => {
       region: 'Frankfurt',
       'postgres-version': '9.6',
       concurrency: '0',
+      'migrations-folder': './nowhere',
     });
     expect(run.exitCode).toBe(1);
-    for (const input of ['name', 'region', 'postgres-version', 'concurrency']) {
+    for (const input of ['name', 'region', 'postgres-version', 'concurrency', 'migrations-folder']) {
       expect(run.log).toMatch(new RegExp(`${input}: given .*; accepted: `));
     }
     expect(creations()).toBe(created);

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
+import pg from 'pg';
 
 import { restoreInto } from '../../src/restore.js';
 import type { Manifest } from '../../src/manifest.js';
@@ -213,10 +214,62 @@ describe('restore', () => {
     ['an enum', "CREATE TYPE mine AS ENUM ('a')", /type "public"\."mine"/],
     ['a function', "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'", /function "public"\."mine"/],
     ['a schema', 'CREATE SCHEMA mine', /schema "mine"/],
-  ])('refuses a target with %s', async (_, sql, words) => {
+    ['a large object', 'SELECT lo_create(4711)', /has large object "4711"/],
+    [
+      'an operator',
+      'CREATE OPERATOR public.<#> (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)',
+      /operator "public"\."<#>"/,
+    ],
+    [
+      'an operator class',
+      'CREATE OPERATOR CLASS public.mine FOR TYPE int USING hash AS OPERATOR 1 =, FUNCTION 1 hashint4(int)',
+      /operator class "public"\."mine"/,
+    ],
+    ['an operator family', 'CREATE OPERATOR FAMILY public.mine USING hash', /operator family "public"\."mine"/],
+    ['a collation', 'CREATE COLLATION public.mine FROM "C"', /collation "public"\."mine"/],
+    [
+      'a conversion',
+      "CREATE CONVERSION public.mine FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+      /conversion "public"/,
+    ],
+    [
+      'a text search configuration',
+      'CREATE TEXT SEARCH CONFIGURATION public.mine (COPY = simple)',
+      /text search configuration "public"\."mine"/,
+    ],
+    [
+      'a text search dictionary',
+      'CREATE TEXT SEARCH DICTIONARY public.mine (TEMPLATE = simple)',
+      /text search dictionary "public"\."mine"/,
+    ],
+    ['a foreign-data wrapper', 'CREATE FOREIGN DATA WRAPPER mine', /foreign-data wrapper "mine"/],
+    [
+      'a foreign server',
+      'CREATE FOREIGN DATA WRAPPER w; CREATE SERVER mine FOREIGN DATA WRAPPER w',
+      /foreign server "mine"/,
+    ],
+    ['a publication', 'CREATE PUBLICATION mine', /publication "mine"/],
+    [
+      'an event trigger',
+      `CREATE FUNCTION information_schema.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+       CREATE EVENT TRIGGER mine ON sql_drop EXECUTE FUNCTION information_schema.f()`,
+      /event trigger "mine"/,
+    ],
+    ['a cast', 'CREATE CAST (money AS text) WITH INOUT', /cast "money AS text"/],
+  ])('refuses a target that holds nothing but %s', async (_, sql, words) => {
     const tenant = await fleet.tenant('source', 'CREATE TABLE notes (id int)');
-    const into = await target(sql);
+    const into = await target();
+    await asSuperuser(into, sql);
+    const before = await dumpText(into);
     await expect(restore(await fleet.backUp(tenant), into)).rejects.toThrow(words);
+    expect(await dumpText(into)).toBe(before);
+  });
+
+  test('takes a target for empty that has extensions and nothing else', async () => {
+    const tenant = await fleet.tenant('source', 'CREATE TABLE notes (id int)');
+    const into = await target();
+    await asSuperuser(into, 'CREATE EXTENSION hstore; CREATE EXTENSION postgres_fdw; CREATE EXTENSION unaccent');
+    await expect(restore(await fleet.backUp(tenant), into)).resolves.toMatchObject({ status: 'succeeded' });
   });
 
   test('leaves the target alone while somebody else works on it', async () => {
@@ -248,6 +301,12 @@ describe('restore', () => {
     expect(await dumpText(into)).toBe(await dumpText(await target()));
   });
 });
+
+async function asSuperuser({ projectId }: Tenant, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: await fleet.local.adminUrlFor(projectId) });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}
 
 function flip(body: Buffer, at: number): Buffer {
   body[at] = (body[at] ?? 0) ^ 1;

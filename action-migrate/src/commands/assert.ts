@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 
 import type { AssertInputs } from '../inputs.js';
@@ -12,7 +12,9 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 export async function assertAtLeast(values: AssertInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const { signal } = context.stop;
   const looked = await workThroughTenants({
     tenants,
@@ -42,5 +44,6 @@ export async function assertAtLeast(values: AssertInputs, context: ActionContext
     startedAt: context.startedAt,
     outcomes: [...looked, ...settled],
     allowSkipped: values.allowSkipped,
+    appendix: told,
   });
 }

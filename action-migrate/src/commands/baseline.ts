@@ -1,4 +1,4 @@
-import { logTenant, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
 import { findMigration, readMigrations } from '@neon-fleet/shared/drizzle';
 import { workThroughTenants } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
@@ -27,7 +27,9 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
     authorities,
     signal,
   });
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const unequal: UnequalTenant[] = [];
   const worked = await workThroughTenants({
     tenants,
@@ -60,6 +62,6 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
-    appendix: renderBaseline(unequal),
+    appendix: told + renderBaseline(unequal),
   });
 }

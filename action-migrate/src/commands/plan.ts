@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { InputError, publishPlan, type ActionContext } from '@neon-fleet/shared/actions';
+import { InputError, publishPlan, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
 import { makePlan, type Plan } from '@neon-fleet/shared/fleet';
 
 import type { SelectingInputs } from '../inputs.js';
@@ -14,7 +14,9 @@ const CALLS_A_TENANT = 1;
 /** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
 export async function plan(values: SelectingInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout(values, context);
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const isLive = values.state === 'live' || values.dryRun === true;
   const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
   const decided = makePlan({
@@ -32,7 +34,7 @@ export async function plan(values: SelectingInputs, context: ActionContext): Pro
   requireFewWaves(decided, values.maxWaves);
   await publishPlan(decided, {
     cost: costOf(decided, values.neonApiRate),
-    ...(seen === undefined ? {} : { appendix: renderPending(seen) }),
+    appendix: told + (seen === undefined ? '' : renderPending(seen)),
   });
 }
 

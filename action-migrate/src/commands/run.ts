@@ -1,5 +1,11 @@
 import * as core from '@actions/core';
-import { logTenant, printableLine, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  printableLine,
+  publishRun,
+  tellIdleExclusions,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { assignWaves, maxFailuresOf, rollOut } from '@neon-fleet/shared/fleet';
 
 import type { SelectingInputs } from '../inputs.js';
@@ -9,7 +15,9 @@ import { wayBack } from '../way-back.js';
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 export async function run(values: SelectingInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout(values, context);
-  const { tenants, settled } = await discover(rollout, values);
+  const discovery = await discover(rollout, values);
+  const { tenants, settled } = discovery;
+  const told = tellIdleExclusions(discovery);
   const waves = assignWaves(tenants, values.waves);
   const worked = await rollOut({
     waves,
@@ -36,6 +44,6 @@ export async function run(values: SelectingInputs, context: ActionContext): Prom
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
-    appendix: wayBack(outcomes),
+    appendix: told + wayBack(outcomes),
   });
 }

@@ -1,5 +1,6 @@
 import { readCommand, usage } from './cli-options.js';
 import { startLocalNeon, type LocalNeon } from './index.js';
+import { whenNpmIsGone } from './supervisor/parent.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -15,7 +16,10 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   // Listening from the start, and for good: a second signal, or one during start-up, must not cut the clean-up short.
-  const asked = new Promise<void>((resolve) => SIGNALS.forEach((signal) => process.on(signal, () => resolve())));
+  const asked = new Promise<void>((resolve) => {
+    SIGNALS.forEach((signal) => process.on(signal, () => resolve()));
+    whenNpmIsGone(resolve);
+  });
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   let neon: LocalNeon;
   try {

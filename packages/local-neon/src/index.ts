@@ -23,6 +23,7 @@ export { Faults } from './faults/faults.js';
 export type { FaultKind, FaultRule, FaultRuleInput } from './faults/rules.js';
 export type { LocalNeonOptions } from './options.js';
 export type { LocalS3 } from './s3/s3.js';
+export { whenNpmIsGone } from './supervisor/parent.js';
 
 /** A running stand-in for Neon. */
 export interface LocalNeon extends AsyncDisposable {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { startLocalNeon } from '../../src/index.js';
 import { createProject, query, started } from './support.js';
 
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
 const bin = fileURLToPath(new URL('../../bin/local-neon.js', import.meta.url));
 
 interface Facts {
@@ -18,17 +19,23 @@ interface Facts {
 }
 
 function launch(args: readonly string[], temporary = tmpdir()) {
-  const child = spawn(process.execPath, [bin, ...args], {
-    cwd: '/',
+  return follow(process.execPath, [bin, ...args], { cwd: '/', env: { TMPDIR: temporary } });
+}
+
+function follow(file: string, args: readonly string[], { cwd, env }: { cwd: string; env: Record<string, string> }) {
+  const child = spawn(file, args, {
+    cwd,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', TMPDIR: temporary },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
   });
   const text = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (text.stderr += chunk.toString()));
   const exit = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
-  return { child, text, exit };
+  /** Processes that were started with it and still run. */
+  const group = () => processes().filter((pid) => groupOf(pid) === child.pid);
+  return { child, text, exit, group };
 }
 
 async function ready(run: ReturnType<typeof launch>): Promise<Facts> {
@@ -41,9 +48,22 @@ async function ready(run: ReturnType<typeof launch>): Promise<Facts> {
 
 /** Processes that have this directory in their command line. */
 function processesOf(directory: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => commandLine(pid).includes(directory));
+  return processes().filter((pid) => commandLine(pid).includes(directory));
+}
+
+function processes(): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+}
+
+/** The process group of a process that runs; a zombie is in none. */
+function groupOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? undefined : Number(group);
+  } catch {
+    return undefined; // it has ended
+  }
 }
 
 function commandLine(pid: string): string {
@@ -101,6 +121,20 @@ onLinux('from start to end', () => {
     run.child.kill('SIGKILL');
     await run.exit;
     while (processesOf(directory).length > 0 || existsSync(directory)) await sleep(20);
+  });
+
+  test.each<[NodeJS.Signals, string, Record<string, string>]>([
+    ['SIGINT', 'as this repository sets npm up', {}],
+    ['SIGTERM', 'as this repository sets npm up', {}],
+    ['SIGTERM', 'with a shell that passes nothing on', { npm_config_script_shell: '/bin/sh' }],
+    ['SIGKILL', 'as this repository sets npm up', {}],
+  ])('%s to npx alone ends everything, %s', async (signal, _, env) => {
+    const run = follow('npx', ['local-neon', '--json', '--projects', '1'], { cwd: root, env });
+    const directory = path.dirname((await ready(run)).caFile);
+    run.child.kill(signal);
+    await run.exit;
+    while (processesOf(directory).length > 0 || existsSync(directory)) await sleep(20);
+    while (run.group().length > 0) await sleep(20);
   });
 
   test('a bad command line is told all at once', async () => {

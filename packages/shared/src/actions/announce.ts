@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 
 import * as core from '@actions/core';
 
+import { explain } from '../errors/index.js';
 import type { FleetReport, Outcome } from '../fleet/index.js';
 import { redact } from './masking.js';
 import { printableLine } from './printable.js';
@@ -82,10 +83,16 @@ export function appendixWithin(appendix: string, maxBytes: number): string {
   return byteLength(appendix) <= maxBytes ? appendix : '\n<p>What belongs here is too long for a job summary.</p>\n';
 }
 
+/** Adds to the job summary. Where that is not possible the run is none the worse for it: the log has everything as well. */
 export async function writeSummary(text: string): Promise<void> {
-  // Outside a runner there is no summary file; the log has everything as well.
-  if (process.env['GITHUB_STEP_SUMMARY'] === undefined) return;
-  await core.summary.addRaw(text, true).write();
+  // Outside a runner there is no summary file.
+  if (!process.env['GITHUB_STEP_SUMMARY']) return;
+  try {
+    await core.summary.addRaw(text, true).write();
+  } catch (thrown) {
+    core.summary.emptyBuffer();
+    core.warning(printableLine(`the job summary cannot be written: ${explain(thrown).message}`));
+  }
 }
 
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */

@@ -22,9 +22,10 @@ export {
   type InputValues,
 } from './inputs.js';
 export { secretForms } from './masking.js';
+export { tellIdleExclusions } from './idle-exclusions.js';
 export { logTenant } from './log-tenant.js';
 export { commonOutputs, gateOutputs, planOutputs, type OutputDefinition, type OutputDefinitions } from './outputs.js';
-export { migrationInputs } from './migration-inputs.js';
+export { migrationInputs, migrationsFolderProblems } from './migration-inputs.js';
 export { printable, printableLine } from './printable.js';
 export { renderPlanSummary, type PlanCost } from './plan-summary.js';
 export { publishMerged, type MergedRun } from './publish-merged.js';
@@ -36,3 +37,11 @@ export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
+export {
+  catalogInputs,
+  catalogOutputs,
+  openCatalogIfThere,
+  runRecordOf,
+  tellCatalog,
+  type KnownTenant,
+} from './catalog.js';

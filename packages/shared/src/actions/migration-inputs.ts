@@ -1,5 +1,6 @@
-import { DRIZZLE_TABLE } from '../drizzle/index.js';
-import { durationInput, patternInput } from './inputs.js';
+import { DRIZZLE_TABLE, findMigration, lookAtMigrations, UnusableFolderError } from '../drizzle/index.js';
+import { ExplainedError } from '../errors/index.js';
+import { durationInput, patternInput, showGiven, type InputProblem } from './inputs.js';
 
 const MAX_SERVER_TIMEOUT_MS = 2 ** 31 - 1; // PostgreSQL keeps its timeouts in 32 bits
 
@@ -34,3 +35,41 @@ export const migrationInputs = {
     maxMs: MAX_SERVER_TIMEOUT_MS,
   }),
 } as const;
+
+/**
+ * Finds what is wrong about the folder of migrations and the inputs that name one of them, for the check of all inputs.
+ *
+ * @param named by the name of the input: a migration, or the beginning of its name; undefined when it was not given.
+ */
+export function migrationsFolderProblems(
+  folder: string,
+  named: Readonly<Record<string, string | undefined>> = {},
+): InputProblem[] {
+  try {
+    const look = lookAtMigrations(folder);
+    return Object.entries(named).flatMap(([input, tag]) => (tag === undefined ? [] : tagProblems(input, tag, look)));
+  } catch (thrown) {
+    if (!(thrown instanceof UnusableFolderError)) throw thrown;
+    const accepted = ['a folder that drizzle-kit generate writes', thrown.hint].filter((part) => part !== undefined);
+    const given = `${showGiven(folder)}, and ${thrown.why}`;
+    return [{ input: 'migrations-folder', given, accepted: accepted.join('. ') }];
+  }
+}
+
+function tagProblems(input: string, tag: string, look: ReturnType<typeof lookAtMigrations>): InputProblem[] {
+  try {
+    findMigration(look, tag);
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof ExplainedError)) throw thrown;
+    const accepted = ['the name of a migration in the folder, or a beginning that only one has', thrown.hint];
+    const why = thrown.message.replace(/; nothing was done$/, '');
+    return [
+      {
+        input,
+        given: `${showGiven(tag)}, and ${why}`,
+        accepted: accepted.filter((part) => part !== undefined).join('. '),
+      },
+    ];
+  }
+}

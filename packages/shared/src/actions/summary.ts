@@ -1,3 +1,5 @@
+import escapeHtml from 'escape-html';
+
 import type { FleetReport } from '../fleet/index.js';
 import { byteLength, fittingRows, isFailure } from './summary-rows.js';
 import { durationWords, STATUS_SIGNS, titleOf, VERDICT_SIGNS } from './words.js';
@@ -27,6 +29,13 @@ export function renderSummary(report: FleetReport, options: SummaryOptions = {})
   const head = `${heading(report)}\n\n${totals(report)}\n${note === undefined ? '' : `\n${note}\n`}`;
   if (report.outcomes.length === 0) return `${head}\n`;
   return `${head}\n${renderOutcomes(report.outcomes, { maxBytes: maxBytes - byteLength(head), openRows })}`;
+}
+
+const LONGEST_FAILURE = 50_000;
+
+/** The job summary of a run that has no report, since it could not begin: what the log says, below a heading. */
+export function renderFailure(action: FleetReport['action'], verdict: FleetReport['verdict'], text: string): string {
+  return `## ${VERDICT_SIGNS[verdict]} ${action} ${verdict}\n\n<pre>\n${escapeHtml(text.slice(0, LONGEST_FAILURE))}\n</pre>\n`;
 }
 
 /** The rows of a summary: what needs attention, a fold of the rest, and how many did not fit. */

@@ -20,7 +20,9 @@ export {
 export {
   fileOf,
   findMigration,
+  lookAtMigrations,
   readMigrations,
+  UnusableFolderError,
   type DrizzleFormat,
   type Migration,
   type MigrationFolder,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { readMigrationFiles as readJournalFormat } from 'drizzle-orm/migrator';
@@ -70,9 +70,29 @@ const FOLDER_TIME = /^\d{14}(?!\d)/;
  * @throws ExplainedError when the folder is not one, is empty, or holds what cannot be applied safely.
  */
 export async function readMigrations(folder: string): Promise<MigrationFolder> {
+  const { format } = lookAtMigrations(folder);
+  const named = await (format === 'v0' ? readJournal(folder) : readFolders(folder));
+  const migrations = named.map(([tag, file]) => toMigration(tag, file));
+  for (const migration of migrations) refuseUnsafe(folder, format, migration);
+  return { format, migrations, digest: digestOf(format, migrations) };
+}
+
+/** What a folder holds, from a look at it that reads no migration. */
+export interface MigrationsLook {
+  readonly format: DrizzleFormat;
+  readonly migrations: readonly Pick<Migration, 'tag'>[];
+}
+
+/**
+ * Looks whether a folder is one that drizzle-kit wrote, and what its migrations are called. Quick and synchronous: what is
+ * wrong about the folder is told together with all the rest that is wrong with the inputs.
+ *
+ * @throws UnusableFolderError
+ */
+export function lookAtMigrations(folder: string): MigrationsLook {
   const hasJournal = existsSync(path.join(folder, JOURNAL));
-  const entries = await entriesOf(folder);
-  const hasFolders = entries.some((entry) => existsSync(path.join(folder, entry, 'migration.sql')));
+  const folders = entriesOf(folder).filter((entry) => existsSync(path.join(folder, entry, 'migration.sql')));
+  const hasFolders = folders.length > 0;
   if (hasJournal && hasFolders) {
     throw unusable(
       folder,
@@ -83,20 +103,28 @@ export async function readMigrations(folder: string): Promise<MigrationFolder> {
   if (!hasJournal && !hasFolders) {
     throw unusable(folder, `it has no ${JOURNAL}`, 'Generate it with: npx drizzle-kit generate');
   }
-  const format = hasJournal ? 'v0' : 'v1';
-  const named = await (hasJournal ? readJournal(folder) : readFolders(folder));
-  const migrations = named.map(([tag, file]) => toMigration(tag, file));
-  for (const migration of migrations) refuseUnsafe(folder, format, migration);
-  return { format, migrations, digest: digestOf(format, migrations) };
+  if (hasJournal) return { format: 'v0', migrations: journalOf(folder) };
+  return { format: 'v1', migrations: folders.toSorted().map((tag) => ({ tag })) };
 }
 
-async function readJournal(folder: string): Promise<(readonly [string, DrizzleFile])[]> {
-  const journal = journalSchema.safeParse(parseJson(await readFile(path.join(folder, JOURNAL), 'utf8')));
+function journalOf(folder: string): z.infer<typeof journalSchema>['entries'] {
+  let text: string;
+  try {
+    text = readFileSync(path.join(folder, JOURNAL), 'utf8');
+  } catch {
+    throw unusable(folder, `its ${JOURNAL} cannot be read`);
+  }
+  const journal = journalSchema.safeParse(parseJson(text));
   if (!journal.success) throw unusable(folder, `its ${JOURNAL} is not a journal of drizzle`);
   refuseOtherDialect(folder, journal.data.dialect);
   if (journal.data.entries.length === 0) throw unusable(folder, 'it holds no migration yet');
+  return journal.data.entries;
+}
+
+function readJournal(folder: string): (readonly [string, DrizzleFile])[] {
+  const entries = journalOf(folder);
   const files = readWith(folder, readJournalFormat);
-  return files.map((file, index) => [journal.data.entries[index]?.tag ?? String(index), file]);
+  return files.map((file, index) => [entries[index]?.tag ?? String(index), file]);
 }
 
 async function readFolders(folder: string): Promise<(readonly [string, DrizzleFile])[]> {
@@ -179,7 +207,10 @@ export function fileOf(format: DrizzleFormat, { tag }: Pick<Migration, 'tag'>): 
  *
  * @throws ExplainedError that names what there is.
  */
-export function findMigration({ migrations }: Pick<MigrationFolder, 'migrations'>, text: string): Migration {
+export function findMigration<M extends Pick<Migration, 'tag'>>(
+  { migrations }: { readonly migrations: readonly M[] },
+  text: string,
+): M {
   const exact = migrations.find(({ tag }) => tag === text);
   if (exact !== undefined) return exact;
   const beginning = text === '' ? [] : migrations.filter(({ tag }) => tag.startsWith(text));
@@ -204,7 +235,7 @@ function digestOf(format: DrizzleFormat, migrations: readonly Migration[]): stri
     .digest('hex');
 }
 
-async function entriesOf(folder: string): Promise<string[]> {
+function entriesOf(folder: string): string[] {
   if (!existsSync(folder)) {
     throw unusable(
       folder,
@@ -212,9 +243,11 @@ async function entriesOf(folder: string): Promise<string[]> {
       'Is the repository checked out, and the path right? It is taken from the working directory.',
     );
   }
-  return readdir(folder).catch(() => {
+  try {
+    return readdirSync(folder);
+  } catch {
     throw unusable(folder, 'it is not a folder that can be read');
-  });
+  }
 }
 
 function refuseOtherDialect(folder: string, dialect: string): void {
@@ -223,11 +256,22 @@ function refuseOtherDialect(folder: string, dialect: string): void {
   }
 }
 
-function unusable(folder: string, why: string, hint?: string): ExplainedError {
-  return new ExplainedError({
-    message: `migrations-folder: ${JSON.stringify(folder)} cannot be used: ${why}; nothing was done`,
-    ...(hint === undefined ? {} : { hint }),
-  });
+/** The folder is not what drizzle-kit writes, or holds what cannot be applied safely. */
+export class UnusableFolderError extends ExplainedError {
+  constructor(
+    folder: string,
+    readonly why: string,
+    hint?: string,
+  ) {
+    super({
+      message: `migrations-folder: ${JSON.stringify(folder)} cannot be used: ${why}; nothing was done`,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
+
+function unusable(...about: ConstructorParameters<typeof UnusableFolderError>): UnusableFolderError {
+  return new UnusableFolderError(...about);
 }
 
 function parseJson(text: string): unknown {

@@ -1,7 +1,7 @@
 import { ExplainedError } from '../errors/index.js';
 import type { ProjectListing } from '../neon/index.js';
 import type { Outcome, TenantResult } from './outcome.js';
-import { isExclusion, selectTenants } from './selection.js';
+import { findIdleExclusions, isExclusion, selectTenants } from './selection.js';
 import { foreseenSkip, type Whereabouts } from './skips.js';
 import { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 
@@ -11,6 +11,8 @@ export interface Discovery {
   readonly tenants: readonly Tenant[];
   /** Outcomes that are known before any work: projects the API said exist without saying more, or that let nobody in. */
   readonly settled: readonly Outcome[];
+  /** Exclusions with a star or the like that took nobody out: to be told, since one of them may be misspelled. */
+  readonly idleExclusions: readonly string[];
 }
 
 /**
@@ -19,8 +21,8 @@ export interface Discovery {
  * A project that Neon could not describe may or may not be meant by a glob, so it is accounted for as `unlisted` unless
  * its id is excluded.
  *
- * @throws ExplainedError when a pattern that was spelled out matches nothing, or when the exclusions leave nobody: a run
- *   over no tenant at all must not look like a good one.
+ * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
+ *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
 export function discoverTenants(
   listing: ProjectListing,
@@ -47,8 +49,11 @@ export function discoverTenants(
 
   // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
   // that are taken out by their id cannot be meant.
-  if (unlisted.length === 0) {
-    if (unmatched.length > 0) throw nothingMatches(unmatched, listing);
+  const isWhole = unlisted.length === 0;
+  const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+  if (isWhole) {
+    const nowhere = [...unmatched, ...idle.spelledOut];
+    if (nowhere.length > 0) throw nothingMatches(nowhere, listing);
     if (selected.length === 0) throw nobodyLeft();
   }
 
@@ -61,6 +66,7 @@ export function discoverTenants(
         return skip === undefined ? [] : [settle(tenant, skip, now)];
       }),
     ],
+    idleExclusions: isWhole ? idle.globs : [],
   };
 }
 

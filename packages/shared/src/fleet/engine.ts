@@ -23,6 +23,12 @@ export interface WorkContext {
   readonly note: (line: string) => void;
 }
 
+/** What work is given that finds or makes the project itself. */
+export interface FindingContext extends WorkContext {
+  /** Says which project it is as soon as that is known, so that it is in the report whatever comes after. */
+  readonly found: (projectId: string) => void;
+}
+
 /** What the work on a tenant gives back; with the project's id when it is the work that found or made the project. */
 export type WorkResult = TenantResult & { readonly projectId?: string };
 
@@ -38,7 +44,7 @@ export interface EngineOptions<T extends Tenant> extends BrakesOptions {
   /** How many tenants are worked on at the same time. */
   readonly concurrency: number;
   /** Does the job for one tenant. What it throws becomes the outcome of that tenant, mostly `failed`, and of no other. */
-  readonly work: (tenant: T, context: WorkContext) => Promise<WorkResult>;
+  readonly work: (tenant: T, context: FindingContext) => Promise<WorkResult>;
   /** Told to stop from outside: a cancellation or the time limit. */
   readonly signal: AbortSignal;
   /** How long tenants in flight may take to stop before the engine goes on without them. */
@@ -69,8 +75,14 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
     async (tenant) => {
       const startedAt = now();
       const notes: string[] = [];
-      const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, notes);
-      const outcome: Outcome = { ...identify(tenant, startedAt, now(), attempts), ...result };
+      let { projectId } = tenant;
+      const context: FindingContext = {
+        signal: options.signal,
+        note: (line) => notes.push(line),
+        found: (id) => void (projectId = id),
+      };
+      const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
+      const outcome: Outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
       const halt = brakes.take(outcome);
       done += 1;
       tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
@@ -86,9 +98,8 @@ async function accountFor<T extends Tenant>(
   tenant: T,
   { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }: EngineOptions<T>,
   halted: () => Halt | undefined,
-  notes: string[],
+  context: FindingContext,
 ): Promise<{ attempts: number; result: WorkResult }> {
-  const context: WorkContext = { signal, note: (line) => notes.push(line) };
   let result: WorkResult | undefined;
   for (let attempts = 0; ; attempts += 1) {
     if (result !== undefined && (attempts > retries || !mayBeTriedAgain(result))) return { attempts, result };

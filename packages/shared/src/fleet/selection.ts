@@ -41,6 +41,25 @@ export function selectTenants<T extends Selectable>(
   };
 }
 
+/** Exclusions that take nobody out. */
+export interface IdleExclusions {
+  /** A name or an id, spelled out: a typing mistake, or somebody who is there no more. */
+  readonly spelledOut: readonly string[];
+  /** With a star or the like: may well be a mistake, and may be meant for those that come and go. */
+  readonly globs: readonly string[];
+}
+
+/** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
+export function findIdleExclusions(fleet: readonly Selectable[], patterns: readonly string[]): IdleExclusions {
+  const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
+  return {
+    spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
+    globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
+  };
+}
+
+const GLOB_CHARACTER = /[*?[{]/;
+
 /** Whether a pattern takes tenants out rather than in. */
 export function isExclusion(pattern: string): boolean {
   return pattern.startsWith('!');

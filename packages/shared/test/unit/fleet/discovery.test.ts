@@ -21,10 +21,25 @@ describe('a whole list', () => {
     ['one of several matches nothing', ['acme', 'acmee', 'x*'], /no project matches "acmee", "x\*"; nothing was done/],
     ['only exclusions', ['!acme'], /select nobody; nothing was done/],
     ['everybody is taken out', ['*', '!*'], /select nobody; nothing was done/],
+    ['a name to be taken out fits nobody', ['*', '!acmee'], /no project matches "!acmee"; nothing was done/],
+    ['both kinds fit nobody', ['x*', 'acme', '!p-7'], /no project matches "x\*", "!p-7"; nothing was done/],
   ])('is refused when %s', (_, patterns, message) => {
     const act = () => discover(['acme', 'beta'], [], ...patterns);
     expect(act).toThrow(ExplainedError);
     expect(act).toThrow(message);
+  });
+
+  test('tells of globs that take nobody out, and of no others', () => {
+    const patterns = ['*', '!stagign-*', '! [xy]*', '!b*', '!{c,d}'];
+    const { tenants, idleExclusions } = discoverTenants(listing(['acme', 'beta'], []), patterns, {}, NOW);
+    expect(tenants.map(({ name }) => name)).toStrictEqual(['acme']);
+    expect(idleExclusions).toStrictEqual(['!stagign-*', '! [xy]*', '!{c,d}']);
+  });
+
+  test('lets a name be taken out that looks like a glob', () => {
+    const { tenants, idleExclusions } = discoverTenants(listing(['a[b]', 'beta'], []), ['*', '!a[b]'], {}, NOW);
+    expect(tenants.map(({ name }) => name)).toStrictEqual(['beta']);
+    expect(idleExclusions).toStrictEqual([]);
   });
 
   test('names what there is, but not a whole fleet', () => {
@@ -62,6 +77,11 @@ describe('a partial list', () => {
   });
 
   test.each<[string, string[], { tenants: string[]; unlisted: string[] }]>([
+    [
+      'does not refuse a name to be taken out that may be among the missing',
+      ['acme', '!beta', '!x*'],
+      { tenants: ['acme'], unlisted: ['p-8', 'p-9'] },
+    ],
     ['does not refuse a name that may be among the missing', ['beta'], { tenants: [], unlisted: ['p-8', 'p-9'] }],
     ['leaves out an id that is excluded', ['*', '!p-9'], { tenants: ['acme'], unlisted: ['p-8'] }],
     ['leaves out ids by glob', ['*', '!p-[89]'], { tenants: ['acme'], unlisted: [] }],
@@ -72,6 +92,7 @@ describe('a partial list', () => {
   test.each<[string, string[]]>([
     ['a name that matches nothing', ['beta', '!p-9']],
     ['nobody at all', ['*', '!*']],
+    ['a name to be taken out that fits nobody', ['*', '!p-9', '!p-10']],
   ])('of which all that is missing is excluded refuses %s', (_, patterns) => {
     expect(() => discover(['acme'], ['p-9'], ...patterns)).toThrow(ExplainedError);
   });

@@ -10,6 +10,7 @@ import {
   stopReasonOf,
   workThroughTenants,
   type EngineOptions,
+  type Outcome,
   type Tenant,
   type TenantDone,
   type TenantResult,
@@ -55,6 +56,34 @@ describe('every tenant has an outcome', () => {
       },
     });
     expect(outcomes.map(({ projectId }) => projectId)).toStrictEqual(['p-0', 'p-1', 'p-2', 'p-3']);
+  });
+
+  test.each<[string, () => Promise<TenantResult>, Partial<Outcome>]>([
+    ['fails', () => Promise.reject(new Error('boom')), { status: 'failed' }],
+    ['is done', () => Promise.resolve(DONE), { status: 'succeeded' }],
+  ])('with the id of a project that the work found before it %s', async (_, rest, expected) => {
+    const outcomes = await run({
+      tenants: tenants(2),
+      work: ({ projectId }, { found }) => {
+        if (projectId === 'p-1') found('found-1');
+        return rest();
+      },
+    });
+    expect(outcomes).toMatchObject([
+      { projectId: 'p-0', ...expected },
+      { projectId: 'found-1', ...expected },
+    ]);
+  });
+
+  test('with the id of a project that the work found, also when it never ends', async () => {
+    const stop = new AbortController();
+    const work: EngineOptions<Tenant>['work'] = (_, { found }) => {
+      found('found-0');
+      stop.abort(new StoppedError('cancelled'));
+      return never();
+    };
+    const outcomes = await run({ tenants: tenants(1), signal: stop.signal, stopGraceMs: 5, work });
+    expect(outcomes).toMatchObject([{ projectId: 'found-0', status: 'failed' }]);
   });
 
   test('with the id of a project that the work made', async () => {
