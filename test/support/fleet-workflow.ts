@@ -35,8 +35,8 @@ export interface ReusableWorkflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-export async function readFleetWorkflow(): Promise<ReusableWorkflow> {
-  const file = path.join(ROOT, '.github', 'workflows', 'migrate-fleet.yml');
+export async function readFleetWorkflow(name: 'migrate-fleet' | 'backup-fleet'): Promise<ReusableWorkflow> {
+  const file = path.join(ROOT, '.github', 'workflows', `${name}.yml`);
   return parse(await readFile(file, 'utf8')) as ReusableWorkflow;
 }
 

@@ -23,7 +23,7 @@ import { valueOf } from '../support/workflow-conditions.js';
 let workflow: ReusableWorkflow;
 
 beforeAll(async () => {
-  workflow = await readFleetWorkflow();
+  workflow = await readFleetWorkflow('migrate-fleet');
 });
 
 /** The plan of a fleet with these numbers of shards in its waves, as the command `plan` puts it out. */
@@ -158,12 +158,15 @@ describe('a cancellation', () => {
 
 describe('the steps', () => {
   test('give each command what it can read, from defaults that are empty, too', () => {
-    const { inputsOfSteps } = run({ plan: planned(1, 1, 1, 1) });
+    const { inputsOfSteps } = run({ plan: planned(1, 1, 1, 1) }, { 'migrations-folder': 'examples/app/drizzle' });
+    // The plan is looked for on reading; any file will do for that.
+    const plan = 'package.json';
     const commands = Object.values(inputsOfSteps)
       .flat()
       .filter((given) => given['command'] !== undefined);
     expect(commands).toHaveLength(1 + 4 + 3 + 1);
-    for (const given of commands) {
+    for (const step of commands) {
+      const given: Readonly<Record<string, string>> = { ...step, ...(step['plan'] === undefined ? {} : { plan }) };
       const values = readMigrateInputs(
         (name) => given[name] ?? inputsOfAction[name as keyof typeof inputsOfAction].default ?? '',
       );
