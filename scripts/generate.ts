@@ -74,10 +74,18 @@ function plain(markdown: string): string {
 
 function inputsTable(inputs: InputDefinitions): string {
   const rows = Object.entries(inputs).map(([name, { description, required, default: value, secret }]) => {
-    const filled = required ? '**required**' : value === undefined ? '' : `\`${value}\``;
+    const filled = required ? '**required**' : value === undefined ? '' : code(value);
     return `| \`${name}\`${secret ? ' 🔒' : ''} | ${description.replaceAll('|', '\\|')} | ${filled} |`;
   });
   return ['| input | what it is | default |', '|---|---|---|', ...rows].join('\n');
+}
+
+/** A list of lines is shown on one, since a row of a table ends with its line. */
+function code(value: string): string {
+  return value
+    .split('\n')
+    .map((line) => `\`${line}\``)
+    .join(', ');
 }
 
 function outputsTable(outputs: OutputDefinitions): string {

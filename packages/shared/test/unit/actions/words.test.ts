@@ -73,6 +73,11 @@ describe('the story of a tenant', () => {
       story('created; boom', { message: 'boom', code: 'E1' }),
       ['created; boom (E1)'],
     ],
+    [
+      'a detail that begins with the error',
+      story('boom; it is as it was', { message: 'boom', code: 'E1', hint: 'Do.' }),
+      ['boom (E1); it is as it was', 'Do.'],
+    ],
     ['a detail of its own', story('created', { message: 'boom', hint: 'Do.' }), ['created', 'boom', 'Do.']],
     ['no detail', story('', { message: 'boom' }), ['boom']],
   ])('has %s', (_, told, expected) => {
