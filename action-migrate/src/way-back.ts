@@ -53,7 +53,7 @@ function item(outcome: Outcome, point: RestorePoint): string {
 /** The one command that takes the whole rollout back, in GitHub's command line. */
 function undoCommand({ GITHUB_RUN_ID: id = 'RUN_ID', GITHUB_REPOSITORY: repository }: NodeJS.ProcessEnv): string {
   const where = repository === undefined ? '' : ` --repo ${repository}`;
-  return `gh workflow run undo.yml${where} -f run-id=${id}`;
+  return `gh workflow run undo.yml${where} -f run-id=${id} -f dry-run=false`;
 }
 
 function untilWords(changed: readonly Changed[]): string {
