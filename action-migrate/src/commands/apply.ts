@@ -3,7 +3,7 @@ import { readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/sh
 
 import type { ApplyInputs } from '../inputs.js';
 import { BREAKER, openRollout, settingsOf, workOf } from '../rollout.js';
-import { wayBack } from '../way-back.js';
+import { wayBack } from '../restore-point/way-back.js';
 
 /** Works through one shard of a plan. */
 export async function apply(values: ApplyInputs, context: ActionContext): Promise<void> {

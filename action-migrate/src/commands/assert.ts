@@ -3,7 +3,7 @@ import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 
 import type { AssertInputs } from '../inputs.js';
-import { foreseenResult, lookAt, pendingIn } from '../look.js';
+import { foreseenResult, lookAt, pendingIn } from '../look/look-at-tenant.js';
 import { BREAKER, discover, openRollout } from '../rollout.js';
 
 /** The code of a tenant that is behind. */

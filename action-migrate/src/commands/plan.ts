@@ -4,8 +4,8 @@ import { InputError, publishPlan, tellIdleExclusions, type ActionContext } from 
 import { makePlan, type Plan } from '@neon-fleet/shared/fleet';
 
 import type { SelectingInputs } from '../inputs.js';
-import { lookAtAll } from '../look-at-all.js';
-import { renderPending } from '../pending-sql.js';
+import { lookAtAll } from '../look/look-at-all.js';
+import { renderPending } from '../look/render-pending.js';
 import { discover, openRollout, settingsOf } from '../rollout.js';
 
 /** One to fetch the URI; what the pages of the list take is not worth counting. */

@@ -2,7 +2,7 @@ import { publishMerged, type ActionContext } from '@neon-fleet/shared/actions';
 import { readPlan, readRecords } from '@neon-fleet/shared/fleet';
 
 import type { ReportInputs } from '../inputs.js';
-import { wayBack } from '../way-back.js';
+import { wayBack } from '../restore-point/way-back.js';
 
 /** Puts together what the shards of a plan reported; after a wave it decides whether the next one may start. */
 export async function report(values: ReportInputs, context: ActionContext): Promise<void> {

@@ -10,7 +10,7 @@ import { assignWaves, maxFailuresOf, rollOut } from '@neon-fleet/shared/fleet';
 
 import type { SelectingInputs } from '../inputs.js';
 import { BREAKER, discover, openRollout, runNameOf, workOf } from '../rollout.js';
-import { wayBack } from '../way-back.js';
+import { wayBack } from '../restore-point/way-back.js';
 
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 export async function run(values: SelectingInputs, context: ActionContext): Promise<void> {

@@ -17,7 +17,7 @@ import {
 
 import type { MigrateInputs, UndoInputs } from '../inputs.js';
 import { BREAKER, openRollout } from '../rollout.js';
-import { undoableTenants, undoTenant } from '../undo.js';
+import { undoableTenants, undoTenant } from '../restore-point/undo-tenant.js';
 
 /** Goes back to before a rollout, tenant by tenant, with the budget and the waves of a rollout. */
 export async function undo(values: UndoInputs, context: ActionContext): Promise<void> {

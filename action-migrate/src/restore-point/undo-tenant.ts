@@ -10,9 +10,9 @@ import type {
 import { findDatabase } from '@neon-fleet/shared/neon';
 import { connect, parseConnectionUri, takeLock } from '@neon-fleet/shared/postgres';
 
-import type { WantedSchema } from './engine.js';
-import { goBack, pointWords } from './restore-point/go-back.js';
-import type { Rollout } from './rollout.js';
+import type { WantedSchema } from '../engine.js';
+import { goBack, pointWords } from './go-back.js';
+import type { Rollout } from '../rollout.js';
 
 /** A tenant that a rollout changed, and what it did there. */
 export interface Undoable extends Tenant {

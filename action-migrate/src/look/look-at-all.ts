@@ -2,9 +2,9 @@ import { logTenant, type ActionContext } from '@neon-fleet/shared/actions';
 import type { DrizzleFormat, Migration } from '@neon-fleet/shared/drizzle';
 import { workThroughTenants, type Outcome, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 
-import type { MigrateInputs } from './inputs.js';
-import { foreseenResult, lookAt, pendingIn } from './look.js';
-import { BREAKER, type Rollout } from './rollout.js';
+import type { MigrateInputs } from '../inputs.js';
+import { foreseenResult, lookAt, pendingIn } from './look-at-tenant.js';
+import { BREAKER, type Rollout } from '../rollout.js';
 
 /** What a look at every tenant showed. */
 export interface Seen {

@@ -1,7 +1,7 @@
 import type { Outcome, RestorePoint } from '@neon-fleet/shared/fleet';
 import escapeHtml from 'escape-html';
 
-import { pointWords } from './restore-point/go-back.js';
+import { pointWords } from './go-back.js';
 
 /** So many tenants are shown with a command of their own; the report has the restore points of all. */
 const SHOWN = 10;

@@ -2,8 +2,8 @@ import { inspectDatabase, plannedRecord, type Assessment, type Migration } from 
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
 
-import type { WantedSchema } from './engine.js';
-import type { Rollout } from './rollout.js';
+import type { WantedSchema } from '../engine.js';
+import type { Rollout } from '../rollout.js';
 
 /** What a look at one tenant showed; the tenant was not touched. */
 export interface Look {
