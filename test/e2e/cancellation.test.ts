@@ -23,18 +23,6 @@ beforeEach(() => {
 /** How long a run may take to end itself after the first signal. */
 const MAX_STOP_MS = 5_000;
 
-/** Resolves when the tenant's database runs a statement like this. */
-async function statementRuns(projectId: string, like: string): Promise<void> {
-  for (;;) {
-    const [row] = await fleet.query<{ running: boolean }>(
-      projectId,
-      `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '${like}'
-          AND pid <> pg_backend_pid() AND datname = current_database()) AS running`,
-    );
-    if (row?.running === true) return;
-  }
-}
-
 describe('a cancelled run', () => {
   test('rolls back what is in flight, starts nothing new, and reports every tenant within five seconds', async () => {
     const names = Array.from({ length: 6 }, (_, index) => `c${count}-${index}`);
@@ -48,7 +36,10 @@ describe('a cancelled run', () => {
       'migrations-folder': folder,
       concurrency: '2',
     });
-    await Promise.all([statementRuns(ids[0] ?? '', '%pg_sleep%'), statementRuns(ids[1] ?? '', '%pg_sleep%')]);
+    await Promise.all([
+      fleet.statementRuns(ids[0] ?? '', '%pg_sleep%'),
+      fleet.statementRuns(ids[1] ?? '', '%pg_sleep%'),
+    ]);
     const cancelledAtMs = performance.now();
     run.cancel();
     const finished = await run.finished;

@@ -278,7 +278,7 @@ describe('a plan and its shards', () => {
     });
     await workflow.plan({ tenants });
     const run = await workflow.startApply(1);
-    await Promise.all(ids.slice(0, 2).map(statementRuns));
+    await Promise.all(ids.slice(0, 2).map((id) => fleet.statementRuns(id, '%pg_sleep%')));
     run.cancel();
     const finished = await run.finished;
     expect(finished).toMatchObject({ exitCode: 1, signal: null, outputs: { verdict: 'incomplete' } });
@@ -316,15 +316,3 @@ describe('a plan and its shards', () => {
     expect((await workflow.report()).outputs).toMatchObject({ verdict: 'succeeded', unchanged: '3' });
   });
 });
-
-/** Resolves when the tenant's database sleeps in its migration. */
-async function statementRuns(projectId: string): Promise<void> {
-  for (;;) {
-    const [row] = await fleet.query<{ running: boolean }>(
-      projectId,
-      `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%'
-          AND pid <> pg_backend_pid() AND datname = current_database()) AS running`,
-    );
-    if (row?.running === true) return;
-  }
-}

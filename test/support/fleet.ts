@@ -85,6 +85,18 @@ export class TestFleet implements AsyncDisposable {
     }
   }
 
+  /** Resolves when the tenant's database runs a statement like this. */
+  async statementRuns(projectId: string, like: string): Promise<void> {
+    for (;;) {
+      const [row] = await this.query<{ running: boolean }>(
+        projectId,
+        `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '${like}'
+            AND pid <> pg_backend_pid() AND datname = current_database()) AS running`,
+      );
+      if (row?.running === true) return;
+    }
+  }
+
   /** The user's tables of a tenant, sorted. */
   async tables(projectId: string): Promise<string[]> {
     const rows = await this.query<{ name: string }>(
