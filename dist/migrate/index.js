@@ -46424,7 +46424,7 @@ const SHOWN = 10;
  * The part of the job summary that says how to go back: for the whole rollout, for one tenant, until when, and what would
  * be lost. Empty where nothing was changed.
  */
-function wayBack(outcomes) {
+function wayBack(outcomes, env = process.env) {
     const changed = outcomes.flatMap((outcome) => {
         const { migration } = outcome;
         if (migration?.restorePoint === undefined || migration.applied.length === 0)
@@ -46441,8 +46441,8 @@ function wayBack(outcomes) {
         '',
         `<details><summary>How to go back: ${changed.length} ${changed.length === 1 ? 'tenant' : 'tenants'}</summary>`,
         '',
-        `<p>All of them, one by one: run this action with <code>command: undo</code> and <code>undo-report:</code> set to the path of this report. It works ${untilWords(changed)}. What customers have written since ${earliest(changed)} leaves the database with that, and is kept in a branch.</p>`,
-        `<p>One of them, with Neon's command line:</p>`,
+        `<p>Give <code>command: undo</code> the report of this run as <code>undo-report</code>, and <code>tenants</code> for some of them only; with the workflow <code>undo.yml</code> of the examples: <code>${oneLine(undoCommand(env))}</code>. It works ${untilWords(changed)}. What customers have written since ${earliest(changed)} leaves the databases with that, and is kept in a branch of each.</p>`,
+        `<p>One of them by hand: <code>neonctl branches restore BRANCH ^self@POSITION --preserve-under-name replaced --project-id PROJECT</code></p>`,
         '<ul>',
         ...shown.map(({ outcome, point }) => `<li>${item(outcome, point)}</li>`),
         '</ul>',
@@ -46455,13 +46455,13 @@ function rank({ status }) {
     return status === 'failed' ? 0 : 1;
 }
 function item(outcome, point) {
-    return `<b>${oneLine(outcome.name)}</b> (${oneLine(pointWords(point))}): <code>${oneLine(command(outcome, point))}</code>`;
+    const project = `<code>${oneLine(outcome.projectId)}</code>`;
+    return `<b>${oneLine(outcome.name)}</b> ${project}: ${oneLine(pointWords(point))}`;
 }
-/** The id of the branch is not known here: asking for it would cost a call a tenant. Neon's command line knows its name. */
-function command({ projectId }, point) {
-    const source = point.kind === 'branch' ? point.restoreBranchId : `^self@${point.lsn}`;
-    const target = point.kind === 'branch' ? point.branchId : 'BRANCH';
-    return `neonctl branches restore ${target} ${source} --preserve-under-name replaced --project-id ${projectId}`;
+/** The one command that takes the whole rollout back, in GitHub's command line. */
+function undoCommand({ GITHUB_RUN_ID: id = 'RUN_ID', GITHUB_REPOSITORY: repository }) {
+    const where = repository === undefined ? '' : ` --repo ${repository}`;
+    return `gh workflow run undo.yml${where} -f run-id=${id} -f dry-run=false`;
 }
 function untilWords(changed) {
     const limits = changed.flatMap(({ point }) => point.kind === 'lsn' && point.usableUntil !== undefined ? [point.usableUntil] : []);
@@ -47670,7 +47670,7 @@ function groupsTable(groups) {
     const rows = groups
         .toSorted((a, b) => b.names.length - a.names.length)
         .map(({ tags, names }) => {
-        const shown = names.slice(0, NAMES_SHOWN).map(pending_sql_oneLine).join(', ');
+        const shown = names.toSorted().slice(0, NAMES_SHOWN).map(pending_sql_oneLine).join(', ');
         const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
         return `<tr><td>${tags.map((tag) => `<code>${pending_sql_oneLine(tag)}</code>`).join('<br>')}</td><td>${names.length}: ${shown}${more}</td></tr>`;
     });
@@ -48428,6 +48428,9 @@ function storyOf(outcome) {
     const hint = error.hint === undefined ? [] : [error.hint];
     if (outcome.detail.endsWith(error.message))
         return [outcome.detail + code, ...hint];
+    if (error.message !== '' && outcome.detail.startsWith(`${error.message};`)) {
+        return [error.message + code + outcome.detail.slice(error.message.length), ...hint];
+    }
     const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
     return [...detail, error.message + code, ...hint];
 }

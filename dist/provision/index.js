@@ -48291,6 +48291,9 @@ function storyOf(outcome) {
     const hint = error.hint === undefined ? [] : [error.hint];
     if (outcome.detail.endsWith(error.message))
         return [outcome.detail + code, ...hint];
+    if (error.message !== '' && outcome.detail.startsWith(`${error.message};`)) {
+        return [error.message + code + outcome.detail.slice(error.message.length), ...hint];
+    }
     const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
     return [...detail, error.message + code, ...hint];
 }
