@@ -51,10 +51,15 @@ export function mergeRecords(plan: Plan, records: readonly ShardRecord[], option
         ),
       );
     for (const outcome of ofWave) outcomes.push(outcome);
-    ended.push(tallyWave(name, ofWave));
+    ended.push(tallyWave(name, options.runCancelled === true ? ofWave.filter(wasReached) : ofWave));
     decision = decideNextWave(ended, limits);
   }
   return { outcomes, decision };
+}
+
+/** Where the whole run was cancelled, that is why later waves did not start, and not whom it left out in the first one. */
+function wasReached(outcome: Outcome): boolean {
+  return outcome.status !== 'skipped' || outcome.reason !== 'cancelled';
 }
 
 /** The newest outcome of each tenant, by its identity. */

@@ -77,6 +77,19 @@ describe('merged', () => {
     );
   });
 
+  test('calls it cancelled in all waves when the run was, or nobody approved it, and a failed canary what it is', () => {
+    const waves = planFor(6, '2, 100%', { tenantsPerShard: 3 });
+    const cancelled = { runCancelled: true };
+    expect(new Set(words(waves, [], cancelled))).toStrictEqual(new Set(['cancelled']));
+    const leftOut: TenantResult = { status: 'skipped', reason: 'cancelled', detail: 'not started' };
+    expect(new Set(words(waves, [record(waves, 1, leftOut)], cancelled))).toStrictEqual(new Set(['cancelled']));
+    expect(words(waves, [record(waves, 1, FAILED)], cancelled)).toStrictEqual([
+      'failed',
+      'failed',
+      ...Array.from({ length: 4 }, () => 'canary-failed'),
+    ]);
+  });
+
   test.each<[string, ShardRecord[]]>([
     ['in order', [record(plan, 1, FAILED), record(plan, 1, DONE, { attempt: 2 })]],
     ['out of order', [record(plan, 1, DONE, { attempt: 10 }), record(plan, 1, FAILED, { attempt: 9 })]],
