@@ -93,7 +93,7 @@ async function kitEngine(values: MigrateInputs, surroundings: EngineSurroundings
       .digest('hex'),
     async schemaOf({ name }) {
       const { folder, table } = await kit.configured(name);
-      return schemaIn(folder, table, undefined);
+      return schemaIn(folder, table, values.to);
     },
     migrate: (uri, { name }, { note, readRestorePoint }) => kit.migrate(uri, name, { note, readRestorePoint }),
   };
