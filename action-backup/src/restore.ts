@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
-import { ExplainedError } from '@neon-fleet/shared/errors';
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
   connect,
@@ -9,10 +9,13 @@ import {
   parseClientVersion,
   parseConnectionUri,
   placeOf,
+  PostgresError,
   prepareLibpqTrust,
   takeLock,
   trustedAuthorities,
   type ClientVersion,
+  type ConnectionTarget,
+  type ConnectOptions,
 } from '@neon-fleet/shared/postgres';
 import { readObject, type ObjectStore } from '@neon-fleet/shared/s3';
 
@@ -90,7 +93,10 @@ export async function restoreInto(
   const target = parseConnectionUri(targetUrl);
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet restore lock' });
+  const connection = await connectToTarget(target, { signal, authorities }).catch(async (thrown: unknown) => {
+    await trust.dispose();
+    throw thrown;
+  });
   try {
     if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWait, signal }))) {
       return { status: 'skipped', reason: 'locked', detail: 'another run works on the target; it was left as it was' };
@@ -119,6 +125,27 @@ export async function restoreInto(
     };
   } finally {
     await Promise.all([connection.close(), trust.dispose()]);
+  }
+}
+
+/** What to do about a target that lets nobody in: nothing of it is looked up, it is what target-url says. */
+const TARGET_HINTS: Readonly<Record<string, string>> = {
+  '28P01':
+    'Is the password in target-url the one of today? Fetch the URI anew in the step before, or reset the password.',
+  '3D000': 'target-url names a database that is not there. Create it, empty, and run again.',
+};
+
+async function connectToTarget(
+  target: ConnectionTarget,
+  options: Pick<ConnectOptions, 'signal' | 'authorities'>,
+): ReturnType<typeof connect> {
+  try {
+    return await connect(target, { ...options, applicationName: 'neon-fleet restore lock' });
+  } catch (thrown) {
+    if (!(thrown instanceof PostgresError) || thrown.sqlState === undefined) throw thrown;
+    const hint = TARGET_HINTS[thrown.sqlState];
+    if (hint === undefined) throw thrown;
+    throw new PostgresError({ ...explain(thrown), hint }, thrown.sqlState, thrown.whileConnecting);
   }
 }
 
