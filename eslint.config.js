@@ -3,7 +3,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '**/node_modules/', 'coverage/', '.neon-fleet/', '.neon-fleet-bench-*/'] },
+  { ignores: ['dist/', '**/node_modules/', 'coverage/', '**/.neon-fleet/', '.neon-fleet-bench-*/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -12,7 +12,7 @@ export default {
     ],
   },
   testMatch: ['**/test/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.neon-fleet/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '/\\.neon-fleet/'],
   // Few cores are enough: most of the time goes into waiting for the servers under test.
   maxWorkers: 2,
   testTimeout: 120_000,

@@ -1,9 +1,10 @@
 // Writes every <name>/action.yml and the tables of the READMEs from the actions' own definitions of their inputs and
-// outputs; with --check it only says whether they are up to date.
+// outputs, and the JSON Schema of fleet.yml from its definition; with --check it only says whether they are up to date.
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { InputDefinitions, OutputDefinitions } from '@neon-fleet/shared/actions';
+import { fleetFileJsonSchema } from '@neon-fleet/shared/fleet';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 
@@ -119,6 +120,7 @@ for (const action of ACTIONS) {
   );
   await put(readme, tables);
 }
+await put(path.join(ROOT, 'fleet.schema.json'), JSON.stringify(fleetFileJsonSchema()));
 if (stale.length > 0) {
   console.error(`Not up to date: ${stale.join(', ')}. Run "npm run generate" and commit.`);
   process.exitCode = 1;

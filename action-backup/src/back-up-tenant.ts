@@ -1,12 +1,14 @@
+import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
 import {
   connect,
   parseConnectionUri,
+  placeOf as databasePlace,
   takeLock,
   versionWords,
   type ClientFinder,
-  type ClientVersion,
+  type ClientPrograms,
   type Connection,
   type Environment,
   type LibpqTrust,
@@ -15,17 +17,24 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from './commit.js';
+import { notNow, noteQuiet, othersSeen } from './idle.js';
+import type { DueRules } from './due.js';
 import { dump } from './dump.js';
+import { impossible, isPartial, suffixOf, type DumpShape } from './dump-options.js';
 import { backupTimestamp, objectKey } from './keys.js';
-import type { Manifest } from './manifest.js';
+import type { Contents, Manifest } from './manifest.js';
+import type { OrphanRules } from './orphans.js';
 import { prune } from './prune.js';
 import type { RetentionPolicy } from './retention.js';
+import { countRows, openSnapshot, type SnapshotFacts } from './snapshot.js';
 import { storeDump } from './store-dump.js';
+import { TocReader } from './toc.js';
+import { DumpWatch } from './trailer.js';
 import { sizeWords } from './words.js';
 
 /** What the backup of every tenant of a run shares. */
 export interface BackupSurroundings {
-  readonly neon: Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases'>;
+  readonly neon: Pick<Neon, 'connectionUri' | 'listBranches' | 'listDatabases' | 'getProject'>;
   readonly store: ObjectStore;
   readonly clients: ClientFinder;
   readonly trust: LibpqTrust;
@@ -34,9 +43,21 @@ export interface BackupSurroundings {
   readonly env: Environment;
   /** Normalised: empty, or with a slash at its end. */
   readonly prefix: string;
-  readonly compressionLevel: number;
+  readonly shape: DumpShape;
+  /** Whether the rows of every table are counted. */
+  readonly countRows: boolean;
+  /** The most parts of one upload that the store takes; undefined: S3's own limit. */
+  readonly maxParts?: number | undefined;
   readonly lockWaitMs: number;
   readonly retention: RetentionPolicy | undefined;
+  /** Undefined: nothing that was never finished is cleared. */
+  readonly orphans?: OrphanRules | undefined;
+  /** The last digits of this run's timestamps; random when undefined. */
+  readonly digits?: number | undefined;
+  /** Whether objects are tagged with tenant, database and version of the schema. */
+  readonly tags?: boolean;
+  /** Undefined: everybody is due. */
+  readonly due?: DueRules;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
 }
@@ -54,6 +75,8 @@ export async function backUpTenant(
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const found = await findDatabase(surroundings.neon, tenant);
+  const rest = await notNow(surroundings, tenant.projectId, found.database, signal);
+  if (rest !== undefined) return rest;
   const target = parseConnectionUri(found.uri);
   const { authorities } = surroundings;
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
@@ -67,12 +90,14 @@ export async function backUpTenant(
     if (client.major !== facts.major) {
       note(`The server is PostgreSQL ${facts.version}; pg_dump ${versionWords(client)} is the nearest that is here.`);
     }
-    const rootCertificates = surroundings.trust.rootCertificatesFor(client.major);
-    const { env, lockWaitMs } = surroundings;
-    const manifest = await makeBackup(found, facts, client, (watch, until) =>
-      dump({ client, target, rootCertificates, env, lockWaitMs }, watch, until),
-    );
-    return { status: 'succeeded', detail: await afterwards(manifest) };
+    const why = impossible(surroundings.shape, client.major);
+    if (why !== undefined) throw new ExplainedError({ message: why, hint: 'Set compression: gzip, or format: plain.' });
+    const before = await othersSeen(connection);
+    const manifest = await makeBackup(found, facts, client, connection);
+    const detail = await afterwards(manifest);
+    if (surroundings.due?.skipUnchanged === true)
+      await noteQuiet(surroundings.store, manifest, connection, before, signal);
+    return { status: 'succeeded', detail };
   } finally {
     await connection.close();
   }
@@ -80,51 +105,97 @@ export async function backUpTenant(
   async function makeBackup(
     { branchId, database, role }: FoundDatabase,
     facts: ServerFacts,
-    client: ClientVersion,
-    open: Parameters<typeof storeDump>[1]['open'],
+    client: ClientPrograms,
+    connection: Connection,
   ): Promise<Manifest> {
-    const { store, prefix, compressionLevel } = surroundings;
+    const { store, prefix, shape, env, lockWaitMs } = surroundings;
+    const digits = surroundings.digits === undefined ? undefined : always(surroundings.digits);
     const startedAt = new Date();
-    const key = objectKey(prefix, { projectId: tenant.projectId, database, timestamp: backupTimestamp(startedAt) });
-    const stored = await storeDump(store, {
-      key,
-      databaseBytes: facts.databaseBytes,
-      compressionLevel,
-      open,
-      signal,
-    });
-    const manifest: Manifest = {
-      schemaVersion: 1,
-      projectId: tenant.projectId,
-      name: tenant.name,
-      ...(branchId === undefined ? {} : { branchId }),
-      database,
-      role,
-      key,
-      format: 'plain',
-      compression: 'gzip',
-      ...stored,
-      startedAt: startedAt.toISOString(),
-      finishedAt: new Date().toISOString(),
-      postgres: { server: facts.version, pgDump: versionWords(client) },
-      tool: { name: 'neon-fleet', version: TOOL_VERSION },
-      ...surroundings.origin,
-    };
-    await commitBackup(store, manifest, signal);
-    surroundings.onBackup(manifest);
-    return manifest;
+    const id = { projectId: tenant.projectId, database, timestamp: backupTimestamp(startedAt, digits) };
+    const key = objectKey(prefix, id, suffixOf(shape));
+    const rootCertificates = surroundings.trust.rootCertificatesFor(client.major);
+    const snapshot = await openSnapshot(connection, role);
+    const watch = new DumpWatch({ count: shape.format === 'plain' && surroundings.countRows });
+    const toc = shape.format === 'custom' && surroundings.countRows ? new TocReader(client, env, signal) : undefined;
+    try {
+      const counting = toc?.tables.then((tables) => countRows(connection, tables));
+      counting?.catch(() => undefined);
+      const stored = await storeDump(store, {
+        key,
+        databaseBytes: facts.databaseBytes,
+        maxParts: surroundings.maxParts,
+        tags: surroundings.tags === true ? tagsOf(tenant.name, database, snapshot) : undefined,
+        shape,
+        watch,
+        open: (seen, until) =>
+          dump(
+            { client, target, rootCertificates, env, lockWaitMs, shape, snapshot: snapshot.snapshot, toc },
+            seen,
+            until,
+          ),
+        signal,
+      });
+      toc?.end();
+      const rows = watch.counter?.rows ?? (await counting);
+      const manifest: Manifest = {
+        schemaVersion: 2,
+        projectId: tenant.projectId,
+        name: tenant.name,
+        ...(branchId === undefined ? {} : { branchId }),
+        database,
+        role,
+        source: databasePlace(target),
+        key,
+        format: shape.format,
+        compression: shape.compression,
+        ...stored,
+        startedAt: startedAt.toISOString(),
+        finishedAt: new Date().toISOString(),
+        postgres: { server: facts.version, pgDump: versionWords(client) },
+        tool: { name: 'neon-fleet', version: TOOL_VERSION },
+        ...surroundings.origin,
+        contents: contentsOf(snapshot, isPartial(shape), rows, watch),
+      };
+      await commitBackup(store, manifest, signal);
+      surroundings.onBackup(manifest);
+      return manifest;
+    } finally {
+      await toc?.stop();
+    }
   }
 
   async function afterwards({ key, projectId, database, sizeBytes, dumpBytes }: Manifest): Promise<string> {
-    const { store, prefix, retention } = surroundings;
+    const { store, prefix, retention, orphans } = surroundings;
     const made = `${placeOf(store.bucket, key)}, ${sizeWords(sizeBytes)} (${sizeWords(dumpBytes)} of SQL)`;
-    if (retention === undefined) return made;
-    const { deleted, problems } = await prune(store, { prefix, projectId, database }, retention, new Date(), signal);
+    const scope = { prefix, projectId, database };
+    const { deleted, cleared, problems } = await prune(store, scope, { retention, orphans }, new Date(), signal);
     for (const gone of deleted) note(`Deleted by retention: ${gone}`);
+    for (const gone of cleared) note(`Cleared, since it was never finished: ${gone}`);
     for (const problem of problems) note(`Retention: ${problem}`);
     const old = deleted.length === 0 ? '' : `; ${deleted.length} older deleted`;
     return `${made}${old}${problems.length === 0 ? '' : `; retention met a problem: ${problems[0] ?? ''}`}`;
   }
+}
+
+function contentsOf(
+  { snapshotAt, extensions, migrations, schema, roles, memberships, grants, defaultGrants }: SnapshotFacts,
+  partial: boolean,
+  rows: ReadonlyMap<string, number> | undefined,
+  { counter }: DumpWatch,
+): Contents {
+  return {
+    snapshotAt,
+    partial,
+    schema,
+    extensions: [...extensions],
+    ...(migrations === undefined ? {} : { migrations }),
+    roles: [...roles],
+    memberships: [...memberships],
+    grants: [...grants],
+    defaultGrants: [...defaultGrants],
+    ...(rows === undefined ? {} : { rowCounts: Object.fromEntries(rows) }),
+    ...(counter === undefined ? {} : { sequences: Object.fromEntries(counter.sequences) }),
+  };
 }
 
 async function readFacts(connection: Connection): Promise<ServerFacts> {
@@ -137,5 +208,19 @@ async function readFacts(connection: Connection): Promise<ServerFacts> {
     major: Math.floor(Number(row?.['number']) / 10_000),
     version: String(row?.['version']),
     databaseBytes: Number(row?.['bytes']),
+  };
+}
+
+function always(digits: number): () => number {
+  return () => digits;
+}
+
+/** What of a backup is worth finding by tag; characters that a tag may not have become underscores. */
+function tagsOf(tenant: string, database: string, { migrations }: SnapshotFacts): Record<string, string> {
+  const clean = (text: string) => text.replace(/[^\p{L}\p{N} _.:/=+@-]/gu, '_').slice(0, 256);
+  return {
+    tenant: clean(tenant),
+    database: clean(database),
+    'schema-version': migrations === undefined ? 'none' : `${migrations.applied}`,
   };
 }

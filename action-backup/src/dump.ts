@@ -10,10 +10,17 @@ import {
   type ProgramExit,
 } from '@neon-fleet/shared/postgres';
 
-import { DumpWatch } from './trailer.js';
+import { dumpArguments, type DumpShape } from './dump-options.js';
+import type { TocReader } from './toc.js';
+import type { DumpWatch } from './trailer.js';
 
 export interface DumpOptions {
-  readonly client: Pick<ClientPrograms, 'pgDump'>;
+  readonly client: Pick<ClientPrograms, 'pgDump' | 'major'>;
+  readonly shape: DumpShape;
+  /** The exported snapshot to read; undefined: one of its own. */
+  readonly snapshot: string | undefined;
+  /** Reads the table of contents of a custom dump as it goes by. */
+  readonly toc?: TocReader | undefined;
   readonly target: ConnectionTarget;
   readonly rootCertificates: string;
   readonly env: Environment;
@@ -22,19 +29,19 @@ export interface DumpOptions {
 }
 
 /**
- * A plain dump of one database as a stream, which ends only when the dump is whole: after pg_dump has exited with 0 and
- * its last lines were PostgreSQL's own trailer. In every other case it throws, and pg_dump is gone when it has.
+ * A dump of one database as a stream, which ends only when the dump is whole: after pg_dump has exited with 0 and, for a
+ * plain one, its last lines were PostgreSQL's own trailer. In every other case it throws, and pg_dump is gone when it has.
  *
  * @param watch is told of what goes by.
  * @throws ExplainedError, or the reason of the signal.
  */
 export async function* dump(options: DumpOptions, watch: DumpWatch, signal: AbortSignal): AsyncGenerator<Buffer> {
   signal.throwIfAborted();
-  const { client, target, rootCertificates, env } = options;
+  const { client, target, rootCertificates, env, shape, snapshot, lockWaitMs, toc } = options;
   const applicationName = 'neon-fleet backup';
   const program = startProgram({
     file: client.pgDump,
-    args: dumpArguments(options),
+    args: dumpArguments(shape, { lockWaitMs, snapshot, clientMajor: client.major }),
     env: childEnvironment(env, libpqEnvironment(target, { rootCertificates, applicationName })),
     signal,
   });
@@ -43,6 +50,7 @@ export async function* dump(options: DumpOptions, watch: DumpWatch, signal: Abor
     try {
       for await (const chunk of program.stdout as AsyncIterable<Buffer>) {
         watch.add(chunk);
+        toc?.add(chunk);
         yield chunk;
       }
     } catch (thrown) {
@@ -52,22 +60,10 @@ export async function* dump(options: DumpOptions, watch: DumpWatch, signal: Abor
     }
     const exit = await endOf(program, signal);
     if (exit.code !== 0) throw dumpFailed(exit);
-    if (!watch.isWhole()) throw dumpCutShort(watch);
+    if (shape.format === 'plain' && !watch.isWhole()) throw dumpCutShort(watch);
   } finally {
     await program.stop();
   }
-}
-
-/** What pg_dump is told besides where to connect. */
-export function dumpArguments({ lockWaitMs }: Pick<DumpOptions, 'lockWaitMs'>): string[] {
-  return [
-    '--format=plain',
-    // Roles are other ones wherever it will be restored.
-    '--no-owner',
-    '--no-privileges',
-    '--no-password',
-    `--lock-wait-timeout=${lockWaitMs}`,
-  ];
 }
 
 async function endOf(program: { exited: Promise<ProgramExit> }, signal: AbortSignal): Promise<ProgramExit> {

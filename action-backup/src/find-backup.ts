@@ -2,7 +2,8 @@ import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { isNotFound, placeOf, S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
 
-import { manifestKey, parseKey, type ParsedKey } from './keys.js';
+import { ageWords } from './ages.js';
+import { instantOf, manifestKey, parseKey, type ParsedKey } from './keys.js';
 import { readManifest, type Manifest } from './manifest.js';
 
 type Store = Pick<ObjectStore, 'bucket' | 'get' | 'list'>;
@@ -11,7 +12,12 @@ type Store = Pick<ObjectStore, 'bucket' | 'get' | 'list'>;
 export type WantedBackup =
   | { readonly key: string }
   /** The newest of a tenant, which is named by project id or exact name. */
-  | { readonly tenant: string; readonly database: string | undefined };
+  | {
+      readonly tenant: string;
+      readonly database: string | undefined;
+      /** The newest at or before this moment, and not more than so much older. */
+      readonly at?: { readonly moment: Date; readonly maxGapMs: number };
+    };
 
 interface FindOptions {
   /** Normalised: empty, or with a slash at its end. */
@@ -31,7 +37,26 @@ export async function findBackup(store: Store, wanted: WantedBackup, options: Fi
   if ('key' in wanted) return readManifestOf(store, wanted.key, options.signal);
   const ofProject = await listBackups(store, `${options.prefix}${wanted.tenant}/`, options);
   const backups = ofProject.length > 0 ? ofProject : await backupsOfName(store, wanted.tenant, options);
-  return newestReadable(store, oneDatabase(backups, wanted), options);
+  const ofDatabase = oneDatabase(backups, wanted);
+  return newestReadable(store, wanted.at === undefined ? ofDatabase : upTo(ofDatabase, wanted.at), options);
+}
+
+/** The backups at or before a moment, provided that the newest of them is near enough to it. */
+function upTo(backups: readonly ParsedKey[], { moment, maxGapMs }: { moment: Date; maxGapMs: number }): ParsedKey[] {
+  const dated = backups.flatMap((backup) => {
+    const instant = instantOf(backup.timestamp);
+    return instant === undefined || instant > moment ? [] : [{ backup, gapMs: moment.getTime() - instant.getTime() }];
+  });
+  const near = dated.filter(({ gapMs }) => gapMs <= maxGapMs).map(({ backup }) => backup);
+  if (near.length > 0) return near;
+  const nearest = dated.toSorted((a, b) => a.gapMs - b.gapMs).at(0);
+  throw new ExplainedError({
+    message:
+      nearest === undefined
+        ? `there is no backup from ${moment.toISOString()} or before`
+        : `the newest backup at or before ${moment.toISOString()} is ${ageWords(nearest.gapMs)} older, which is more than max-gap: ${nearest.backup.objectKey}`,
+    hint: 'Raise max-gap to accept it. Inside the history window of the project Neon can restore the very moment: see docs/restore.md.',
+  });
 }
 
 async function readManifestOf(store: Store, key: string, signal: AbortSignal): Promise<Manifest> {

@@ -4,14 +4,22 @@ import {
   commonOutputs,
   concurrencyInput,
   durationInput,
+  gateOutputs,
   InputError,
   integerInput,
+  linesInput,
   locationInputs,
   neonInputs,
+  parsedInput,
   patternInput,
+  planFileInputs,
+  planOutputs,
   readInputs,
+  showGiven,
+  rolloutInputs,
   runInputs,
   selectionInputs,
+  shardingInputs,
   textInput,
   urlInput,
   type InputDefinition,
@@ -21,24 +29,76 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { z } from 'zod';
+
+import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump-options.js';
+import { parseArchivePlace } from './archive.js';
+import { isObjectKey, OBJECT_SUFFIXES } from './keys.js';
+import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {
   return { ...definition, description: `${definition.description} ${which}`, required: false };
 }
 
-const NEEDED_TO_RUN = 'Needed for `run`.';
+const NEEDED_TO_RUN = 'Needed for `run`, `plan` and `apply`.';
+
+/** A policy of retention; undefined when nothing is to be deleted. */
+function retentionInput(description: string): InputDefinition<RetentionPolicy | undefined> {
+  const schema = z.string().transform((text, context): RetentionPolicy => {
+    try {
+      return parseRetention(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a policy' });
+      return z.NEVER;
+    }
+  });
+  return { description, accepted: RETENTION_WORDS, required: false, secret: false, schema };
+}
+
+/** A moment that means the same everywhere. @throws Error without an offset */
+function parseMoment(text: string): Date {
+  const moment = new Date(text);
+  if (
+    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
+    Number.isNaN(moment.getTime())
+  ) {
+    throw new Error('not a time with its offset');
+  }
+  return moment;
+}
+
+/** Arguments of pg_dump, each of them allowed. */
+function argumentsInput(description: string): InputDefinition<readonly string[] | undefined> {
+  const schema = z
+    .string()
+    .transform((text) => text.split('\n').map((line) => line.trim()))
+    .transform((lines) => lines.filter((line) => line !== ''))
+    .refine((lines) => lines.every(isAllowedArgument));
+  return { description, accepted: ALLOWED_ARGUMENT_WORDS, required: false, secret: false, schema };
+}
+
+export const COMMANDS = ['run', 'plan', 'apply', 'report', 'restore', 'verify', 'prune', 'list', 'erase'] as const;
 
 export const inputs = {
-  command: choiceInput(['run', 'restore'], {
+  command: choiceInput(COMMANDS, {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url` and needs S3 only.',
+      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
     default: 'run',
   }),
   ...neonInputs,
-  'neon-api-key': neededBySome(neonInputs['neon-api-key'], NEEDED_TO_RUN),
-  tenants: neededBySome(selectionInputs.tenants, NEEDED_TO_RUN),
+  'neon-api-key': neededBySome(
+    neonInputs['neon-api-key'],
+    `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
+  ),
+  tenants: neededBySome(
+    selectionInputs.tenants,
+    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
+  ),
   ...locationInputs,
+  database: textInput({
+    description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
+  }),
   's3-bucket': patternInput({
     description: 'Bucket that the backups are in.',
     required: true,
@@ -60,17 +120,133 @@ export const inputs = {
     description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
     default: 'false',
   }),
-  retention: patternInput({
+  's3-compatible': booleanInput({
     description:
-      'How long backups are kept, in days, such as `7d`. The newest good one always stays. Default: nothing is ever deleted.',
-    pattern: /^[1-9]\d{0,4}d$/,
-    accepted: 'a number of days, such as 7d; leave it out to never delete',
+      'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
+  }),
+  'role-to-assume': patternInput({
+    description:
+      "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
+    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+    accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
+  }),
+  'role-session-name': patternInput({
+    description: "Name of the session in AWS's own logs.",
+    pattern: /^[\w+=,.@-]{2,64}$/,
+    accepted: '2 to 64 letters, digits and _ + = , . @ -',
+    default: 'neon-fleet-backup',
+  }),
+  'role-duration': durationInput({
+    description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
+    default: '1h',
+    maxMs: 12 * 3_600_000,
+  }),
+  sse: choiceInput(['AES256', 'aws:kms', 'aws:kms:dsse'], {
+    description: "Encryption at rest. Default: the bucket's own.",
+  }),
+  'kms-key-id': patternInput({
+    description: 'Key of KMS for `sse: aws:kms`.',
+    pattern: /^[A-Za-z0-9:/_-]{1,2048}$/,
+    accepted: 'the id, alias or ARN of a key',
+  }),
+  'storage-class': patternInput({
+    description: "Storage class of dumps and manifests, such as `STANDARD_IA`. Default: the bucket's own.",
+    pattern: /^[A-Z_]{2,40}$/,
+    accepted: 'a storage class in capitals, such as STANDARD_IA or GLACIER_IR',
+  }),
+  'object-lock-mode': choiceInput(['GOVERNANCE', 'COMPLIANCE'], {
+    description: 'Let nobody delete a backup for `object-lock-days`. The bucket must have Object Lock.',
+  }),
+  'object-lock-days': integerInput({ description: 'For how many days, see `object-lock-mode`.', min: 1, max: 36_500 }),
+  tags: booleanInput({
+    description: 'Tag dumps with tenant, database and version of the schema. The role needs `s3:PutObjectTagging`.',
+    default: 'false',
+  }),
+  'report-to': parsedInput(parseArchivePlace, {
+    description:
+      'Where to keep a copy of each report with actor, commit and plan, for audits that outlive artifacts: `s3://bucket/folder`.',
+    accepted: 's3://bucket/folder',
+  }),
+  retention: retentionInput(
+    'Which backups are kept: by age (`7d`), number (`last=10`), or by period as restic counts them (`24h/7d/8w/12m/5y`). The newest good one always stays. Default: nothing is ever deleted. Needed for `prune`.',
+  ),
+  'orphan-age': durationInput({
+    description:
+      'From which age on a dump without manifest, or an unfinished upload, is cleared as garbage. What an earlier attempt of the same run left is cleared at once.',
+    default: '24h',
+  }),
+  verify: choiceInput(['restore', 'checksum'], {
+    description:
+      "How `verify` proves a backup: `restore` loads it into a PostgreSQL of the job's own, and compares rows, sequences and schema with what was recorded; `checksum` reads it against its manifest.",
+    default: 'restore',
+  }),
+  'verify-every': durationInput({
+    description:
+      '`verify` takes only tenants whose last drill that passed is older than this, such as `30d`. Default: all that are selected.',
+  }),
+  'dry-run': booleanInput({
+    description: '`prune` only lists what would go, and why each of the rest stays.',
+    default: 'false',
+  }),
+  'max-age': durationInput({
+    description:
+      '`list` is red when a tenant has no backup younger than this, such as `26h`. Default: ages are told and not judged.',
+  }),
+  format: choiceInput(DUMP_FORMATS, {
+    description:
+      '`plain` is SQL, which any psql reads; `custom` is for pg_restore, and is restored with several connections at once.',
+    default: 'plain',
+  }),
+  compression: choiceInput(COMPRESSIONS, {
+    description:
+      '`gzip` of a plain dump uses all cores; `zstd` needs a runtime that has it, as node24 does; a custom dump is compressed by pg_dump itself.',
+    default: 'gzip',
   }),
   'compression-level': integerInput({
-    description: 'Level of gzip, from 1 (fast) to 9 (small).',
+    description: 'Level of compression, from 1 (fast) to 9 (small).',
     min: 1,
     max: 9,
     default: '6',
+  }),
+  'exclude-tables': linesInput({
+    description: 'Tables to leave out, one pattern of pg_dump a line, such as `audit.*`.',
+  }),
+  'exclude-table-data': linesInput({
+    description: 'Tables of which only the definition is dumped, one pattern of pg_dump a line.',
+  }),
+  schemas: linesInput({ description: 'Dump these schemas only, one pattern of pg_dump a line.' }),
+  'extra-args': argumentsInput(
+    'Further options for pg_dump, one a line, out of those that leave a backup a backup, such as `--no-comments`.',
+  ),
+  'row-counts': choiceInput(['exact', 'none'], {
+    description: 'Whether the rows of every table are counted into the manifest, so that a drill can compare them.',
+    default: 'exact',
+  }),
+  's3-max-parts': integerInput({
+    description:
+      'How many parts of one upload the store takes, when fewer than the 10,000 of Amazon: Scaleway takes 1,000.',
+    min: 10,
+    max: 10_000,
+    default: '10000',
+  }),
+  every: durationInput({
+    description:
+      'Leave out tenants whose newest good backup is younger than this (a little slack included): however often the workflow runs, each is backed up when it is due.',
+  }),
+  'skip-unchanged': booleanInput({
+    description:
+      'Leave a tenant asleep that nobody has used since its newest backup, by what Neon says of its compute. `list` counts it as covered.',
+    default: 'false',
+  }),
+  'max-skip': durationInput({
+    description: 'With `skip-unchanged`: after how long a backup is made even so.',
+    default: '7d',
+  }),
+  retries: integerInput({
+    description: 'How many times more a tenant that failed is tried, each time from its start.',
+    min: 0,
+    max: 10,
+    default: '0',
   }),
   'lock-wait': durationInput({
     description: 'How long to wait for a migration that works on the same tenant before skipping it as `locked`.',
@@ -78,13 +254,28 @@ export const inputs = {
     maxMs: 3_600_000,
   }),
   backup: textInput({
-    description: 'What to restore: the key of a backup, or `latest` together with `tenant`. Needed for `restore`.',
-    accepted: 'the key of a backup (….sql.gz), or latest',
+    description:
+      'What to restore: the key of a backup, or `latest` together with `tenant`. Needed for `restore`, unless `at` is set.',
+    accepted: `the key of a backup (it ends with ${OBJECT_SUFFIXES.join(', ')}), or latest`,
   }),
   tenant: textInput({
     description:
       'Whose latest backup to restore: the id of a project, or its exact name as the manifests have it. The project itself may be gone.',
     accepted: 'the id or the exact name of a project that has a backup',
+  }),
+  at: parsedInput(parseMoment, {
+    description:
+      'In place of `backup`: the newest backup of `tenant` at or before this moment, with its offset, such as `2026-11-24T11:45:00+01:00`.',
+    accepted: 'a time with its offset, such as 2026-11-24T11:45:00+01:00 or …Z',
+  }),
+  'max-gap': durationInput({
+    description: 'How much older than `at` a backup may be.',
+    default: '1h',
+  }),
+  target: choiceInput(['url', 'new-project'], {
+    description:
+      'Where to restore to: the database of `target-url`, or a new project beside the original, which needs `neon-api-key` (output `project-id`).',
+    default: 'url',
   }),
   'target-url': neededBySome(
     textInput({
@@ -94,10 +285,31 @@ export const inputs = {
       secret: true,
       accepted: 'postgresql://user:…@host/database',
     }),
-    'Needed for `restore`.',
+    'Needed for `restore` with `target: url`.',
   ),
+  'restore-roles': booleanInput({
+    description:
+      'Bring back roles, memberships and grants as well. Roles that the target does not have are made, with new passwords (output `role-passwords`).',
+    default: 'true',
+  }),
+  jobs: integerInput({
+    description: 'How many connections restore a custom dump at the same time. Default: one for each core.',
+    min: 1,
+    max: 64,
+  }),
   'allow-non-empty': booleanInput({
     description: 'Restore although the target has tables, types or functions of its own.',
+    default: 'false',
+  }),
+  confirm: textInput({
+    description: 'For `erase`: the id of the project whose backups are removed for ever.',
+    accepted: 'the id of the project',
+  }),
+  waves: rolloutInputs.waves,
+  ...shardingInputs,
+  ...planFileInputs,
+  'run-cancelled': booleanInput({
+    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
     default: 'false',
   }),
   ...concurrencyInput('4'),
@@ -106,10 +318,27 @@ export const inputs = {
 
 export const outputs = {
   ...commonOutputs,
+  ...planOutputs,
+  ...gateOutputs,
   backups: {
     description: 'The backups that this run made, as a JSON list.',
     example:
       '[{"projectId":"misty-river-123456","database":"neondb","key":"misty-river-123456/neondb/20261124T114500123456789Z.sql.gz","sizeBytes":48213}]',
+  },
+  list: {
+    description:
+      'What `list` found, as a JSON list: a tenant with its newest backup, its sizes, and its last drill each.',
+    example:
+      '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
+  },
+  'project-id': {
+    description: 'Project that a restore with `target: new-project` has made.',
+    example: 'quiet-meadow-654321',
+  },
+  'role-passwords': {
+    description:
+      'The passwords of the roles that a restore has made, as a JSON object. Masked: it can be used within the job, and is dropped across jobs.',
+    example: '{"app_user":"***"}',
   },
   'restored-from': {
     description: 'Key of the backup that was restored.',
@@ -120,25 +349,50 @@ export const outputs = {
 type Values = InputValues<typeof inputs>;
 type Filled<Name extends keyof Values> = Values & { readonly [N in Name]-?: NonNullable<Values[N]> };
 
-/** The parsed inputs of `run`, with what it cannot do without. */
-export type RunValues = Filled<'neonApiKey' | 'tenants'> & { readonly command: 'run' };
-/** The parsed inputs of `restore`. */
-export type RestoreValues = Filled<'backup' | 'targetUrl'> & { readonly command: 'restore' };
+/** What a job that backs up needs. */
+export type SessionValues = Filled<'neonApiKey'>;
+/** The parsed inputs of each command, with what it cannot do without. */
+export type RunValues = Filled<'neonApiKey' | 'tenants'>;
+export type PlanValues = RunValues;
+export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
+export type ReportValues = Filled<'plan' | 'reports'>;
+export type RestoreValues = Values;
+export type PruneValues = Filled<'tenants' | 'retention'>;
+export type ListValues = Values;
+export type VerifyValues = Values;
+export type EraseValues = Filled<'tenant' | 'confirm'>;
+
+export type BackupValues =
+  | (RunValues & { readonly command: 'run' | 'plan' })
+  | (ApplyValues & { readonly command: 'apply' })
+  | (ReportValues & { readonly command: 'report' })
+  | (RestoreValues & { readonly command: 'restore' })
+  | (PruneValues & { readonly command: 'prune' })
+  | (ListValues & { readonly command: 'list' | 'verify' })
+  | (EraseValues & { readonly command: 'erase' });
+
+/** What each command cannot do without, besides the bucket. */
+const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
+  run: ['neon-api-key', 'tenants'],
+  plan: ['neon-api-key', 'tenants'],
+  apply: ['neon-api-key', 'plan', 'shard'],
+  report: ['plan', 'reports'],
+  prune: ['tenants', 'retention'],
+  erase: ['tenant', 'confirm'],
+};
 
 /**
  * Reads all inputs: which of them are needed depends on the command.
  *
  * @throws InputError with every problem at once.
  */
-export function readBackupInputs(read: (name: string) => string): RunValues | RestoreValues {
-  const command = read('command').trim() || inputs.command.default;
-  const needed: readonly string[] =
-    command === 'run' ? ['neon-api-key', 'tenants'] : command === 'restore' ? ['backup', 'target-url'] : [];
+export function readBackupInputs(read: (name: string) => string): BackupValues {
+  const command = read('command').trim() || (inputs.command.default ?? '');
   const problems: InputProblem[] = [];
-  for (const name of needed) {
+  for (const name of NEEDED[command] ?? []) {
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []));
+  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
   let values: Values | undefined;
   try {
     values = readInputs(inputs, read);
@@ -148,16 +402,44 @@ export function readBackupInputs(read: (name: string) => string): RunValues | Re
   }
   if (values === undefined || problems.length > 0) throw new InputError(problems);
   // The problems found above are exactly the gaps between the two types.
-  return values as RunValues | RestoreValues;
+  return values as BackupValues;
+}
+
+/** A lock needs both, and encryption by a key needs to be asked for. */
+function lockProblems(read: (name: string) => string): InputProblem[] {
+  const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
+  const problems: InputProblem[] = [];
+  if (mode !== '' && days === '')
+    problems.push({
+      input: 'object-lock-days',
+      given: 'nothing',
+      accepted: 'a number of days (object-lock-mode is set)',
+    });
+  if (days !== '' && mode === '')
+    problems.push({
+      input: 'object-lock-mode',
+      given: 'nothing',
+      accepted: 'GOVERNANCE or COMPLIANCE (object-lock-days is set)',
+    });
+  return problems;
 }
 
 function restoreProblems(read: (name: string) => string): InputProblem[] {
   const problems: InputProblem[] = [];
   const backup = read('backup').trim();
-  if (backup === 'latest' && read('tenant').trim() === '') {
-    problems.push({ input: 'tenant', given: 'nothing', accepted: `${inputs.tenant.accepted} (backup is latest)` });
+  const isAt = read('at').trim() !== '';
+  const missing = (input: keyof typeof inputs, why = '') =>
+    problems.push({ input, given: 'nothing', accepted: `${acceptedBy(input)}${why}` });
+  if (backup === '' && !isAt) missing('backup');
+  if (backup !== '' && isAt)
+    problems.push({ input: 'backup', given: showGiven(backup), accepted: 'nothing, when at is set' });
+  if ((backup === 'latest' || isAt) && read('tenant').trim() === '') {
+    missing('tenant', backup === 'latest' ? ' (backup is latest)' : ' (at is set)');
   }
-  if (backup !== '' && backup !== 'latest' && !backup.endsWith('.sql.gz')) {
+  if (read('target').trim() === 'new-project') {
+    if (read('neon-api-key').trim() === '') missing('neon-api-key', ' (target is new-project)');
+  } else if (read('target-url').trim() === '') missing('target-url');
+  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup)) {
     problems.push({ input: 'backup', given: JSON.stringify(backup.slice(0, 200)), accepted: inputs.backup.accepted });
   }
   const target = read('target-url').trim();

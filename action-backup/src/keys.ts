@@ -8,8 +8,22 @@ export interface BackupId {
   readonly timestamp: string;
 }
 
-const OBJECT_SUFFIX = '.sql.gz';
-const MANIFEST_SUFFIX = '.manifest.json';
+/** What the key of a dump ends with says how to read it; the first is the default. */
+export const OBJECT_SUFFIXES = ['.sql.gz', '.sql.zst', '.sql', '.dump'] as const;
+export type ObjectSuffix = (typeof OBJECT_SUFFIXES)[number];
+
+/** What lies beside a dump, and is not one. */
+const COMPANIONS = {
+  /** The commit: a dump without one is no backup. */
+  manifest: '.manifest.json',
+  /** The outcome of the last drill. */
+  verification: '.verified.json',
+  /** That the tenant has not changed since this backup. */
+  coverage: '.covered.json',
+} as const;
+type Companion = keyof typeof COMPANIONS;
+
+const DEFAULT_SUFFIX = OBJECT_SUFFIXES[0];
 const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})\d{6}Z$/;
 
 /** A prefix as keys need it: empty, or with one slash at its end. */
@@ -44,19 +58,44 @@ export function databasePrefix(prefix: string, projectId: string, database: stri
 }
 
 /** The key of a backup. */
-export function objectKey(prefix: string, { projectId, database, timestamp }: BackupId): string {
-  return `${databasePrefix(prefix, projectId, database)}${timestamp}${OBJECT_SUFFIX}`;
+export function objectKey(
+  prefix: string,
+  { projectId, database, timestamp }: BackupId,
+  suffix: ObjectSuffix = DEFAULT_SUFFIX,
+): string {
+  return `${databasePrefix(prefix, projectId, database)}${timestamp}${suffix}`;
 }
 
 /** The key of the manifest that lies beside a backup. */
 export function manifestKey(key: string): string {
-  return `${key.slice(0, -OBJECT_SUFFIX.length)}${MANIFEST_SUFFIX}`;
+  return companionKey(key, 'manifest');
+}
+
+/** The key of the record of a backup's last drill. */
+export function verificationKey(key: string): string {
+  return companionKey(key, 'verification');
+}
+
+/** The key of the note that a backup still is what the tenant has. */
+export function coverageKey(key: string): string {
+  return companionKey(key, 'coverage');
+}
+
+function companionKey(key: string, companion: Companion): string {
+  // The default is left out, all else is kept: what lies beside a dump must lead to the dump by its key alone.
+  const base = key.endsWith(DEFAULT_SUFFIX) ? key.slice(0, -DEFAULT_SUFFIX.length) : key;
+  return `${base}${COMPANIONS[companion]}`;
+}
+
+/** Whether a text ends as the key of a dump does. */
+export function isObjectKey(key: string): boolean {
+  return OBJECT_SUFFIXES.some((suffix) => key.endsWith(suffix));
 }
 
 /** A key that is in exactly our format. */
 export interface ParsedKey extends BackupId {
-  readonly kind: 'object' | 'manifest';
-  /** The key of the backup itself, also for its manifest. */
+  readonly kind: 'object' | Companion;
+  /** The key of the backup itself, also for what lies beside it. */
   readonly objectKey: string;
 }
 
@@ -67,14 +106,30 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (projectId === undefined || projectId === '' || segment === undefined || file === undefined || rest.length > 0) {
     return undefined;
   }
-  const kind = file.endsWith(OBJECT_SUFFIX) ? 'object' : 'manifest';
-  const suffix = kind === 'object' ? OBJECT_SUFFIX : MANIFEST_SUFFIX;
-  if (!file.endsWith(suffix)) return undefined;
-  const timestamp = file.slice(0, -suffix.length);
+  const read = readFileName(file);
   const database = decodeSegment(segment);
-  if (database === undefined || instantOf(timestamp) === undefined) return undefined;
-  const id = { projectId, database, timestamp };
-  return { ...id, kind, objectKey: objectKey(prefix, id) };
+  if (read === undefined || database === undefined || instantOf(read.timestamp) === undefined) return undefined;
+  const id = { projectId, database, timestamp: read.timestamp };
+  return { ...id, kind: read.kind, objectKey: objectKey(prefix, id, read.suffix) };
+}
+
+interface FileName {
+  readonly kind: ParsedKey['kind'];
+  readonly timestamp: string;
+  readonly suffix: ObjectSuffix;
+}
+
+function readFileName(file: string): FileName | undefined {
+  const suffix = OBJECT_SUFFIXES.find((end) => file.endsWith(end));
+  if (suffix !== undefined) return { kind: 'object', timestamp: file.slice(0, -suffix.length), suffix };
+  for (const [kind, end] of Object.entries(COMPANIONS) as [Companion, string][]) {
+    if (!file.endsWith(end)) continue;
+    const base = file.slice(0, -end.length);
+    const own = OBJECT_SUFFIXES.find((each) => base.endsWith(each));
+    if (own === undefined) return { kind, timestamp: base, suffix: DEFAULT_SUFFIX };
+    return own === DEFAULT_SUFFIX ? undefined : { kind, timestamp: base.slice(0, -own.length), suffix: own };
+  }
+  return undefined;
 }
 
 /** A name as one segment of a key: letters, digits and `_ - .` as they are, all else percent-encoded. */

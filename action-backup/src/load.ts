@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 
 import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
 import {
@@ -15,6 +14,7 @@ import {
   type RunningProgram,
 } from '@neon-fleet/shared/postgres';
 
+import { decompressor } from './compress.js';
 import type { Manifest } from './manifest.js';
 import { psqlError } from './psql-error.js';
 import { DumpWatch } from './trailer.js';
@@ -32,6 +32,9 @@ export interface LoadOptions {
   readonly leaveOut: ReadonlySet<string>;
   /** What the target says of a transaction: `committed`, `aborted`, `in progress`. Asked over another connection. */
   readonly transactionStatus: (transaction: string) => Promise<string | undefined>;
+  /** SQL of our own before and after the dump, in the same transaction. */
+  readonly before?: string;
+  readonly after?: string;
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +77,7 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
   const token = randomBytes(16).toString('hex');
   const transactions = readTransactions(psql, token);
   try {
-    await write(psql, `\\restrict ${token}\nBEGIN;\n${tellTransaction(token)}`);
+    await write(psql, `\\restrict ${token}\nBEGIN;\n${tellTransaction(token)}${options.before ?? ''}`);
     const hash = createHash('sha256');
     const watch = new DumpWatch();
     let storedBytes = 0;
@@ -87,7 +90,7 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
           yield chunk;
         }
       },
-      createGunzip({ chunkSize: 256 * 1024 }),
+      decompressor(manifest.compression),
       async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           watch.add(chunk);
@@ -95,7 +98,7 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
         }
       },
       (chunks: AsyncIterable<Buffer>) =>
-        withoutLines(chunks, (line) => options.leaveOut.has(line) || IS_RESTRICT.test(line)),
+        withoutLines(chunks, (line) => options.leaveOut.has(line) || IS_RESTRICT.test(line) || IS_NEONS_OWN.test(line)),
       async (chunks: AsyncIterable<Buffer>) => {
         for await (const chunk of chunks) await write(psql, chunk);
       },
@@ -104,7 +107,7 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
       throw isGzipError(thrown) ? damaged(manifest, 'it cannot be decompressed') : thrown;
     });
     checkWhole(manifest, { storedBytes, sha256: hash.digest('hex'), watch });
-    await write(psql, `\n${tellTransaction(token)}COMMIT;\n`);
+    await write(psql, `\n${options.after ?? ''}${tellTransaction(token)}COMMIT;\n`);
     psql.stdin.end();
     const exit = await psql.exited;
     signal.throwIfAborted();
@@ -121,6 +124,9 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
 
 /** The dump's own, which would lift ours. */
 const IS_RESTRICT = /^\\(un)?restrict\b/;
+
+/** What Neon's own role will grant is Neon's to say: nobody else may, and every project has it. */
+const IS_NEONS_OWN = /^ALTER DEFAULT PRIVILEGES FOR ROLE (cloud_admin|neon_superuser) .*;$/;
 
 function tellTransaction(token: string): string {
   return `SELECT '${token} ' || pg_catalog.txid_current();\n`;
@@ -193,5 +199,5 @@ export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedE
 }
 
 function isGzipError(thrown: unknown): boolean {
-  return systemCode(thrown)?.startsWith('Z_') === true;
+  return /^(Z_|ZSTD_)/.test(systemCode(thrown) ?? '');
 }

@@ -1,10 +1,15 @@
 import type { ActionContext } from '@neon-fleet/shared/actions';
 
-import { readBackupInputs } from './inputs.js';
+import { eraseCommand } from './erase-command.js';
+import { apply, plan, report } from './fan-out.js';
+import { readBackupInputs, type BackupValues } from './inputs.js';
+import { listCommand } from './list-command.js';
+import { pruneCommand } from './prune-command.js';
 import { restore } from './restore.js';
 import { run } from './run.js';
+import { verifyCommand } from './verify-command.js';
 
-/** The backup action: dumps every selected tenant to S3, or restores one of those dumps. */
+/** The backup action: dumps every selected tenant to S3, and does what has to do with those dumps. */
 export async function main(context: ActionContext): Promise<void> {
   // Before anything can print them, also in the message about inputs that are wrong.
   for (const name of ['neon-api-key', 'target-url']) {
@@ -17,5 +22,28 @@ export async function main(context: ActionContext): Promise<void> {
   }
   const values = readBackupInputs(context.readInput);
   context.stop.limit(values.timeLimit);
-  await (values.command === 'restore' ? restore(values, context) : run(values, context));
+  await carryOut(values, context);
+}
+
+async function carryOut(values: BackupValues, context: ActionContext): Promise<void> {
+  switch (values.command) {
+    case 'run':
+      return run(values, context);
+    case 'plan':
+      return plan(values, context);
+    case 'apply':
+      return apply(values, context);
+    case 'report':
+      return report(values, context);
+    case 'restore':
+      return restore(values, context);
+    case 'verify':
+      return verifyCommand(values, context);
+    case 'prune':
+      return pruneCommand(values, context);
+    case 'list':
+      return listCommand(values, context);
+    case 'erase':
+      return eraseCommand(values, context);
+  }
 }

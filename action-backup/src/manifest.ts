@@ -2,22 +2,53 @@ import { z } from 'zod';
 
 import { ExplainedError } from '@neon-fleet/shared/errors';
 
+import { COMPRESSIONS, DUMP_FORMATS } from './dump-options.js';
+import { defaultGrantsSchema, grantsSchema, membershipSchema, roleSchema } from './roles.js';
+
+/** What was recorded of the database in the snapshot that the dump was made from. */
+const contentsSchema = z.object({
+  snapshotAt: z.iso.datetime(),
+  /** Whether something of the database was left out on purpose. */
+  partial: z.boolean(),
+  /** Exact, of each table whose rows are in the dump, by its quoted name; absent when it was not asked for. */
+  rowCounts: z.record(z.string(), z.int().nonnegative()).exactOptional(),
+  /** What each sequence is set to, by its quoted name; absent where the dump cannot be read as it goes by. */
+  sequences: z
+    .record(z.string(), z.object({ value: z.string().regex(/^-?\d+$/), called: z.boolean() }))
+    .exactOptional(),
+  /** Number and fingerprint of the objects of each kind. */
+  schema: z.record(z.string(), z.object({ count: z.int().positive(), sha256: z.string() })),
+  extensions: z.array(z.object({ name: z.string(), version: z.string() })),
+  /** What drizzle's table said: how many migrations, and the last of them. */
+  migrations: z
+    .object({ applied: z.int().nonnegative(), lastHash: z.string(), lastCreatedAt: z.number() })
+    .exactOptional(),
+  roles: z.array(roleSchema),
+  memberships: z.array(membershipSchema),
+  grants: z.array(grantsSchema),
+  defaultGrants: z.array(defaultGrantsSchema),
+});
+export type Contents = Readonly<z.infer<typeof contentsSchema>>;
+
 /**
  * What is known about a backup. It lies beside it and is written last: an object without one is no backup. Holds nothing
  * secret, and all that a restore needs when the project, and Neon itself, are gone.
  */
 export const manifestSchema = z.object({
-  schemaVersion: z.literal(1),
+  /** 1 is what version 0.1 wrote: plain, with gzip, and without contents. */
+  schemaVersion: z.union([z.literal(1), z.literal(2)]),
   projectId: z.string().min(1),
   /** The project's name at that time. */
   name: z.string(),
   branchId: z.string().exactOptional(),
   database: z.string().min(1),
   role: z.string(),
+  /** Where it was dumped from, `host:port/database`: what it is never restored over. */
+  source: z.string().exactOptional(),
   /** Key of the object that this is about: a manifest that lies beside another one is refused. */
   key: z.string().min(1),
-  format: z.literal('plain'),
-  compression: z.literal('gzip'),
+  format: z.enum(DUMP_FORMATS),
+  compression: z.enum(COMPRESSIONS),
   /** Size of the stored object. */
   sizeBytes: z.int().positive(),
   /** Size of the dump before compression. */
@@ -34,6 +65,7 @@ export const manifestSchema = z.object({
   tool: z.object({ name: z.literal('neon-fleet'), version: z.string() }),
   actor: z.string().exactOptional(),
   runUrl: z.string().exactOptional(),
+  contents: contentsSchema.exactOptional(),
 });
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;

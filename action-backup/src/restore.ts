@@ -1,29 +1,37 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  openNeonFor,
+  printable,
+  publishRun,
+  setSecretOutput,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
   connect,
-  knowsRestrict,
   openClientFinder,
-  parseClientVersion,
   parseConnectionUri,
   placeOf,
   PostgresError,
   prepareLibpqTrust,
   takeLock,
   trustedAuthorities,
-  type ClientVersion,
   type ConnectionTarget,
   type ConnectOptions,
 } from '@neon-fleet/shared/postgres';
-import { readObject, type ObjectStore } from '@neon-fleet/shared/s3';
+import type { ObjectStore } from '@neon-fleet/shared/s3';
 
-import { findBackup } from './find-backup.js';
+import { archive } from './archive.js';
+import { openObject } from './check-object.js';
+import { findBackup, type WantedBackup } from './find-backup.js';
 import type { RestoreValues } from './inputs.js';
 import { normalisePrefix } from './keys.js';
-import { damaged, linesToLeaveOut, loadBackup } from './load.js';
+import { clientFor, loadAny, versionOf } from './load-any.js';
 import type { Manifest } from './manifest.js';
+import { makeTarget } from './new-project.js';
+import { planRoles } from './plan-roles.js';
 import { openStorage } from './storage.js';
 import { ownContents } from './target-contents.js';
 import { sizeWords } from './words.js';
@@ -32,8 +40,7 @@ import { sizeWords } from './words.js';
 export async function restore(values: RestoreValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
   const store = openStorage(values, process.env);
-  const wanted =
-    values.backup === 'latest' ? { tenant: values.tenant ?? '', database: values.database } : { key: values.backup };
+  const wanted = wantedOf(values);
   const manifest = await findBackup(store, wanted, {
     prefix: normalisePrefix(values.s3Prefix),
     signal,
@@ -41,56 +48,82 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
   });
   core.info(printable(`Restoring ${manifest.key}, made ${manifest.finishedAt} of ${manifest.name}`));
 
+  const passwords: Record<string, string> = {};
+  const onPassword = (role: string, password: string) => {
+    context.mask(password);
+    passwords[role] = password;
+  };
   const outcomes = await workThroughTenants({
     tenants: [tenantOf(manifest)],
     concurrency: 1,
     signal,
     onOutcome: logTenant,
-    work: () => restoreInto(values, manifest, store, signal),
+    work: async () => {
+      const targetUrl = await targetOf(values, manifest, context);
+      return restoreInto({ ...values, targetUrl, onPassword }, manifest, store, signal);
+    },
   });
+  const made = Object.entries(passwords);
+  if (made.length > 0) setSecretOutput('role-passwords', JSON.stringify(passwords));
   if (outcomes.every(({ status }) => status === 'succeeded')) core.setOutput('restored-from', manifest.key);
-  await publishRun({
+  const report = await publishRun({
     action: 'backup',
     command: 'restore',
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
   });
+  await archive(values, report);
+}
+
+function wantedOf({ backup, at, maxGap, tenant = '', database }: RestoreValues): WantedBackup {
+  if (at !== undefined) return { tenant, database, at: { moment: at, maxGapMs: maxGap } };
+  return backup === undefined || backup === 'latest' ? { tenant, database } : { key: backup };
+}
+
+/** Where to restore to: as the inputs say, or a project that is made for it. */
+async function targetOf(values: RestoreValues, manifest: Manifest, context: ActionContext): Promise<string> {
+  const { target, targetUrl = '', neonApiKey = '' } = values;
+  if (target === 'url') return targetUrl;
+  const neon = openNeonFor({ ...values, neonApiKey }, context);
+  const made = await makeTarget(neon, manifest, context.stop.signal);
+  core.setOutput('project-id', made.projectId);
+  core.info(printable(`Made the project ${made.name} (${made.projectId})`));
+  return made.uri;
 }
 
 /** What of the inputs says where and how to restore. */
-type RestoreSettings = Pick<RestoreValues, 'targetUrl' | 'allowNonEmpty' | 'lockWait'>;
+export interface RestoreSettings extends Pick<RestoreValues, 'allowNonEmpty' | 'lockWait'> {
+  /** A secret. */
+  readonly targetUrl: string;
+  /** Whether roles, memberships and grants are brought back. */
+  readonly restoreRoles?: boolean;
+  /** How many connections load a custom dump; default: one for each core. */
+  readonly jobs?: number | undefined;
+  /** Told of the password of every role that is made, before anything else can see it. */
+  readonly onPassword?: (role: string, password: string) => void;
+}
 
 /**
  * Loads a backup into the database of `targetUrl`.
  *
- * @throws ExplainedError, and the target is as it was.
+ * @throws ExplainedError, and the target is as it was; the one exception is a custom dump that fails half way.
  */
-/** PostgreSQL's newest major version that this version of the action knows of, and its successor. */
-const NEWEST_KNOWN_MAJOR = 19;
-
 export async function restoreInto(
-  { targetUrl, allowNonEmpty, lockWait }: RestoreSettings,
+  settings: RestoreSettings,
   manifest: Manifest,
-  store: ObjectStore,
+  store: Pick<ObjectStore, 'head' | 'getRange'>,
   signal: AbortSignal,
 ): Promise<TenantResult> {
   const { env } = process;
-  const head = await store.head(manifest.key, signal);
-  if (head === undefined) throw damaged(manifest, 'its dump is not in the bucket any more');
-  if (head.sizeBytes !== manifest.sizeBytes) {
-    throw damaged(manifest, `it has ${head.sizeBytes} bytes instead of ${manifest.sizeBytes}`);
-  }
-  const dumpedBy = versionOf(manifest.postgres.pgDump);
-  // It decides what may be installed: a manifest does not get to ask for anything.
-  if (dumpedBy.major > NEWEST_KNOWN_MAJOR)
-    throw damaged(manifest, `its pg_dump ${manifest.postgres.pgDump} is not known`);
-  const client = await openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) }).forServer(
-    dumpedBy.major,
-    knowsRestrict,
+  const { allowNonEmpty, lockWait } = settings;
+  const target = parseConnectionUri(settings.targetUrl);
+  if (isSource(manifest, target)) throw isTheSource(manifest, placeOf(target));
+  const object = await openObject(store, manifest, signal);
+  const client = await clientFor(
+    manifest,
+    openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) }),
   );
-
-  const target = parseConnectionUri(targetUrl);
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
   const connection = await connectToTarget(target, { signal, authorities }).catch(async (thrown: unknown) => {
@@ -105,23 +138,27 @@ export async function restoreInto(
     const targetMajor = await checkServer(connection, manifest, target);
     const contents = allowNonEmpty ? '' : await ownContents(connection);
     if (contents !== '') throw notEmpty(placeOf(target), contents);
-    await loadBackup({
+    const roles = settings.restoreRoles === true ? await planRoles(connection, manifest, target.database) : undefined;
+    for (const { name, password } of roles?.created ?? []) {
+      if (password !== undefined) settings.onPassword?.(name, password);
+    }
+    await loadAny({
       client,
       target,
+      targetMajor,
       rootCertificates: trust.rootCertificatesFor(client.major),
       env,
       manifest,
-      object: readObject(store, { key: manifest.key, sizeBytes: manifest.sizeBytes, etag: head.etag }, signal),
-      leaveOut: linesToLeaveOut(targetMajor),
-      transactionStatus: async (transaction) => {
-        const [row] = await connection.query('SELECT pg_catalog.txid_status($1::bigint) AS status', [transaction]);
-        return typeof row?.['status'] === 'string' ? row['status'] : undefined;
-      },
+      object,
+      connection,
+      ...(roles === undefined ? {} : { before: roles.before, after: roles.after }),
+      jobs: settings.jobs,
       signal,
     });
+    const made = roles === undefined || roles.created.length === 0 ? '' : `, ${roles.created.length} roles made`;
     return {
       status: 'succeeded',
-      detail: `${manifest.key} of ${manifest.finishedAt} is in ${placeOf(target)}, ${sizeWords(manifest.dumpBytes)} of SQL`,
+      detail: `${manifest.key} of ${manifest.finishedAt} is in ${placeOf(target)}, ${sizeWords(manifest.dumpBytes)}${made}`,
     };
   } finally {
     await Promise.all([connection.close(), trust.dispose()]);
@@ -149,6 +186,19 @@ async function connectToTarget(
   }
 }
 
+/** Whether the target is the very database that the backup was made of; its pooler leads there as well. */
+export function isSource({ source }: Pick<Manifest, 'source'>, target: Parameters<typeof placeOf>[0]): boolean {
+  const host = target.host.replace(/^(ep-[a-z0-9-]+)-pooler\./, '$1.');
+  return source !== undefined && source === placeOf({ ...target, host });
+}
+
+function isTheSource({ key }: Manifest, place: string): ExplainedError {
+  return new ExplainedError({
+    message: `${place} is the database that ${key} was made of: a backup is never restored over its source; it was left as it was`,
+    hint: 'Restore into a new project or branch, compare, and switch over.',
+  });
+}
+
 async function checkServer(
   connection: Awaited<ReturnType<typeof connect>>,
   { postgres }: Manifest,
@@ -169,13 +219,6 @@ function notEmpty(place: string, contents: string): ExplainedError {
     message: `${place} is not empty: it has ${contents}; it was left as it was`,
     hint: 'Restore into a new database. To restore on top of what is there, set allow-non-empty: true.',
   });
-}
-
-function versionOf(text: string): ClientVersion {
-  const version = parseClientVersion(text);
-  if (version === undefined)
-    throw new ExplainedError({ message: `${JSON.stringify(text)} is no version of PostgreSQL` });
-  return version;
 }
 
 /** Whom the report is about: the tenant that the backup is of, as its manifest has it. */

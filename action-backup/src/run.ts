@@ -1,77 +1,55 @@
 import * as core from '@actions/core';
 import {
   logTenant,
-  openNeonFor,
-  printable,
+  printableLine,
   publishRun,
   tellIdleExclusions,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
-import { discoverTenants, workThroughTenants } from '@neon-fleet/shared/fleet';
-import { openClientFinder, prepareLibpqTrust, trustedAuthorities } from '@neon-fleet/shared/postgres';
+import { discoverTenants, workThroughTenants, type Outcome, type Tenant } from '@neon-fleet/shared/fleet';
 
+import { archive } from './archive.js';
 import { backUpTenant } from './back-up-tenant.js';
+import { EVERY_DATABASE, expandDatabases } from './every-database.js';
 import type { RunValues } from './inputs.js';
-import { normalisePrefix } from './keys.js';
-import type { Manifest } from './manifest.js';
-import { originOf } from './origin.js';
-import { checkStorage, openStorage } from './storage.js';
-
-const DAY_MS = 24 * 60 * 60 * 1_000;
+import { BREAKER, openSession, tellBackups, type Session } from './session.js';
 
 /** `command: run`: backs up every selected tenant. */
 export async function run(values: RunValues, context: ActionContext): Promise<void> {
-  const { signal } = context.stop;
-  const { env } = process;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, env);
-  const neon = openNeonFor(values, context);
-  const unlistable = await checkStorage(store, prefix, signal);
-  if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
-
-  const authorities = await trustedAuthorities(env);
-  const discovery = discoverTenants(await neon.listProjects(), values.tenants, values, new Date());
-  const { tenants, settled } = discovery;
-  const told = tellIdleExclusions(discovery);
-  const trust = await prepareLibpqTrust(env);
-  const backups: Manifest[] = [];
-  try {
-    const surroundings = {
-      neon,
-      store,
-      clients: openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) }),
-      trust,
-      authorities,
-      env,
-      prefix,
-      compressionLevel: values.compressionLevel,
-      lockWaitMs: values.lockWait,
-      retention:
-        values.retention === undefined ? undefined : { keepMs: Number.parseInt(values.retention, 10) * DAY_MS },
-      origin: originOf(env),
-      onBackup: (manifest: Manifest) => void backups.push(manifest),
-    };
-    const worked = await workThroughTenants({
-      tenants,
-      concurrency: values.concurrency,
-      signal,
-      onOutcome: logTenant,
-      work: (tenant, work) => backUpTenant(surroundings, tenant, work),
-    });
-    core.setOutput('backups', JSON.stringify(backups.map(backupOutput)));
-    await publishRun({
-      action: 'backup',
-      command: 'run',
-      startedAt: context.startedAt,
-      outcomes: [...worked, ...settled],
-      allowSkipped: values.allowSkipped,
-      appendix: told,
-    });
-  } finally {
-    await trust.dispose();
-  }
+  await using session = await openSession(values, context);
+  const { tenants, settled, told } = await discover(session, values);
+  const worked = await workThroughTenants({
+    tenants,
+    concurrency: values.concurrency,
+    retries: values.retries,
+    breaker: BREAKER,
+    signal: context.stop.signal,
+    onOutcome: logTenant,
+    onHalt: ({ why }) => core.warning(printableLine(`No other tenant is started: ${why}`)),
+    work: (tenant, work) => backUpTenant(session.surroundings, tenant, work),
+  });
+  tellBackups(session);
+  const report = await publishRun({
+    action: 'backup',
+    command: 'run',
+    startedAt: context.startedAt,
+    outcomes: [...worked, ...settled],
+    allowSkipped: values.allowSkipped,
+    appendix: told,
+  });
+  await archive(values, report);
 }
 
-function backupOutput({ projectId, database, key, sizeBytes }: Manifest) {
-  return { projectId, database, key, sizeBytes };
+/** Chooses who takes part, and which of their databases. */
+export async function discover(
+  { neon }: Pick<Session, 'neon'>,
+  values: Pick<RunValues, 'tenants' | 'database' | 'role' | 'branch' | 'concurrency'>,
+): Promise<{ readonly tenants: readonly Tenant[]; readonly settled: readonly Outcome[]; readonly told: string }> {
+  // GitHub's own runners are on the public internet; others may have a way of their own.
+  const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
+  const found = discoverTenants(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
+  const told = tellIdleExclusions(found);
+  if (values.database !== EVERY_DATABASE) return { ...found, told };
+  const { tenants, failed } = await expandDatabases(neon, found.tenants, values.concurrency);
+  return { tenants, settled: [...found.settled, ...failed], told };
 }

@@ -1,6 +1,6 @@
 /** The line breaks that matter are bytes, whatever the encoding of the dump. */
-const NEWLINE = 0x0a;
-const END_OF_ROWS = Buffer.from('\n\\.\n');
+export const NEWLINE = 0x0a;
+export const END_OF_ROWS = Buffer.from('\n\\.\n');
 
 /**
  * Takes whole lines out of a plain dump as it streams by, but only where they are statements of the dump itself: never
@@ -47,7 +47,7 @@ export async function* withoutLines(
 }
 
 /** Knows, line by line, whether the next line of a dump begins as a statement, a continuation, a string or a row. */
-class LineLexer {
+export class LineLexer {
   /** The next line is a row of a COPY, or its end. */
   inRows = false;
   #beginning = '';

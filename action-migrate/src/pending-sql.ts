@@ -38,7 +38,7 @@ function groupsTable(groups: readonly { tags: readonly string[]; names: readonly
   const rows = groups
     .toSorted((a, b) => b.names.length - a.names.length)
     .map(({ tags, names }) => {
-      const shown = names.slice(0, NAMES_SHOWN).map(oneLine).join(', ');
+      const shown = names.toSorted().slice(0, NAMES_SHOWN).map(oneLine).join(', ');
       const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
       return `<tr><td>${tags.map((tag) => `<code>${oneLine(tag)}</code>`).join('<br>')}</td><td>${names.length}: ${shown}${more}</td></tr>`;
     });

@@ -15,7 +15,7 @@ interface Changed {
  * The part of the job summary that says how to go back: for the whole rollout, for one tenant, until when, and what would
  * be lost. Empty where nothing was changed.
  */
-export function wayBack(outcomes: readonly Outcome[]): string {
+export function wayBack(outcomes: readonly Outcome[], env: NodeJS.ProcessEnv = process.env): string {
   const changed = outcomes.flatMap((outcome): Changed[] => {
     const { migration } = outcome;
     if (migration?.restorePoint === undefined || migration.applied.length === 0) return [];
@@ -30,8 +30,8 @@ export function wayBack(outcomes: readonly Outcome[]): string {
     '',
     `<details><summary>How to go back: ${changed.length} ${changed.length === 1 ? 'tenant' : 'tenants'}</summary>`,
     '',
-    `<p>All of them, one by one: run this action with <code>command: undo</code> and <code>undo-report:</code> set to the path of this report. It works ${untilWords(changed)}. What customers have written since ${earliest(changed)} leaves the database with that, and is kept in a branch.</p>`,
-    `<p>One of them, with Neon's command line:</p>`,
+    `<p>Give <code>command: undo</code> the report of this run as <code>undo-report</code>, and <code>tenants</code> for some of them only; with the workflow <code>undo.yml</code> of the examples: <code>${oneLine(undoCommand(env))}</code>. It works ${untilWords(changed)}. What customers have written since ${earliest(changed)} leaves the databases with that, and is kept in a branch of each.</p>`,
+    `<p>One of them by hand: <code>neonctl branches restore BRANCH ^self@POSITION --preserve-under-name replaced --project-id PROJECT</code></p>`,
     '<ul>',
     ...shown.map(({ outcome, point }) => `<li>${item(outcome, point)}</li>`),
     '</ul>',
@@ -46,14 +46,14 @@ function rank({ status }: Outcome): number {
 }
 
 function item(outcome: Outcome, point: RestorePoint): string {
-  return `<b>${oneLine(outcome.name)}</b> (${oneLine(pointWords(point))}): <code>${oneLine(command(outcome, point))}</code>`;
+  const project = `<code>${oneLine(outcome.projectId)}</code>`;
+  return `<b>${oneLine(outcome.name)}</b> ${project}: ${oneLine(pointWords(point))}`;
 }
 
-/** The id of the branch is not known here: asking for it would cost a call a tenant. Neon's command line knows its name. */
-function command({ projectId }: Outcome, point: RestorePoint): string {
-  const source = point.kind === 'branch' ? point.restoreBranchId : `^self@${point.lsn}`;
-  const target = point.kind === 'branch' ? point.branchId : 'BRANCH';
-  return `neonctl branches restore ${target} ${source} --preserve-under-name replaced --project-id ${projectId}`;
+/** The one command that takes the whole rollout back, in GitHub's command line. */
+function undoCommand({ GITHUB_RUN_ID: id = 'RUN_ID', GITHUB_REPOSITORY: repository }: NodeJS.ProcessEnv): string {
+  const where = repository === undefined ? '' : ` --repo ${repository}`;
+  return `gh workflow run undo.yml${where} -f run-id=${id}`;
 }
 
 function untilWords(changed: readonly Changed[]): string {

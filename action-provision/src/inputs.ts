@@ -1,4 +1,7 @@
 import {
+  catalogInputs,
+  catalogOutputs,
+  choiceInput,
   commonOutputs,
   concurrencyInput,
   integerInput,
@@ -15,14 +18,36 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 
+import { READY_CHOICES } from './provision-tenant.js';
+
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status'] as const;
+
 export const inputs = {
+  command: choiceInput(COMMANDS, {
+    description:
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance.',
+    default: 'run',
+  }),
   ...neonInputs,
+  'fleet-file': textInput({
+    description:
+      'Path of `fleet.yml`, for all tenants of the file. Not set: the tenants are those of `name`; `import` writes `fleet.yml`.',
+  }),
+  tenants: linesInput({
+    description:
+      'Which tenants of the fleet file, or of the catalog and of Neon for `status`: one glob a line, compared with key, name and id. `!` in front takes out. Default: all of them.',
+    accepted: 'one glob a line, compared with keys, names and ids',
+  }),
+  key: patternInput({
+    description: 'Your own name for the tenant, which never changes. Default: its name. With a single `name` only.',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    accepted: 'at most 100 letters, digits and . _ - that begin with a letter or digit',
+  }),
   name: linesInput({
     description: 'Name of the tenant, which is the name of its Neon project. Several tenants: one name a line.',
-    required: true,
     unique: true,
     maxLength: 256,
-    accepted: 'a name of at most 256 characters, or several, one a line, each of them once',
+    accepted: 'a name of at most 256 characters, or several, one a line, each of them once; or fleet-file instead',
   }),
   region: patternInput({
     description: "Region of a project that has to be created, for example `aws-us-east-1`. Default: Neon's own.",
@@ -37,17 +62,75 @@ export const inputs = {
   'migrations-folder': textInput({
     description: 'Folder of drizzle migrations that the tenant is brought to. Not set: the database is left as it is.',
   }),
+  'seed-sql': textInput({
+    description:
+      'File of SQL that a tenant starts with. It is run once in the life of a database, after the migrations.',
+  }),
+  ready: choiceInput(READY_CHOICES, {
+    description:
+      'Which tenants are connected to, migrated and seeded: `all`, which wakes their computes; `recent`, those that are younger than 7 days; `created`, those of this run. Default: `all` with `name`, `recent` with `fleet-file`.',
+  }),
   ...locationInputs,
   ...migrationInputs,
+  ...catalogInputs,
+  replay: linesInput({
+    description: 'Files that the output `catalog-replay` named, one a line: what `sync` tells the catalog late.',
+  }),
+  privacy: choiceInput(['names', 'ids'], {
+    description: 'Whether `status` shows tenants by name, or by the id of their project only.',
+    default: 'names',
+  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const;
 
 export type ProvisionInputs = InputValues<typeof inputs>;
 
-/** Finds what is wrong about inputs that only a look at the checkout can tell. */
-export function checkInputs({ migrationsFolder }: Partial<ProvisionInputs>): InputProblem[] {
-  return migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder);
+/** Finds what is wrong about inputs taken together. */
+export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
+  const { command, fleetFile, name, key, tenants, migrationsFolder } = values;
+  return [
+    ...(migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder)),
+    ...(fleetFile === undefined &&
+    name === undefined &&
+    (command === 'run' || command === 'plan' || command === 'apply')
+      ? [{ input: 'name', given: 'nothing', accepted: inputs.name.accepted }]
+      : []),
+    ...(fleetFile !== undefined && name !== undefined
+      ? [
+          {
+            input: 'name',
+            given: 'names together with fleet-file',
+            accepted: 'one of the two; with fleet-file, tenants selects',
+          },
+        ]
+      : []),
+    ...(key !== undefined && (fleetFile !== undefined || (name ?? []).length > 1)
+      ? [{ input: 'key', given: 'a key for more than one tenant', accepted: 'a key together with a single name' }]
+      : []),
+    ...(tenants !== undefined && fleetFile === undefined && command !== 'status'
+      ? [
+          {
+            input: 'tenants',
+            given: 'globs without fleet-file',
+            accepted: 'globs together with fleet-file; else use name',
+          },
+        ]
+      : []),
+    ...(fleetFile === undefined
+      ? []
+      : (['region', 'postgresVersion', 'database', 'role', 'branch'] as const).flatMap((input) =>
+          values[input] === undefined
+            ? []
+            : [
+                {
+                  input: input === 'postgresVersion' ? 'postgres-version' : input,
+                  given: 'a value together with fleet-file',
+                  accepted: 'nothing: write it into the file, under defaults',
+                },
+              ],
+        )),
+  ];
 }
 
 export const outputs = {
@@ -72,7 +155,24 @@ export const outputs = {
   },
   projects: {
     description:
-      'All tenants as JSON: a list of `{ name, projectId, created, host, database, role }`. Holds nothing secret.',
-    example: '[{"name":"ACME Corp","projectId":"misty-river-12345678","created":true}]',
+      'All tenants that were reached, as JSON: a list of `{ key, name, projectId, created, host, database, role }`. Holds nothing secret.',
+    example: '[{"key":"acme","name":"ACME Corp","projectId":"misty-river-12345678","created":true}]',
   },
+  changes: {
+    description: 'Number of tenants that differ from what they should be, before this run: the drift.',
+    example: '3',
+  },
+  plan: {
+    description: 'Path of the plan as JSON: every tenant with what is to be done. Holds nothing secret.',
+    example: '/home/runner/work/_temp/neon-fleet/provision-plan.json',
+  },
+  'status-html': {
+    description: 'Path of the status as one HTML page that needs nothing else (`command: status`).',
+    example: '/home/runner/work/_temp/neon-fleet/status.html',
+  },
+  'status-json': {
+    description: 'Path of the status as JSON (`command: status`).',
+    example: '/home/runner/work/_temp/neon-fleet/status.json',
+  },
+  ...catalogOutputs,
 } as const satisfies OutputDefinitions;

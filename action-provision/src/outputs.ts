@@ -1,4 +1,5 @@
 import * as core from '@actions/core';
+import { setSecretOutput } from '@neon-fleet/shared/actions';
 
 import type { ProvisionedProject } from './provision-tenant.js';
 
@@ -15,12 +16,7 @@ export function setProjectOutputs(
   if (!single || project === undefined) return;
 
   for (const [name, value] of Object.entries(publicPart(project))) {
-    if (name !== 'name') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
-  }
-  // Without a file for outputs they go to the log as commands, as GitHub took them once.
-  if (!process.env['GITHUB_OUTPUT']) {
-    core.warning('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
-    return;
+    if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
   }
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],
@@ -28,10 +24,10 @@ export function setProjectOutputs(
   ] as const) {
     if (uri === undefined) continue;
     mask(uri);
-    core.setOutput(name, uri);
+    setSecretOutput(name, uri);
   }
 }
 
-function publicPart({ name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
-  return { name, projectId, created, host, database, role };
+function publicPart({ key, name, projectId, created, host, found: { database, role } }: ProvisionedProject) {
+  return { key, name, projectId, created, host, database, role };
 }

@@ -1,79 +1,200 @@
-import { migrateDatabase, type MigrateOptions } from '@neon-fleet/shared/drizzle';
-import { tenantOf, type Location, type WorkResult } from '@neon-fleet/shared/fleet';
-import { findDatabase, type FoundDatabase, type Neon, type NewProject } from '@neon-fleet/shared/neon';
-import { connect, parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { randomUUID } from 'node:crypto';
 
+import { ExplainedError } from '@neon-fleet/shared/errors';
+import { tenantOf, type DesiredTenant, type WorkResult } from '@neon-fleet/shared/fleet';
+import { findDatabase, type FoundDatabase, type Management, type Neon, type ProjectRef } from '@neon-fleet/shared/neon';
+import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+
+import { changesText, converge } from './converge.js';
 import { findOrCreate } from './find-or-create.js';
+import { ownershipOf } from './ownership.js';
+import type { TenantStep } from './plan.js';
+import { explainRefusal } from './preflight.js';
+import { makeReady, type ReadyOptions } from './ready.js';
+import { creationOf } from './settings.js';
 
 /** A tenant that can be reached: what the outputs are made from. The URIs are secrets. */
 export interface ProvisionedProject {
+  readonly key: string;
   readonly name: string;
   readonly projectId: string;
   readonly created: boolean;
   readonly host: string;
   readonly found: FoundDatabase;
   readonly pooledUri?: string;
+  readonly regionId: string;
+  readonly pgVersion: number;
 }
 
-export interface ProvisionOptions {
-  readonly wanted: NewProject;
-  readonly location: Location;
-  readonly authorities: readonly string[] | undefined;
-  /** Absent: the schema is left as it is. */
-  readonly migrate?: Omit<MigrateOptions, 'note' | 'signal' | 'authorities'> | undefined;
+/** Which tenants are made ready: reached, migrated, and given what they lack. */
+export const READY_CHOICES = ['all', 'recent', 'created'] as const;
+export type ReadyChoice = (typeof READY_CHOICES)[number];
+
+export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'> {
+  readonly ready: ReadyChoice;
   /** Whether somebody will want the URI of the pooler as well: one more call. */
   readonly pooled: boolean;
-  readonly signal: AbortSignal;
-  readonly note: (line: string) => void;
+  readonly beforeCreation: (region: string | undefined) => Promise<void>;
   /** Called with the project's id as soon as it is known. */
-  readonly found: (projectId: string) => void;
+  readonly onFound: (projectId: string) => void;
   readonly onReachable: (project: ProvisionedProject) => void;
+  readonly now: () => Date;
+  readonly register?: Register | undefined;
 }
 
+/** What the catalog does for a creation. */
+export interface Register {
+  /** Whether it has recorded that a project is ready; undefined when it does not know the project. */
+  readonly isReady: (projectId: string) => boolean | undefined;
+  /**
+   * Does the work that may create a project as the only one that does for this key. It is given the project that
+   * somebody else recorded meanwhile, and the attempt under which one may have been made already.
+   */
+  readonly alone: <T>(
+    key: string,
+    attempt: string,
+    work: (attempt: string, recordedId: string | undefined) => Promise<T>,
+  ) => Promise<T>;
+  readonly created: (tenant: DesiredTenant, project: ProjectRef) => Promise<void>;
+}
+
+export type ManagedNeon = Neon & { readonly manage: Management };
+
 /**
- * Makes sure that a tenant has its project, that it can be reached, and that its schema is the fleet's. Every step looks
- * before it acts, so that a run which was interrupted anywhere is finished by the next one.
+ * Carries out one step of the plan: makes sure that a tenant has its project, that it is set as desired, that it can be
+ * reached, and that its schema is the fleet's. Every step looks before it acts, so that a run which was interrupted
+ * anywhere is finished by the next one.
  */
-export async function provisionTenant(neon: Neon, options: ProvisionOptions): Promise<WorkResult> {
-  const { wanted, location, authorities, migrate, pooled, signal, note, found: onFound, onReachable } = options;
-  const { project, created } = await findOrCreate(neon, wanted, { signal, note, found: onFound });
-  const { projectId } = project;
-  const found = await findDatabase(neon, tenantOf(project, location));
+export async function provisionTenant(
+  neon: ManagedNeon,
+  step: TenantStep,
+  options: ProvisionOptions,
+): Promise<WorkResult> {
+  const { tenant } = step;
+  if (step.step === 'refuse') throw new ExplainedError(step.error);
+  const { project, created, changed } = await haveProject(neon, step, options);
+  if (!created && !isToBeMadeReady(project, options)) {
+    const detail = changed === '' ? 'as it should be' : `changed ${changed}`;
+    const { projectId } = project;
+    return changed === ''
+      ? { projectId, status: 'unchanged', reason: 'up-to-date', detail }
+      : { projectId, status: 'succeeded', detail };
+  }
+  const reached = await reach(neon, tenant, project, created, options);
+  options.onReachable(reached);
+  const ready = await makeReady(reached.found.uri, { ...options, settings: tenant.settings });
+  return { ...withHistory(ready, created, changed), projectId: project.projectId };
+}
+
+async function haveProject(
+  neon: ManagedNeon,
+  step: Exclude<TenantStep, { step: 'refuse' }>,
+  options: ProvisionOptions,
+): Promise<{ readonly project: ProjectRef; readonly created: boolean; readonly changed: string }> {
+  const { signal, note } = options;
+  switch (step.step) {
+    case 'create': {
+      const { project, created } = await create(neon, step.tenant, options);
+      return { project, created, changed: '' };
+    }
+    case 'update': {
+      const changes = await converge(neon, step.tenant, step.project, { signal, note });
+      return { project: { ...step.project, name: step.tenant.name }, created: false, changed: changesText(changes) };
+    }
+    case 'unchanged':
+      return { project: step.project, created: false, changed: '' };
+  }
+}
+
+async function create(
+  neon: ManagedNeon,
+  desired: DesiredTenant,
+  options: ProvisionOptions,
+): Promise<{ readonly project: ProjectRef; readonly created: boolean }> {
+  const { register } = options;
+  const attempt = randomUUID();
+  if (register === undefined) return createAs(neon, desired, attempt, options);
+  return register.alone(desired.key, attempt, async (claimed, recordedId) => {
+    const recorded = recordedId === undefined ? undefined : await findById(neon, recordedId);
+    if (recorded !== undefined) return { project: recorded, created: false };
+    const made = await createAs(neon, desired, claimed, options);
+    await register.created(desired, made.project);
+    return made;
+  });
+}
+
+async function findById(neon: ManagedNeon, projectId: string): Promise<ProjectRef | undefined> {
+  const { projects } = await neon.listProjects(projectId);
+  return projects.find((project) => project.projectId === projectId);
+}
+
+async function createAs(neon: ManagedNeon, desired: DesiredTenant, attempt: string, options: ProvisionOptions) {
+  const { signal, note, authorities } = options;
+  const { region, postgres } = desired.settings;
+  const wanted = {
+    name: desired.name,
+    ...(region === undefined ? {} : { regionId: region }),
+    ...(postgres === undefined ? {} : { pgVersion: postgres }),
+  };
+  try {
+    return await findOrCreate(
+      {
+        listProjects: (search) => neon.listProjects(search),
+        listOperations: (projectId) => neon.listOperations(projectId),
+        getOperation: (projectId, id) => neon.getOperation(projectId, id),
+        createProject: async () => {
+          await options.beforeCreation(region);
+          return neon.manage.createProject(creationOf(desired, attempt));
+        },
+      },
+      wanted,
+      { signal, note, found: options.onFound, ownership: ownershipOf(neon, { desired, attempt, authorities, signal }) },
+    );
+  } catch (thrown) {
+    throw explainRefusal(thrown);
+  }
+}
+
+async function reach(
+  neon: ManagedNeon,
+  { key, settings }: DesiredTenant,
+  project: ProjectRef,
+  created: boolean,
+  { pooled }: ProvisionOptions,
+): Promise<ProvisionedProject> {
+  const { projectId, name, regionId, pgVersion } = project;
+  const found = await findDatabase(neon, tenantOf(project, settings));
   const { host } = parseConnectionUri(found.uri);
   const pooledUri = pooled ? await neon.connectionUri({ ...found, projectId, pooled }) : undefined;
-  onReachable({
-    name: wanted.name,
+  return {
+    key,
+    name,
     projectId,
+    regionId,
+    pgVersion,
     created,
     host,
     found,
     ...(pooledUri === undefined ? {} : { pooledUri }),
-  });
-
-  const result: WorkResult =
-    migrate === undefined
-      ? await connectOnce(found.uri, authorities, signal)
-      : await migrateDatabase(found.uri, { ...migrate, authorities, signal, note });
-  return { ...withCreation(result, created), projectId };
+  };
 }
 
-/** Ready means that somebody was let in. */
-async function connectOnce(
-  uri: string,
-  authorities: readonly string[] | undefined,
-  signal: AbortSignal,
-): Promise<WorkResult> {
-  const connection = await connect(parseConnectionUri(uri), {
-    signal,
-    authorities,
-    applicationName: 'neon-fleet provision',
-  });
-  await connection.close();
-  return { status: 'unchanged', reason: 'up-to-date', detail: 'its schema was left as it is: no migrations-folder' };
+const RECENT_MS = 7 * 86_400_000;
+
+/**
+ * The catalog has recorded whether an earlier run finished a tenant. Without it nothing has, and asking each of them would
+ * wake its compute: those that are young are asked.
+ */
+function isToBeMadeReady({ projectId, createdAt }: ProjectRef, { ready, now, register }: ProvisionOptions): boolean {
+  if (ready !== 'recent') return ready === 'all';
+  const isReady = register?.isReady(projectId);
+  return isReady === undefined ? now().getTime() - Date.parse(createdAt) < RECENT_MS : !isReady;
 }
 
-function withCreation(result: WorkResult, created: boolean): WorkResult {
-  if (!created) return { ...result, detail: `exists already; ${result.detail}` };
-  if (result.status === 'unchanged') return { status: 'succeeded', detail: `created; ${result.detail}` };
-  return { ...result, detail: `created; ${result.detail}` };
+function withHistory(result: WorkResult, created: boolean, changed: string): WorkResult {
+  const before = created ? 'created' : changed === '' ? 'exists already' : `changed ${changed}`;
+  const detail = `${before}; ${result.detail}`;
+  // That the schema needed nothing does not mean that nothing was done.
+  if (result.status === 'unchanged' && (created || changed !== '')) return { status: 'succeeded', detail };
+  return { ...result, detail };
 }

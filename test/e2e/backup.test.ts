@@ -79,7 +79,7 @@ describe('backup', () => {
     expect(sql).toContain('note 100');
     expect(sql).toContain('-- PostgreSQL database dump complete');
     expect(JSON.parse((await store.read(manifest)).toString('utf8'))).toMatchObject({
-      schemaVersion: 1,
+      schemaVersion: 2,
       projectId: id,
       name,
     });

@@ -12,6 +12,7 @@ import { openStore, type ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
 import { backUpTenant, type BackupSurroundings } from '../../src/back-up-tenant.js';
+import { WHOLE_PLAIN_DUMP } from '../../src/dump-options.js';
 import type { Manifest } from '../../src/manifest.js';
 
 /** A local Neon with what the backup of a tenant needs, in this process. */
@@ -99,7 +100,8 @@ export class BackupFleet implements AsyncDisposable {
       authorities: this.authorities,
       env: process.env,
       prefix: 'fleet/',
-      compressionLevel: 6,
+      shape: WHOLE_PLAIN_DUMP,
+      countRows: true,
       lockWaitMs: 1_000,
       retention: undefined,
       origin: {},

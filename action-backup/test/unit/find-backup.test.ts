@@ -107,6 +107,24 @@ describe('findBackup', () => {
     await expect(find({ key: one })).rejects.toThrow(`is the one of ${other}`);
   });
 
+  test('finds the newest at or before a moment, and refuses one that is too far from it', async () => {
+    add('misty-1', 'ACME Corp', 1);
+    const wanted = add('misty-1', 'ACME Corp', 5);
+    add('misty-1', 'ACME Corp', 20);
+    const at = (day: number, hours: number) =>
+      find({
+        tenant: 'misty-1',
+        database: undefined,
+        at: { moment: new Date(Date.UTC(2026, 10, day, 12)), maxGapMs: hours * 3_600_000 },
+      });
+    await expect(at(5, 13)).resolves.toBe(wanted);
+    await expect(at(19, 24 * 30)).resolves.toBe(wanted);
+    await expect(at(6, 24)).rejects.toThrow(/is 36 h older, which is more than max-gap: .*20261105/);
+    await expect(
+      find({ tenant: 'misty-1', database: undefined, at: { moment: new Date(0), maxGapMs: 1 } }),
+    ).rejects.toThrow(/there is no backup from 1970/);
+  });
+
   test('asks which database when there are several', async () => {
     add('misty-1', 'ACME Corp', 1);
     const wanted = add('misty-1', 'ACME Corp', 1, 'billing');

@@ -43,8 +43,42 @@ describe('inputs of backup', () => {
     expect(problemsOf(reading({ ...RESTORE, tenant: '' }))).toEqual(['tenant']);
   });
 
-  test.each(['7', '0d', 'forever', '7d/4w', '-1d', '7 days', '7D'])('refuses the retention %j', (retention) => {
+  test.each([
+    '0d',
+    'forever',
+    '-1d',
+    '7 days',
+    '7D',
+    '0',
+    'last=0',
+    '12m',
+    '7d/7d',
+    '7d/',
+    '/',
+    '7d/4',
+    '4w/last=',
+    '07d',
+  ])('refuses the retention %j', (retention) => {
     expect(problemsOf(reading({ ...RUN, retention }))).toEqual(['retention']);
+  });
+
+  test.each([
+    ['7d', { keepMs: 7 * 86_400_000 }],
+    ['36h', { keepMs: 36 * 3_600_000 }],
+    ['10', { last: 10 }],
+    ['last=10', { last: 10 }],
+    ['24h/7d/8w/12m/5y', { hourly: 24, daily: 7, weekly: 8, monthly: 12, yearly: 5 }],
+    ['last=3/12m', { last: 3, monthly: 12 }],
+  ])('reads the retention %j', (retention, policy) => {
+    expect(reading({ ...RUN, retention })()).toMatchObject({ retention: policy });
+  });
+
+  test('prune needs tenants and a policy, list only a bucket', () => {
+    expect(problemsOf(reading({ command: 'prune' }))).toEqual(['retention', 's3-bucket', 'tenants']);
+    expect(problemsOf(reading({ command: 'list' }))).toEqual(['s3-bucket']);
+    expect(reading({ command: 'list', 's3-bucket': 'backups', 'max-age': '26h' })()).toMatchObject({
+      maxAge: 26 * 3_600_000,
+    });
   });
 
   test.each(['a//b', '../a', 'a/./b', 'a b', 'ü'])('refuses the prefix %j', (prefix) => {
@@ -62,6 +96,25 @@ describe('inputs of backup', () => {
     expect(problemsOf(reading(wrong))).toEqual(
       ['compression-level', 'retention', 's3-bucket', 's3-endpoint', 'target-url', 'tenant'].toSorted(),
     );
+  });
+
+  test('restore takes a moment with its offset in place of a backup, and a new project in place of a target', () => {
+    const fresh = {
+      command: 'restore',
+      's3-bucket': 'backups',
+      tenant: 'acme',
+      at: '2026-11-24T11:45:00+01:00',
+      target: 'new-project',
+    };
+    expect(problemsOf(reading(fresh))).toEqual(['neon-api-key']);
+    expect(reading({ ...fresh, 'neon-api-key': 'napi_0123456789' })()).toMatchObject({
+      at: new Date('2026-11-24T10:45:00.000Z'),
+      maxGap: 3_600_000,
+    });
+    expect(problemsOf(reading({ ...RESTORE, at: '2026-11-24T11:45:00Z' }))).toEqual(['backup']);
+    for (const at of ['2026-11-24T11:45:00', '2026-11-24', 'yesterday', '2026-13-24T11:45:00Z']) {
+      expect(problemsOf(reading({ ...fresh, 'neon-api-key': 'napi_0123456789', at }))).toEqual(['at']);
+    }
   });
 
   test('never repeats the target', () => {

@@ -1,7 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import { backupTimestamp, instantOf, manifestKey, normalisePrefix, objectKey, parseKey } from '../../src/keys.js';
+import {
+  backupTimestamp,
+  coverageKey,
+  instantOf,
+  manifestKey,
+  normalisePrefix,
+  OBJECT_SUFFIXES,
+  objectKey,
+  parseKey,
+  verificationKey,
+} from '../../src/keys.js';
 
 describe('keys of backups', () => {
   test('have the project, the database and a UTC timestamp', () => {
@@ -33,6 +43,15 @@ describe('keys of backups', () => {
     );
   });
 
+  test.each(OBJECT_SUFFIXES)('lead from what lies beside a dump to the dump itself, for %s', (suffix) => {
+    const id = { projectId: 'p-1', database: 'neondb', timestamp: backupTimestamp(new Date()) };
+    const key = objectKey('', id, suffix);
+    expect(parseKey('', key)).toEqual({ ...id, kind: 'object', objectKey: key });
+    expect(parseKey('', manifestKey(key))).toEqual({ ...id, kind: 'manifest', objectKey: key });
+    expect(parseKey('', verificationKey(key))).toEqual({ ...id, kind: 'verification', objectKey: key });
+    expect(parseKey('', coverageKey(key))).toEqual({ ...id, kind: 'coverage', objectKey: key });
+  });
+
   test('of databases called . or .. do not climb', () => {
     expect(objectKey('', { projectId: 'p', database: '..', timestamp: 'T' })).toBe('p/%2E%2E/T.sql.gz');
   });
@@ -40,7 +59,10 @@ describe('keys of backups', () => {
   test.each([
     'fleet/p/neondb/20261124T114500123Z.sql.gz',
     'fleet/p/neondb/20260231T114500123000000Z.sql.gz',
-    'fleet/p/neondb/20261124T114500123000000Z.sql',
+    'fleet/p/neondb/20261124T114500123000000Z.sql.bz2',
+    'fleet/p/neondb/20261124T114500123000000Z.sql.gz.manifest.json',
+    'fleet/p/neondb/20261124T114500123000000Z.txt.manifest.json',
+    'fleet/p/neondb/20261124T114500123000000Z.manifest.json.manifest.json',
     'fleet/p/neondb/more/20261124T114500123000000Z.sql.gz',
     'fleet/neondb/20261124T114500123000000Z.sql.gz',
     'fleet/p/ü/20261124T114500123000000Z.sql.gz',

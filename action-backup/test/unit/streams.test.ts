@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { gzipMembers } from '../../src/gzip.js';
+import { RowCounter } from '../../src/row-counter.js';
 import { DumpWatch } from '../../src/trailer.js';
 import { withoutLines } from '../../src/without-lines.js';
 
@@ -74,6 +75,49 @@ describe('DumpWatch', () => {
       expect(watch.isWhole()).toBe(whole);
       expect(watch.bytes).toBe(text.length);
     }
+  });
+});
+
+describe('RowCounter', () => {
+  const row = fc.constantFrom('1\\tx', '', '\\\\.', 'COPY public.a (x) FROM stdin;', '\\N', 'a\\.', 'it\'s $$ "');
+  const table = fc.record({
+    name: fc.constantFrom('public.a', 'public."b (x"', '"ü ""s"."c.d"'),
+    rows: fc.array(row, { maxLength: 5 }),
+  });
+  const noise = fc.constantFrom(
+    'SELECT 1;\n',
+    "COMMENT ON TABLE t IS 'x\nCOPY public.no (x) FROM stdin;\n';\n",
+    '-- COPY\n',
+    '\n',
+  );
+
+  test('counts the rows of each table, however the stream was cut and whatever the rows look like', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(noise, table), { maxLength: 8 }), sizes, (parts, cuts) => {
+        const expected = new Map<string, number>();
+        const text = parts.map(([before, { name, rows }]) => {
+          expected.set(name, (expected.get(name) ?? 0) + rows.length);
+          return `${before}COPY ${name} (x, y) FROM stdin;\n${rows.map((each) => `${each}\n`).join('')}\\.\n`;
+        });
+        const body = Buffer.from(text.join(''));
+        const counter = new RowCounter();
+        for (let at = 0, turn = 0; at < body.length; turn += 1) {
+          const size = cuts[turn % cuts.length] ?? 1;
+          counter.add(body.subarray(at, at + size));
+          at += size;
+        }
+        expect(counter.rows).toEqual(expected);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('notes what sequences are set to, where that is a statement and no data', () => {
+    const counter = new RowCounter();
+    const set = "SELECT pg_catalog.setval('public.\"o''dd\"', 10, true);\n";
+    counter.add(Buffer.from(`COPY public.a (x) FROM stdin;\n${set}\\.\n${set.replace('10, true', '-3, false')}`));
+    expect([...counter.sequences]).toEqual([['public."o\'dd"', { value: '-3', called: false }]]);
+    expect([...counter.rows]).toEqual([['public.a', 1]]);
   });
 });
 

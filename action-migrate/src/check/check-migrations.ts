@@ -1,7 +1,15 @@
 import { cp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { describeConfig, inScratchFolder, writeWrapper, type ConfigRun } from '../kit/describe-config.js';
+import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
+
+import {
+  describeConfig,
+  inScratchFolder,
+  temporaryPlace,
+  writeWrapper,
+  type ConfigRun,
+} from '../kit/describe-config.js';
 import { kitEnvironment, NO_DATABASE } from '../kit/environment.js';
 import { findConfigs } from '../kit/find-configs.js';
 import { findDrizzleKit } from '../kit/find-kit.js';
@@ -48,15 +56,33 @@ export async function checkMigrations(options: CheckOptions): Promise<ConfigChec
   const kit = await findDrizzleKit(cwd);
   const configs = await findConfigs(drizzleConfig, cwd);
   const files = configs.kind === 'one' ? [configs.file] : configs.files;
+  if (files.length === 0) throw nothingToCheck(drizzleConfig ?? '');
   const placeholders = ['DATABASE_URL', ...(drizzleUrlVariable === undefined ? [] : [drizzleUrlVariable])];
   const checks: ConfigCheck[] = [];
   // One after the other: each is a process that takes a core.
   for (const config of files) {
     note(`Checking ${config} with drizzle-kit ${kit.version}`);
     const own = Object.fromEntries([...placeholders, ...guideVariables(config)].map((name) => [name, NO_DATABASE]));
-    checks.push(await checkConfig({ kit, config, cwd, env: kitEnvironment(env, own), signal, timeLimitMs }));
+    const run = {
+      kit,
+      config,
+      cwd,
+      temporary: temporaryPlace(env),
+      env: kitEnvironment(env, own),
+      signal,
+      timeLimitMs,
+    };
+    checks.push(await checkConfig(run));
   }
   return checks;
+}
+
+/** Green because nothing was looked at would be the worst answer. */
+function nothingToCheck(pattern: string): ExplainedError {
+  return new ExplainedError({
+    message: `drizzle-config: ${JSON.stringify(pattern)} matches no file; nothing was checked`,
+    hint: 'It is taken from the working directory. Is the repository checked out, and the pattern right?',
+  });
 }
 
 /** The variable of the guide's layout, by the name of the folder. */
@@ -67,7 +93,7 @@ function guideVariables(config: string): string[] {
 
 async function checkConfig(run: ConfigRun): Promise<ConfigCheck> {
   const { out } = await describeConfig(run);
-  return inScratchFolder(async (scratch) => {
+  return inScratchFolder(run.temporary, async (scratch) => {
     const copy = path.join(scratch, 'migrations');
     await cp(out, copy, { recursive: true }).catch((thrown: unknown) => {
       // Before the first migration there is no folder.
@@ -113,5 +139,5 @@ async function filesIn(folder: string): Promise<ReadonlySet<string>> {
 }
 
 function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+  return systemCode(thrown) === 'ENOENT';
 }

@@ -24,6 +24,8 @@ const descriptionSchema = z.object({
 export type ConfigRun = Omit<KitRun, 'args'> & {
   /** Path of the drizzle.config from `cwd`. */
   readonly config: string;
+  /** Where temporary folders are made, see {@link temporaryPlace}. */
+  readonly temporary: string;
 };
 
 /**
@@ -33,7 +35,7 @@ export type ConfigRun = Omit<KitRun, 'args'> & {
  * @throws ExplainedError when it cannot be read or is not for PostgreSQL.
  */
 export async function describeConfig(run: ConfigRun): Promise<ConfigDescription> {
-  return inScratchFolder(async (folder) => {
+  return inScratchFolder(run.temporary, async (folder) => {
     const answer = path.join(folder, 'config.json');
     const wrapper = await writeWrapper(
       folder,
@@ -84,9 +86,15 @@ export async function writeWrapper(folder: string, { cwd, config }: ConfigRun, r
   return wrapper;
 }
 
+/** The runner's own place for temporary files, which it empties after each job; else the system's. */
+export function temporaryPlace(env: Readonly<Record<string, string | undefined>>): string {
+  const place = env['RUNNER_TEMP'] ?? '';
+  return place === '' ? tmpdir() : place;
+}
+
 /** A temporary folder for some work, removed whatever happens. */
-export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-kit-'));
+export async function inScratchFolder<T>(place: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(path.join(place, 'neon-fleet-kit-'));
   try {
     return await work(folder);
   } finally {

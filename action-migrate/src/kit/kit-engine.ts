@@ -1,7 +1,7 @@
 import { readMigrations, type MigrationFolder } from '@neon-fleet/shared/drizzle';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 
-import { describeConfig, type ConfigDescription } from './describe-config.js';
+import { describeConfig, temporaryPlace, type ConfigDescription } from './describe-config.js';
 import { kitEnvironment, NO_DATABASE } from './environment.js';
 import { findConfigs, type DrizzleConfigs } from './find-configs.js';
 import { findDrizzleKit } from './find-kit.js';
@@ -52,6 +52,7 @@ export async function openKitEngine(options: KitEngineOptions): Promise<KitEngin
       kit,
       config,
       cwd,
+      temporary: temporaryPlace(env),
       env: kitEnvironment(env, placeholders),
       signal,
       timeLimitMs,

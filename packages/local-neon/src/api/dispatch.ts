@@ -2,6 +2,7 @@ import { ApiError, badRequest, projectLocked } from './errors.js';
 import { accountHandlers } from './account.js';
 import { branchHandlers } from './branches.js';
 import { connectionHandlers } from './connections.js';
+import { consumptionHandlers } from './consumption.js';
 import { databaseHandlers } from './databases.js';
 import { endpointHandlers } from './endpoints.js';
 import { operationHandlers } from './operations.js';
@@ -15,6 +16,7 @@ const handlers: Handlers = {
   ...accountHandlers,
   ...branchHandlers,
   ...connectionHandlers,
+  ...consumptionHandlers,
   ...databaseHandlers,
   ...endpointHandlers,
   ...operationHandlers,

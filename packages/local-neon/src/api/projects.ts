@@ -29,8 +29,9 @@ const listProjects: Handler = (world, call) => {
   checkOrganisation(world, query.org_id);
   const search = query.search?.toLowerCase();
   const recoverable = query.recoverable ?? false;
+  const shownUntil = call.now - listingDelayMs(world, call);
   const found = world.store.after(readCursor(query.cursor), query.limit, (project) => {
-    if ((project.deletedAt !== undefined) !== recoverable) return false;
+    if ((project.deletedAt !== undefined) !== recoverable || project.createdAt > shownUntil) return false;
     return search === undefined || project.name.toLowerCase().includes(search) || project.id.includes(search);
   });
   const unavailable = unavailableProjects(world, call);
@@ -46,6 +47,11 @@ const listProjects: Handler = (world, call) => {
     integrations: {},
   });
 };
+
+function listingDelayMs(world: World, call: Call): number {
+  const occasion = { method: 'GET', path: '/projects', operationId: call.operationId };
+  return Math.max(0, ...world.faults.take(occasion, ['delayed-listing']).map(({ ms }) => ms));
+}
 
 function unavailableProjects(world: World, call: Call): Set<string> {
   const occasion = { method: 'GET', path: '/projects', operationId: call.operationId };

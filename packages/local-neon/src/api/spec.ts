@@ -62,7 +62,7 @@ export class ApiSpec {
     this.#document = document;
     const common = { strict: false, validateSchema: false, allErrors: true, logger: false } as const;
     this.#bodies = withFormats(new Ajv(common));
-    this.#texts = withFormats(new Ajv({ ...common, coerceTypes: true, useDefaults: true }));
+    this.#texts = withFormats(new Ajv({ ...common, coerceTypes: 'array', useDefaults: true }));
     for (const ajv of [this.#bodies, this.#texts]) ajv.addSchema(document, ID);
     for (const [pathKey, item] of Object.entries(document.paths)) {
       const shared = (item['parameters'] ?? []) as Parameter[];
@@ -164,7 +164,7 @@ export class ApiSpec {
 
   #parameterSchema(operationId: string, place: string): object {
     const parameters = this.#entry(operationId).parameters.filter((parameter) => parameter.in === place);
-    const properties = Object.fromEntries(parameters.map(({ name, schema }) => [name, schema ?? {}]));
+    const properties = Object.fromEntries(parameters.map(({ name, schema }) => [name, absolute(schema ?? {})]));
     const required = parameters.filter((parameter) => parameter.required === true).map(({ name }) => name);
     return { type: 'object', properties, required, ...(place === 'query' ? { additionalProperties: false } : {}) };
   }
@@ -191,6 +191,12 @@ function withFormats(ajv: Ajv): Ajv {
   addFormats.default(ajv);
   ajv.addFormat('int', true);
   return ajv;
+}
+
+/** A reference as it is written within the document, for a schema outside of it. */
+function absolute(schema: object): object {
+  const reference: unknown = Reflect.get(schema, '$ref');
+  return typeof reference === 'string' && reference.startsWith('#') ? { $ref: ID + reference } : schema;
 }
 
 const literals = (entry: Entry) => entry.segments.filter((segment) => !segment.startsWith('{')).length;

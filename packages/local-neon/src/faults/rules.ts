@@ -36,6 +36,7 @@ export const faultRule = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ ...scope, kind: z.literal('lost-answer') }),
   z.strictObject({ ...scope, kind: z.literal('unavailable-projects'), ids: z.array(z.string().min(1)).min(1) }),
+  z.strictObject({ ...scope, kind: z.literal('delayed-listing'), ms: milliseconds }),
   z.strictObject({
     ...scope,
     kind: z.literal('operation-fails'),

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 
-import { burstFor, openNeon, type Neon } from '../neon/index.js';
+import { burstFor, openNeon, type Management, type Neon } from '../neon/index.js';
 import { TOOL_VERSION } from '../version.js';
 import { printable } from './printable.js';
 import type { ActionContext } from './run-action.js';
@@ -28,7 +28,7 @@ export function openNeonFor(
   access: NeonAccess,
   { mask, stop }: Pick<ActionContext, 'mask' | 'stop'>,
   { share = 1 }: SharedAccess = {},
-): Neon {
+): Neon & { readonly manage: Management } {
   mask(access.neonApiKey);
   const jobs = Math.max(1, share);
   return openNeon({

@@ -48,7 +48,8 @@ export function storyOf(outcome: Outcome): string[] {
   if (error === undefined) return [outcome.detail];
   const code = error.code === undefined || error.message.includes(error.code) ? '' : ` (${error.code})`;
   const hint = error.hint === undefined ? [] : [error.hint];
-  if (outcome.detail.endsWith(error.message)) return [outcome.detail + code, ...hint];
+  // The detail of a failure is often the error with more around it.
+  if (outcome.detail.includes(error.message)) return [outcome.detail + code, ...hint];
   const detail = error.message.startsWith(outcome.detail) ? [] : [outcome.detail];
   return [...detail, error.message + code, ...hint];
 }

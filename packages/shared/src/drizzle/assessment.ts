@@ -151,7 +151,7 @@ export function findingWords(finding: DriftFinding): string {
         ? `it is ahead of this checkout by ${count(finding.count, 'migration')}: was an old commit run again?`
         : `${count(finding.count, 'applied migration')} that the folder does not have`;
     case 'no-drizzle-table':
-      return `it has tables (${listed(finding.tables)}) but no record of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
+      return `it has tables (${listed(finding.tables)}) but no table of drizzle's: its schema came from elsewhere, and applying the first migration to it would fail or do harm`;
     case 'table-of-other-format':
       return finding.unnamedRows === undefined
         ? "its table of migrations is drizzle 1.0's; writing the old form into it would break it"

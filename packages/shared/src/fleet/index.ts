@@ -10,6 +10,10 @@ export {
   type WorkContext,
   type WorkResult,
 } from './engine.js';
+export { FleetFileError, parseFleetFile, type FleetFile, type FleetFileProblem } from './fleet-file.js';
+export { fleetFileJsonSchema, type FleetGroup, type FleetTenant, type TenantSettings } from './fleet-file-schema.js';
+export { resolveFleet, type DesiredTenant } from './fleet-file-resolve.js';
+export { durationText, sizeText } from './fleet-file-units.js';
 export { MAX_FAILURES_FORM, maxFailuresOf, parseMaxFailures, shareBudget, type MaxFailures } from './error-budget.js';
 export { carriedOver, gate, mergeRecords, type GateDecision, type Merged, type MergeOptions } from './merge.js';
 export { joinMigrations } from './migration-record.js';

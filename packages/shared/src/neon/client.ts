@@ -17,6 +17,7 @@ import { branchOf, reconciledBranches, type BranchCalls, type MarkedBranch } fro
 import { openCaller, type NeonOptions } from './caller.js';
 import { sleep, systemClock } from './clock.js';
 import { StillCreatingError } from './errors.js';
+import { managementOf, type Management } from './management.js';
 import { readPages } from './pages.js';
 import type { Neon } from './port.js';
 import { projectRefOf, type ProjectRef } from './projects.js';
@@ -33,7 +34,7 @@ const MARK = 'neon-fleet-request';
  * Every method throws a {@link NeonApiError} for a call that failed for good, and an ExplainedError for an answer that
  * does not have the shape the API documents.
  */
-export function openNeon(options: NeonOptions): Neon {
+export function openNeon(options: NeonOptions): Neon & { readonly manage: Management } {
   const { orgId, signal, clock = systemClock } = options;
   const { api, call } = openCaller(options);
 
@@ -110,6 +111,8 @@ export function openNeon(options: NeonOptions): Neon {
   };
 
   return {
+    manage: managementOf({ api, orgId, call, onSecret: (secret) => options.onSecret?.(secret) }),
+
     async listProjects(search) {
       const projects = new Map<string, ProjectRef>();
       const unavailable = new Set<string>();

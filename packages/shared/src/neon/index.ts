@@ -18,4 +18,18 @@ export type {
 export type { ProjectListing, ProjectRef } from './projects.js';
 export { burstFor, DEFAULT_RATE_PER_MINUTE, RateLimiter } from './rate-limiter.js';
 export { findDatabase, type AssumedNames, type FoundDatabase, type WantedDatabase } from './resolve.js';
+export type {
+  AnnotatedBranch,
+  Consumption,
+  CreateRequest,
+  Endpoint,
+  EndpointChange,
+  KeyDetails,
+  Management,
+  NewDevBranch,
+  ProjectState,
+  RoleWithPassword,
+  StateListing,
+  UpdateRequest,
+} from './management.js';
 export { callWithRetry, delayBeforeRetry, mayRetry, type RetryNotice, type RetryPolicy } from './retry.js';

@@ -3,6 +3,8 @@ import { childEnvironment, exitWords, runProgram, type Environment, type Program
 
 export interface ClientInstallation {
   readonly major: number;
+  /** The client programs, or the server's, which a drill restores into. */
+  readonly part?: 'client' | 'server';
   readonly env: Environment;
   readonly signal?: AbortSignal | undefined;
   readonly onNote: (line: string) => void;
@@ -19,8 +21,12 @@ const APT_VARIABLES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'H
 const PGDG_SCRIPT = '/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh';
 
 /** The commands, in words, that a person would type. */
-export function installCommands(major: number): string {
-  return `sudo apt-get update && sudo apt-get install -y postgresql-client-${major}`;
+export function installCommands(major: number, part: 'client' | 'server' = 'client'): string {
+  return `sudo apt-get update && sudo apt-get install -y ${packageOf(major, part)}`;
+}
+
+function packageOf(major: number, part: 'client' | 'server'): string {
+  return part === 'client' ? `postgresql-client-${major}` : `postgresql-${major}`;
 }
 
 /**
@@ -30,7 +36,8 @@ export function installCommands(major: number): string {
  * @throws ExplainedError with the exact command when it cannot.
  */
 export async function installClient(installation: ClientInstallation): Promise<void> {
-  const { major, env, signal, onNote, run = runProgram } = installation;
+  const { major, part = 'client', env, signal, onNote, run = runProgram } = installation;
+  const what = part === 'client' ? 'pg_dump and psql' : 'the server programs of PostgreSQL';
   const root = installation.isRoot ?? process.getuid?.() === 0;
   const attempt = async (command: Command): Promise<string | undefined> => {
     const [file, ...args] = asRoot(command, root);
@@ -45,8 +52,8 @@ export async function installClient(installation: ClientInstallation): Promise<v
     }
   };
 
-  onNote(`pg_dump and psql ${major} are not here; installing them with apt`);
-  const client: Command = ['apt-get', 'install', '-y', '--no-install-recommends', `postgresql-client-${major}`];
+  onNote(`${what} ${major} are not here; installing them with apt`);
+  const client: Command = ['apt-get', 'install', '-y', '--no-install-recommends', packageOf(major, part)];
   const problems: string[] = [];
   const succeeds = async (command: Command) => {
     const problem = await attempt(command);
@@ -69,8 +76,8 @@ export async function installClient(installation: ClientInstallation): Promise<v
     if (going) return;
   }
   throw new ExplainedError({
-    message: `pg_dump and psql ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
-    hint: `Run before this step: ${installCommands(major)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
+    message: `${what} ${major} or newer are needed, are not on this machine, and could not be installed: ${problems.at(-1) ?? 'no reason given'}`,
+    hint: `Run before this step: ${installCommands(major, part)} (should the distribution not have that version, first: sudo apt-get install -y postgresql-common && sudo ${PGDG_SCRIPT} -y).`,
   });
 }
 

@@ -9,6 +9,7 @@ import { chooseClient, parseClientVersion, type ClientVersion } from './client-v
 /** PostgreSQL's client programs in one folder. */
 export interface ClientPrograms extends ClientVersion {
   readonly pgDump: string;
+  readonly pgRestore: string;
   readonly psql: string;
 }
 
@@ -113,7 +114,8 @@ async function clientIn(
       signal,
     });
     const version = code === 0 ? parseClientVersion(stdout) : undefined;
-    return version === undefined ? undefined : { ...version, pgDump, psql };
+    // Every package that has pg_dump has pg_restore beside it.
+    return version === undefined ? undefined : { ...version, pgDump, pgRestore: path.join(folder, 'pg_restore'), psql };
   } catch {
     signal?.throwIfAborted();
     return undefined;

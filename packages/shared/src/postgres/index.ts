@@ -14,6 +14,7 @@ export {
   type ClientFinderOptions,
   type ClientPrograms,
 } from './client-programs.js';
+export { findServer, type ServerPrograms } from './server-programs.js';
 export { chooseClient, knowsRestrict, parseClientVersion, versionWords, type ClientVersion } from './client-version.js';
 export { connect, type Connection, type ConnectOptions, type Row } from './connection.js';
 export {

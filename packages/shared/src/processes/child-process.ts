@@ -14,6 +14,8 @@ export interface ProgramOptions {
   readonly cwd?: string | undefined;
   /** Ends the program when it is aborted. */
   readonly signal?: AbortSignal | undefined;
+  /** As whom to run it, for a root whose program refuses to be run by root. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** How a program ended. */
@@ -54,13 +56,14 @@ let exitHookInstalled = false;
  * It does not outlive this process when that ends by `process.exit`; and when this process is killed, the program ends by
  * itself as soon as it writes to or reads from its broken pipes.
  */
-export function startProgram({ file, args, env, cwd, signal }: ProgramOptions): RunningProgram {
+export function startProgram({ file, args, env, cwd, signal, user }: ProgramOptions): RunningProgram {
   installExitHook();
   const child = spawn(file, [...args], {
     env: { ...env },
     ...(cwd === undefined ? {} : { cwd }),
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...user,
   });
   running.add(child);
   const stderr = keepEnd(child.stderr);

@@ -6,16 +6,26 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
   S3Client,
+  type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 
 import { abortable } from './abortable.js';
 import { attemptsOf, isNotFound, isNotImplemented, S3Error, s3Error } from './errors.js';
-import type { DeleteRefusal, ListedObject, ObjectDescription, ObjectStore, OpenUpload, UploadedPart } from './store.js';
+import type {
+  DeleteRefusal,
+  ListedObject,
+  ObjectDescription,
+  ObjectStore,
+  OpenUpload,
+  UploadedPart,
+  WholeObject,
+} from './store.js';
 
 export interface StoreOptions {
   readonly bucket: string;
@@ -24,6 +34,12 @@ export interface StoreOptions {
   /** Default: Amazon's own. */
   readonly endpoint?: string | undefined;
   readonly forcePathStyle?: boolean | undefined;
+  /** Whether to leave out what other stores than Amazon's reject: checksums and tags. Default: by the endpoint. */
+  readonly compatible?: boolean | undefined;
+  /** Default: the SDK's chain. */
+  readonly credentials?: (() => Promise<StoreCredentials>) | undefined;
+  /** How every object of value is kept. */
+  readonly keeping?: Keeping | undefined;
   /** How often a request that may be repeated is sent at most. */
   readonly maxAttempts?: number;
 }
@@ -36,17 +52,47 @@ const KEYS_A_DELETE = 1_000; // the most that S3 takes
 const BODY_ATTEMPTS = 3;
 const CHECKSUMS = ['ChecksumCRC32', 'ChecksumCRC32C', 'ChecksumCRC64NVME', 'ChecksumSHA1', 'ChecksumSHA256'] as const;
 
+/** Credentials that end at some time: they are asked for again before that. */
+export interface StoreCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+/** How a store is to keep objects. */
+export interface Keeping {
+  readonly encryption?: 'AES256' | 'aws:kms' | 'aws:kms:dsse' | undefined;
+  readonly kmsKeyId?: string | undefined;
+  readonly storageClass?: string | undefined;
+  /** Until when nobody may delete them. */
+  readonly lock?: { readonly mode: 'GOVERNANCE' | 'COMPLIANCE'; readonly days: number } | undefined;
+}
+
+/** Where a page of unfinished uploads begins. */
+interface UploadMarker {
+  readonly KeyMarker?: string;
+  readonly UploadIdMarker?: string;
+}
+
 /** Opens a bucket with the SDK's default chain of credentials. No request is sent yet. */
 export function openStore(options: StoreOptions): ObjectStore {
   const { bucket } = options;
   const Bucket = bucket;
+  const checksums = !(options.compatible ?? !isAmazon(options.endpoint));
+  const kept = (object: ObjectDescription) => ({
+    ...described(object),
+    ...keptAs(options.keeping, new Date()),
+    ...taggedAs(object),
+  });
   const client = new S3Client({
     maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
     forcePathStyle: options.forcePathStyle ?? false,
     ...(options.region === undefined ? {} : { region: options.region }),
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     // Several S3-compatible stores refuse the checksums that the SDK adds by itself.
-    requestChecksumCalculation: isAmazon(options.endpoint) ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+    requestChecksumCalculation: checksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
@@ -104,8 +150,15 @@ export function openStore(options: StoreOptions): ObjectStore {
       const Key = object.key;
       await ifAbsent((condition) =>
         call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
-          client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...condition }), o),
+          client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...kept(object), ...condition }), o),
         ),
+      );
+    },
+
+    async replace(object, body, signal) {
+      const Key = object.key;
+      await call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
+        client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object) }), o),
       );
     },
 
@@ -168,7 +221,15 @@ export function openStore(options: StoreOptions): ObjectStore {
     async beginUpload(object, signal) {
       const doing = `beginning the upload of ${placeOf(bucket, object.key)}`;
       const answer = await call(doing, signal, (o) =>
-        client.send(new CreateMultipartUploadCommand({ Bucket, Key: object.key, ...described(object) }), o),
+        client.send(
+          new CreateMultipartUploadCommand({
+            Bucket,
+            Key: object.key,
+            ...kept(object),
+            ...(checksums ? FULL_OBJECT : {}),
+          }),
+          o,
+        ),
       );
       if (answer.UploadId === undefined) throw new S3Error({ message: 'the answer names no upload' }, doing);
       return { key: object.key, uploadId: answer.UploadId, mayHaveStrays: attemptsOf(answer) > 1 };
@@ -187,12 +248,18 @@ export function openStore(options: StoreOptions): ObjectStore {
       return { number, etag: answer.ETag, checksums: Object.fromEntries(checksums) };
     },
 
-    async completeUpload(upload, parts, signal) {
+    async completeUpload(upload, parts, signal, whole) {
       const Parts = parts.map(partOf);
+      const sum = checksums && whole !== undefined ? { ...wholeOf(whole) } : {};
       await ifAbsent((condition) =>
         call(`completing the upload of ${placeOf(bucket, upload.key)}`, signal, (o) =>
           client.send(
-            new CompleteMultipartUploadCommand({ ...named(Bucket, upload), MultipartUpload: { Parts }, ...condition }),
+            new CompleteMultipartUploadCommand({
+              ...named(Bucket, upload),
+              MultipartUpload: { Parts },
+              ...sum,
+              ...condition,
+            }),
             o,
           ),
         ),
@@ -222,14 +289,31 @@ export function openStore(options: StoreOptions): ObjectStore {
       }
     },
 
-    async listUploads(key, signal) {
+    async listUploads(prefix, signal) {
+      const uploads: OpenUpload[] = [];
       try {
-        const answer = await call(`listing the uploads of ${placeOf(bucket, key)}`, signal, (o) =>
-          client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }), o),
-        );
-        return (answer.Uploads ?? []).flatMap(({ Key, UploadId }): OpenUpload[] =>
-          Key === key && UploadId !== undefined ? [{ key, uploadId: UploadId }] : [],
-        );
+        let marker: UploadMarker | undefined = {};
+        while (marker !== undefined) {
+          const page: UploadMarker = marker;
+          const answer: ListMultipartUploadsCommandOutput = await call(
+            `listing the uploads of ${placeOf(bucket, prefix)}`,
+            signal,
+            (o) => client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...page }), o),
+          );
+          for (const { Key, UploadId } of answer.Uploads ?? []) {
+            if (Key?.startsWith(prefix) && UploadId !== undefined) uploads.push({ key: Key, uploadId: UploadId });
+          }
+          const { NextKeyMarker, NextUploadIdMarker } = answer;
+          // A store that says that there is more, and not where, would be asked for ever.
+          marker =
+            answer.IsTruncated !== true || NextKeyMarker === undefined
+              ? undefined
+              : {
+                  KeyMarker: NextKeyMarker,
+                  ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+                };
+        }
+        return uploads;
       } catch {
         signal?.throwIfAborted();
         return undefined;
@@ -249,6 +333,33 @@ function isAmazon(endpoint: string | undefined): boolean {
 
 function described({ contentType, metadata }: ObjectDescription) {
   return { ContentType: contentType, Metadata: { ...metadata } };
+}
+
+/** One checksum of the whole object, which the store computes out of those of the parts. */
+const FULL_OBJECT = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const;
+
+function wholeOf({ sizeBytes, crc32 }: WholeObject) {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32 >>> 0);
+  return { ChecksumCRC32: sum.toString('base64'), ChecksumType: 'FULL_OBJECT', MpuObjectSize: sizeBytes } as const;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+function keptAs(keeping: Keeping = {}, now: Date) {
+  const { encryption, kmsKeyId, storageClass, lock } = keeping;
+  return {
+    ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+    ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+    ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+    ...(lock === undefined
+      ? {}
+      : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: new Date(now.getTime() + lock.days * DAY_MS) }),
+  };
+}
+
+function taggedAs({ tags }: ObjectDescription) {
+  return tags === undefined ? {} : { Tagging: new URLSearchParams(tags).toString() };
 }
 
 function named(bucket: string, { key, uploadId }: OpenUpload) {

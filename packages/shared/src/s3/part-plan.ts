@@ -3,6 +3,8 @@ export interface PartPlan {
   readonly partSizeBytes: number;
   /** How many parts are on their way at the same time. Memory: one part more than that. */
   readonly partsInFlight: number;
+  /** How many parts the store takes; absent: S3's own limit. */
+  readonly maxParts?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -17,13 +19,14 @@ const MARGIN = 2;
 
 /**
  * Chooses the size of the parts so that an upload of about this size, and one of twice it, fits into the number of parts
- * that S3 takes.
+ * that the store takes.
  */
-export function planParts(expectedBytes: number): PartPlan {
-  const needed = Math.ceil((expectedBytes * MARGIN) / MAX_PARTS / MIB) * MIB;
+export function planParts(expectedBytes: number, maxParts: number = MAX_PARTS): PartPlan {
+  const needed = Math.ceil((expectedBytes * MARGIN) / maxParts / MIB) * MIB;
   const partSizeBytes = Math.min(Math.max(SMALLEST_PART, needed), LARGEST_PART);
   return {
     partSizeBytes,
+    maxParts,
     partsInFlight: Math.min(MOST_IN_FLIGHT, Math.max(1, Math.floor(MEMORY_FOR_PARTS / partSizeBytes))),
   };
 }

@@ -46,7 +46,8 @@ function remains({ uploadId }: OpenUpload, why: string): string {
 export async function removeStrays(store: Uploads, key: string): Promise<void> {
   const signal = AbortSignal.timeout(HURRY_MS);
   try {
-    for (const stray of (await store.listUploads(key, signal)) ?? []) await store.abortUpload(stray, signal);
+    const strays = ((await store.listUploads(key, signal)) ?? []).filter((upload) => upload.key === key);
+    for (const stray of strays) await store.abortUpload(stray, signal);
   } catch {
     // What is left is what the recommended lifecycle rule is for.
   }

@@ -17,6 +17,8 @@ export interface ObjectDescription {
   readonly contentType: string;
   /** Kept with the object; keys in lower case, values in ASCII. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Tags of the object, where the store knows them. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A multipart upload that was begun. It costs money until it is completed or aborted. */
@@ -35,6 +37,13 @@ export interface UploadedPart {
   readonly etag: string;
   /** Checksum by name (`ChecksumCRC32`), when the store gave one. */
   readonly checksums: Readonly<Record<string, string>>;
+}
+
+/** What a multipart upload must come to as one object, so that the store refuses anything else. */
+export interface WholeObject {
+  readonly sizeBytes: number;
+  /** CRC-32 of all of it. */
+  readonly crc32: number;
 }
 
 /** A key that the store would not delete. */
@@ -57,6 +66,8 @@ export interface ObjectStore {
   readonly bucket: string;
   /** Writes an object in one request, and never over another where the store knows conditional writes. */
   put(object: ObjectDescription, body: Buffer, signal?: AbortSignal): Promise<void>;
+  /** Writes an object in one request, in the place of an earlier one when there is one. */
+  replace(object: ObjectDescription, body: Buffer, signal?: AbortSignal): Promise<void>;
   /** Undefined when there is no such object. */
   head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined>;
   get(key: string, signal?: AbortSignal): Promise<Buffer>;
@@ -69,11 +80,16 @@ export interface ObjectStore {
   beginUpload(object: ObjectDescription, signal?: AbortSignal): Promise<BegunUpload>;
   uploadPart(upload: OpenUpload, number: number, body: Buffer, signal?: AbortSignal): Promise<UploadedPart>;
   /** Never over another object, where the store knows conditional writes. */
-  completeUpload(upload: OpenUpload, parts: readonly UploadedPart[], signal?: AbortSignal): Promise<void>;
+  completeUpload(
+    upload: OpenUpload,
+    parts: readonly UploadedPart[],
+    signal?: AbortSignal,
+    whole?: WholeObject,
+  ): Promise<void>;
   /** Returns when the upload is gone; that it was gone already is no failure. */
   abortUpload(upload: OpenUpload, signal?: AbortSignal): Promise<void>;
   /** Whether an upload still exists; undefined when the store cannot say. */
   uploadExists(upload: OpenUpload, signal?: AbortSignal): Promise<boolean | undefined>;
-  /** Uploads of exactly this key that are not finished; undefined when the store cannot say. */
-  listUploads(key: string, signal?: AbortSignal): Promise<OpenUpload[] | undefined>;
+  /** Uploads that are not finished, of all keys that begin so; undefined when the store cannot say. */
+  listUploads(prefix: string, signal?: AbortSignal): Promise<OpenUpload[] | undefined>;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import zlib from 'node:zlib';
 
 import { explain, ExplainedError } from '../errors/index.js';
 import { abortedLater } from './abortable.js';
@@ -25,6 +26,9 @@ export interface StoredStream {
 
 /** The name under which an object keeps what tells our own upload from another of the same key. */
 const TOKEN = 'neon-fleet-upload';
+
+/** Node 20.15 and newer. */
+const HAS_CRC32 = 'crc32' in zlib;
 
 /** Requests whose answer decides what exists are not broken off at once when the run is told to stop. */
 const COMMIT_GRACE_MS = 1_500;
@@ -61,6 +65,7 @@ class Transfer {
   private beginFailed = false;
   private failure: unknown;
   private sizeBytes = 0;
+  private crc32 = 0;
   private nextPart = 1;
   private readonly parts: UploadedPart[] = [];
   private readonly inFlight = new Set<Promise<void>>();
@@ -70,12 +75,18 @@ class Transfer {
     private readonly upload: StreamUpload,
   ) {
     this.signal = AbortSignal.any([upload.signal, this.ownStop.signal]);
-    const { key, contentType, metadata } = upload;
-    this.object = { key, contentType, metadata: { ...metadata, [TOKEN]: this.token } };
+    const { key, contentType, metadata, tags } = upload;
+    this.object = {
+      key,
+      contentType,
+      metadata: { ...metadata, [TOKEN]: this.token },
+      ...(tags === undefined ? {} : { tags }),
+    };
   }
 
   async take(piece: Buffer): Promise<void> {
     this.sizeBytes += piece.length;
+    if (HAS_CRC32) this.crc32 = zlib.crc32(piece, this.crc32);
     if (this.begun === undefined && this.first === undefined) {
       this.first = piece;
       return;
@@ -107,7 +118,7 @@ class Transfer {
     this.signal.throwIfAborted();
     const number = this.nextPart;
     this.nextPart += 1;
-    if (number > LAST_PART) throw tooManyParts(this.upload);
+    if (number > (this.upload.maxParts ?? LAST_PART)) throw tooManyParts(this.upload);
     const sending = this.store
       .uploadPart(upload, number, piece, this.signal)
       .then((part) => void this.parts.push(part))
@@ -142,7 +153,8 @@ class Transfer {
       await this.store.put(this.object, this.first ?? Buffer.alloc(0), signal);
     } else {
       const inOrder = this.parts.toSorted((a, b) => a.number - b.number);
-      await this.store.completeUpload(this.begun, inOrder, signal);
+      const whole = HAS_CRC32 ? { sizeBytes: this.sizeBytes, crc32: this.crc32 } : undefined;
+      await this.store.completeUpload(this.begun, inOrder, signal, whole);
     }
   }
 
@@ -209,9 +221,9 @@ class Transfer {
   }
 }
 
-function tooManyParts({ partSizeBytes }: PartPlan): ExplainedError {
+function tooManyParts({ partSizeBytes, maxParts = LAST_PART }: PartPlan): ExplainedError {
   return new ExplainedError({
-    message: `the dump became larger than ${LAST_PART} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
+    message: `the dump became larger than ${maxParts} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
     hint: 'Run again: the size is read anew. A higher compression-level makes the dump smaller.',
   });
 }

@@ -37,6 +37,9 @@ export class MemoryStore implements ObjectStore {
       this.objects.set(key, { body, metadata });
     });
 
+  replace: ObjectStore['replace'] = ({ key, metadata }, body, signal) =>
+    this.#carryOut('replace', key, signal, () => void this.objects.set(key, { body, metadata }));
+
   head: ObjectStore['head'] = (key, signal) =>
     this.#carryOut('head', key, signal, () => {
       const found = this.objects.get(key);
@@ -90,9 +93,11 @@ export class MemoryStore implements ObjectStore {
   uploadExists: ObjectStore['uploadExists'] = ({ uploadId, key }, signal) =>
     this.#carryOut('uploadExists', key, signal, () => this.uploads.has(uploadId));
 
-  listUploads: ObjectStore['listUploads'] = (key, signal) =>
-    this.#carryOut('listUploads', key, signal, () =>
-      [...this.uploads].filter(([, upload]) => upload.key === key).map(([uploadId]) => ({ key, uploadId })),
+  listUploads: ObjectStore['listUploads'] = (prefix, signal) =>
+    this.#carryOut('listUploads', prefix, signal, () =>
+      [...this.uploads]
+        .filter(([, { key }]) => key.startsWith(prefix))
+        .map(([uploadId, { key }]) => ({ key, uploadId })),
     );
 
   #existing(key: string): Buffer {

@@ -159,6 +159,142 @@ describe('two migrations of the same time', () => {
   });
 });
 
+describe('what is wrong is told in a form that can be decided on', () => {
+  const all = [M1, M2, M3];
+  test.each<[string, AppliedMigration[], unknown, boolean, readonly Migration[]]>([
+    ['out of order', [row(M1), row(M3)], [{ kind: 'out-of-order', tags: ['0002_m'] }], true, [M2]],
+    ['out of order and behind', [row(M2)], [{ kind: 'out-of-order', tags: ['0001_m'] }], true, [M1, M3]],
+    ['edited', [row(M1, { hash: 'x' })], [{ kind: 'edited', tags: ['0001_m'] }], false, []],
+    ['ahead', [...all, M4].map((one) => row(one)), [{ kind: 'unknown', count: 1, ahead: true }], false, []],
+    ['unknown', [row(M1), row(M4)], expect.arrayContaining([{ kind: 'unknown', count: 1, ahead: false }]), false, []],
+  ])('%s', (_, applied, findings, onlyOutOfOrder, pendingWithOutOfOrder) => {
+    expect(assessRows(all, ...applied)).toMatchObject({
+      kind: 'drift',
+      findings,
+      onlyOutOfOrder,
+      pendingWithOutOfOrder,
+    });
+  });
+
+  test('tables of somebody else', () => {
+    expect(assess(all, { table: 'absent', userTables: ['public.a'] })).toMatchObject({
+      findings: [{ kind: 'no-drizzle-table', tables: ['public.a'] }],
+      onlyOutOfOrder: false,
+    });
+    expect(assess(all, { table: 'present', format: 'v0', applied: [], userTables: ['public.a'] })).toMatchObject({
+      findings: [{ kind: 'no-drizzle-table', tables: ['public.a'] }],
+    });
+  });
+});
+
+describe('a migration to go up to', () => {
+  const all = [M1, M2, M3];
+  const at = (to: string, ...applied: readonly Migration[]) =>
+    assess(all, { table: 'present', format: 'v0', applied: applied.map((one) => row(one)) }, { to });
+
+  test('leaves out what comes after it', () => {
+    expect(at('0002', M1)).toMatchObject({ kind: 'pending', pending: [M2], from: '0001_m' });
+    expect(at('0002', M1, M2)).toStrictEqual(upToDate('0002_m', 2));
+    expect(assess(all, { table: 'absent', userTables: [] }, { to: '0001_m' })).toMatchObject({ pending: [M1] });
+  });
+
+  test('is not gone back to', () => {
+    expect(at('0001', M1, M2)).toStrictEqual(upToDate('0002_m', 2, true));
+  });
+
+  test('does not hide what is wrong before it', () => {
+    expect(at('0002', M1, M3)).toMatchObject({ kind: 'drift', pendingWithOutOfOrder: [M2] });
+  });
+
+  test('that there is not is an error', () => {
+    expect(() => at('0007')).toThrow(/no migration is called "0007"/);
+  });
+});
+
+describe('a folder of drizzle 1.0', () => {
+  const all = [M1, M2, M3];
+  const named = (one: Migration, overrides: Partial<AppliedMigration> = {}) =>
+    row(one, { name: one.tag, ...overrides });
+  const of = (format: DrizzleFormat, ...applied: AppliedMigration[]) =>
+    assessFolder(folderOf(all, 'v1'), { table: 'present', format, applied });
+
+  test.each<[string, AppliedMigration[], unknown]>([
+    ['at the newest', all.map((one) => named(one)), upToDate('0003_m', 3)],
+    ['behind', [named(M1)], { kind: 'pending', pending: [M2, M3], from: '0001_m' }],
+    [
+      'with one missing in between, as drizzle 1.0 allows',
+      [named(M1), named(M3)],
+      { kind: 'pending', pending: [M2], from: '0003_m' },
+    ],
+    ['edited', [named(M1, { hash: 'x' })], drift(/^edited after they were applied: 0001_m$/)],
+    [
+      'recorded twice, once as it is',
+      [named(M1, { hash: 'x' }), named(M1), named(M2), named(M3)],
+      upToDate('0003_m', 3),
+    ],
+    ['ahead', [...all, M4].map((one) => named(one)), drift(/^it is ahead of this checkout by 1 migration/)],
+    ['with a name that nobody knows', [named(M1), named(M4)], drift(/^1 applied migration that the folder/)],
+    ['with a row that has no name', [named(M1), row(M2)], drift(/^1 row without a name, which drizzle 0\.x wrote/)],
+    [
+      'by name and not by time',
+      [named(M1, { createdAt: 9_999_999 })],
+      { kind: 'pending', pending: [M2, M3], from: '0001_m' },
+    ],
+  ])('%s', (_, applied, expected) => {
+    expect(of('v1', ...applied)).toStrictEqual(expected);
+  });
+
+  test.each<[string, AppliedMigration[], unknown]>([
+    [
+      'gets names by the second',
+      [row(M1, { id: 7, createdAt: 1_456 }), row(M2, { id: 9, createdAt: 2_000 })],
+      {
+        kind: 'pending',
+        pending: [M3],
+        from: '0002_m',
+        upgrade: [
+          { id: 7, name: '0001_m' },
+          { id: 9, name: '0002_m' },
+        ],
+      },
+    ],
+    [
+      'gets names by content where the time is nobody’s',
+      [row(M1, { createdAt: undefined }), row(M2, { id: 2, createdAt: 77 }), row(M3, { id: 3 })],
+      {
+        ...upToDate('0003_m', 3),
+        upgrade: [
+          { id: 1, name: '0001_m' },
+          { id: 2, name: '0002_m' },
+          { id: 3, name: '0003_m' },
+        ],
+      },
+    ],
+    [
+      'with a row that nobody knows is left alone, as by drizzle',
+      [row(M1), otherRow(77, 'x')],
+      drift(/^1 applied migration/),
+    ],
+    ['edited', [row(M1, { hash: 'x' })], drift(/^edited/)],
+  ])('over a table of 0.x: %s', (_, applied, expected) => {
+    expect(of('v0', ...applied)).toStrictEqual(expected);
+  });
+
+  test('over an empty table of 0.x has it completed', () => {
+    expect(of('v0')).toStrictEqual({ kind: 'pending', pending: all, from: undefined, upgrade: [] });
+  });
+
+  test('of one second are told apart by content', () => {
+    const twin = migration(2, { when: M1.when });
+    const state = { table: 'present', format: 'v0', applied: [row(twin)] } as const;
+    expect(assessFolder(folderOf([M1, twin], 'v1'), state)).toMatchObject({
+      kind: 'pending',
+      pending: [M1],
+      upgrade: [{ id: 1, name: '0002_m' }],
+    });
+  });
+});
+
 describe('for any folder', () => {
   /** Times that rise, contents that may repeat. */
   const folder = fc

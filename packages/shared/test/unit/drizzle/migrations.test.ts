@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { readMigrations } from '../../../src/drizzle/index.js';
+import { findMigration, readMigrations, renderPendingSql } from '../../../src/drizzle/index.js';
 import { ExplainedError } from '../../../src/errors/index.js';
 
 let root: string;
@@ -80,6 +80,123 @@ describe('a folder of drizzle-kit', () => {
   test('of an old drizzle-kit calls PostgreSQL pg', async () => {
     const folder = await folderOf({ [JOURNAL]: journal(['0000_a'], { dialect: 'pg' }), '0000_a.sql': 'SELECT 1' });
     expect((await readMigrations(folder)).migrations).toHaveLength(1);
+  });
+});
+
+describe('a folder of drizzle-kit 1.0', () => {
+  const files = {
+    '20260203040506_second/migration.sql': 'ALTER TABLE users ADD name text;',
+    '20260102030405_first/migration.sql': 'CREATE TABLE users (id int);\n--> statement-breakpoint\nSELECT 1;\n',
+    '20260102030405_first/snapshot.json': '{"version":"8","dialect":"postgres"}',
+    'README.md': 'not a migration',
+  };
+
+  test('is read in the order of its names, with drizzle’s hashes and times', async () => {
+    const { format, migrations } = await readMigrations(await folderOf(files));
+    expect(format).toBe('v1');
+    expect(migrations).toStrictEqual([
+      {
+        tag: '20260102030405_first',
+        when: Date.UTC(2026, 0, 2, 3, 4, 5),
+        hash: createHash('sha256').update(files['20260102030405_first/migration.sql']).digest('hex'),
+        statements: ['CREATE TABLE users (id int);\n', '\nSELECT 1;\n'],
+        noTransaction: false,
+      },
+      {
+        tag: '20260203040506_second',
+        when: Date.UTC(2026, 1, 3, 4, 5, 6),
+        hash: createHash('sha256').update(files['20260203040506_second/migration.sql']).digest('hex'),
+        statements: ['ALTER TABLE users ADD name text;'],
+        noTransaction: false,
+      },
+    ]);
+  });
+});
+
+describe('the digest of a folder', () => {
+  const of = async (files: Readonly<Record<string, string>>) => (await readMigrations(await folderOf(files))).digest;
+  const files = { [JOURNAL]: journal(['0000_a', '0001_b']), '0000_a.sql': 'SELECT 1', '0001_b.sql': 'SELECT 2' };
+
+  test('is the same wherever the folder is, and another when anything in it is', async () => {
+    const digest = await of(files);
+    expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(await of({ ...files, 'README.md': 'x' })).toBe(digest);
+    expect(await of({ ...files, '0001_b.sql': 'SELECT 3' })).not.toBe(digest);
+    expect(await of({ ...files, [JOURNAL]: journal(['0001_b', '0000_a']) })).not.toBe(digest);
+    expect(await of({ ...files, [JOURNAL]: journal(['0000_a']) })).not.toBe(digest);
+  });
+});
+
+describe('a file that runs outside a transaction', () => {
+  const of = (sql: string) => folderOf({ [JOURNAL]: journal(['0000_a']), '0000_a.sql': sql });
+
+  test('is taken apart into single statements; its hash is of the file as it is', async () => {
+    const sql =
+      '-- neon-fleet: no-transaction\nCREATE INDEX CONCURRENTLY a ON t (x); VACUUM t;\n--> statement-breakpoint\nANALYZE t;';
+    const { migrations } = await readMigrations(await of(sql));
+    expect(migrations).toMatchObject([
+      {
+        noTransaction: true,
+        hash: createHash('sha256').update(sql).digest('hex'),
+        statements: ['-- neon-fleet: no-transaction\nCREATE INDEX CONCURRENTLY a ON t (x)', 'VACUUM t', 'ANALYZE t'],
+      },
+    ]);
+    expect(renderPendingSql(migrations)).toBe(
+      '-- 0000_a.sql (outside a transaction)\n-- neon-fleet: no-transaction\nCREATE INDEX CONCURRENTLY a ON t (x);\nVACUUM t;\nANALYZE t;',
+    );
+  });
+
+  test.each([
+    [
+      '-- neon-fleet: no-transaction\nVACUUM a; UPDATE a SET b = 1',
+      /0000_a\.sql, statement 2, cannot safely be run a second/,
+    ],
+    [
+      '-- neon-fleet: no-transaction\nCREATE INDEX CONCURRENTLY ON a (b)',
+      /statement 1, builds an index without a name/,
+    ],
+    ['-- neon-fleet: no-transaction\nBEGIN; VACUUM a', /statement 1, has a BEGIN of its own/],
+    [
+      'VACUUM a;\n-- neon-fleet: no-transaction',
+      /has the line "-- neon-fleet: no-transaction", which would be ignored/,
+    ],
+    ['-- neon-fleet: notransaction\nVACUUM', /has the line "-- neon-fleet: notransaction"/],
+    ['SELECT 1;\n--> statement-breakpoint\n-- neon-fleet: no-transaction\nVACUUM', /which would be ignored/],
+    ['COPY a FROM STDIN;', /statement 1, copies from STDIN/],
+  ])('is refused before anything is done: %j', async (sql, message) => {
+    await expect(readMigrations(await of(sql))).rejects.toThrow(message);
+  });
+});
+
+describe('the migration that somebody means', () => {
+  const read = async () =>
+    readMigrations(
+      await folderOf({
+        [JOURNAL]: journal(['0001_a', '0001_ab', '0002_c']),
+        '0001_a.sql': 'SELECT 1',
+        '0001_ab.sql': 'SELECT 2',
+        '0002_c.sql': 'SELECT 3',
+      }),
+    );
+  test.each([
+    ['0002', '0002_c'],
+    ['0002_c', '0002_c'],
+    ['0001_a', '0001_a'],
+    ['0001_ab', '0001_ab'],
+  ])('by %j is %s', async (text, tag) => {
+    expect(findMigration(await read(), text).tag).toBe(tag);
+  });
+
+  test.each([
+    ['0001', /^2 migrations begin with "0001"; nothing was done$/, /0001_a, 0001_ab$/],
+    ['0009', /^no migration is called "0009"/, /0001_a, 0001_ab, 0002_c$/],
+    ['', /^no migration is called ""/, /0002_c$/],
+    ['c', /^no migration is called "c"/, /0002_c$/],
+  ])('by %j is not known', async (text, message, hint) => {
+    const folder = await read();
+    expect(() => findMigration(folder, text)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(message), hint: expect.stringMatching(hint) }),
+    );
   });
 });
 

@@ -1,0 +1,111 @@
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
+import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
+import { placeOf, S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
+import pMap from 'p-map';
+
+import { manifestKey, parseKey, type ParsedKey } from './keys.js';
+import { readManifest, type Manifest } from './manifest.js';
+
+/** What the bucket holds of one database. */
+export interface StoredDatabase {
+  readonly projectId: string;
+  readonly database: string;
+  /** All keys in our format, backups or not. */
+  readonly objects: readonly ListedObject[];
+  /** What has an object and a manifest, newest first. */
+  readonly backups: readonly ParsedKey[];
+}
+
+/** The same with the newest manifest that can be read, which knows the name. */
+export interface NamedDatabase extends StoredDatabase {
+  readonly newest: Manifest | undefined;
+  /** The project's name when it was last backed up; its id when no manifest says. */
+  readonly name: string;
+}
+
+type Store = Pick<ObjectStore, 'bucket' | 'get' | 'list'>;
+
+interface ReadOptions {
+  /** Normalised: empty, or with a slash at its end. */
+  readonly prefix: string;
+  readonly signal: AbortSignal;
+  readonly onNote: (line: string) => void;
+}
+
+const READS_AT_A_TIME = 16;
+
+/**
+ * Reads what lies below a prefix, for commands that need S3 only.
+ *
+ * @throws S3Error, or the reason of the signal.
+ */
+export async function readInventory(store: Store, options: ReadOptions): Promise<NamedDatabase[]> {
+  const groups = new Map<string, { id: ParsedKey; objects: ListedObject[]; parsed: ParsedKey[] }>();
+  for await (const page of store.list(options.prefix, { signal: options.signal })) {
+    for (const object of page) {
+      const parsed = parseKey(options.prefix, object.key);
+      if (parsed === undefined) continue;
+      const name = `${parsed.projectId}/${parsed.database}`;
+      const group = groups.get(name) ?? { id: parsed, objects: [], parsed: [] };
+      groups.set(name, group);
+      group.objects.push(object);
+      group.parsed.push(parsed);
+    }
+  }
+  const databases = [...groups.values()].map(({ id, objects, parsed }): StoredDatabase => {
+    const keys = new Set(objects.map(({ key }) => key));
+    const backups = parsed
+      .filter(({ kind, objectKey }) => kind === 'object' && keys.has(manifestKey(objectKey)))
+      .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
+    return { projectId: id.projectId, database: id.database, objects, backups };
+  });
+  return pMap(databases, (database) => named(store, database, options), { concurrency: READS_AT_A_TIME });
+}
+
+async function named(store: Store, database: StoredDatabase, options: ReadOptions): Promise<NamedDatabase> {
+  for (const { objectKey } of database.backups) {
+    try {
+      const text = await store.get(manifestKey(objectKey), options.signal);
+      const newest = readManifest(text.toString('utf8'), objectKey);
+      return { ...database, newest, name: newest.name };
+    } catch (thrown) {
+      // A store that fails says nothing about the backup.
+      if (thrown instanceof S3Error || options.signal.aborted) throw thrown;
+      options.onNote(`Passed over: ${explain(thrown).message}`);
+    }
+  }
+  return { ...database, newest: undefined, name: database.projectId };
+}
+
+/**
+ * Chooses databases by globs on project id and name, and by the database when one is named.
+ *
+ * @throws ExplainedError when a pattern matches nothing, as for a run.
+ */
+export function selectStored(
+  databases: readonly NamedDatabase[],
+  { tenants, database }: { readonly tenants: readonly string[]; readonly database: string | undefined },
+  { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
+): NamedDatabase[] {
+  const ofDatabase = databases.filter(
+    (each) => database === undefined || database === '*' || each.database === database,
+  );
+  const { selected, unmatched } = selectTenants(
+    ofDatabase.map((stored) => ({ key: stored.name, name: stored.name, projectId: stored.projectId, stored })),
+    tenants,
+  );
+  if (unmatched.length > 0 || selected.length === 0) {
+    const patterns = unmatched.length > 0 ? unmatched : tenants;
+    throw new ExplainedError({
+      message: `tenants: no backup in ${placeOf(bucket, prefix)} matches ${patterns.map((text) => JSON.stringify(text)).join(', ')}; nothing was done`,
+      hint: `A pattern is compared with the id of each project and with the name that it had when it was last backed up. Backups of ${databases.length} databases are there.`,
+    });
+  }
+  return selected.map(({ stored }) => stored);
+}
+
+/** Whom a report is about when only the bucket is known. */
+export function tenantOfStored({ name, projectId, database, newest }: NamedDatabase): Tenant {
+  const role = newest?.role ?? '';
+  return { key: name, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
+}

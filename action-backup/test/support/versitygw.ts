@@ -1,0 +1,106 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+/** Outside of the checkout, so that it is built once a machine. */
+const FOLDER = path.join(tmpdir(), 'neon-fleet-versitygw-1.8.0');
+
+/** A production-grade S3 server of somebody else's: what s3rver does not know, it does. */
+export class VersityGateway implements AsyncDisposable {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+    readonly endpoint: string,
+    readonly accessKeyId: string,
+    readonly secretAccessKey: string,
+  ) {}
+
+  /** Starts it with one bucket, which has versions for Object Lock. @returns a reason in words when it cannot be had */
+  static async start(bucket: string): Promise<VersityGateway | string> {
+    const program = await findProgram();
+    if (program === undefined) return 'versitygw is not here, and could not be installed with go install';
+    const folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-versity-'));
+    const data = path.join(folder, 'data');
+    await mkdir(path.join(data, bucket), { recursive: true });
+    await mkdir(path.join(folder, 'meta'));
+    const port = await freePort();
+    const [accessKeyId, secretAccessKey] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
+    const child = spawn(
+      program,
+      [
+        '--port',
+        `127.0.0.1:${port}`,
+        '--access',
+        accessKeyId,
+        '--secret',
+        secretAccessKey,
+        '--quiet',
+        'posix',
+        '--sidecar',
+        path.join(folder, 'meta'),
+        data,
+      ],
+      {
+        stdio: 'ignore',
+        env: { PATH: process.env['PATH'] ?? '', HOME: folder },
+        cwd: folder,
+      },
+    );
+    const endpoint = `http://127.0.0.1:${port}`;
+    const gateway = new VersityGateway(child, folder, endpoint, accessKeyId, secretAccessKey);
+    for (;;) {
+      if (child.exitCode !== null) {
+        await gateway[Symbol.asyncDispose]();
+        return `versitygw ended with ${child.exitCode}`;
+      }
+      if (
+        await fetch(endpoint).then(
+          () => true,
+          () => false,
+        )
+      )
+        return gateway;
+      await delay(20);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const ended = new Promise((resolve) => this.child.once('exit', resolve));
+      this.child.kill();
+      await ended;
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function findProgram(): Promise<string | undefined> {
+  const program = path.join(FOLDER, 'versitygw');
+  const there = () =>
+    access(program).then(
+      () => true,
+      () => false,
+    );
+  if (await there()) return program;
+  const environment = { ...process.env, GOBIN: FOLDER, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' };
+  for (const go of ['go', '/usr/local/go/bin/go']) {
+    await promisify(execFile)(go, ['install', MODULE], { env: environment, timeout: 480_000 }).catch(() => undefined);
+    if (await there()) return program;
+  }
+  return undefined;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}

@@ -1,0 +1,283 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import * as core from '@actions/core';
+import {
+  logTenant,
+  openNeonFor,
+  publishRun,
+  runRecordOf,
+  tellCatalog,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import type { CatalogBatch } from '@neon-fleet/shared/catalog';
+import { explain } from '@neon-fleet/shared/errors';
+import { readMigrations } from '@neon-fleet/shared/drizzle';
+import {
+  NEON_DEFAULTS,
+  workThroughTenants,
+  type DesiredTenant,
+  type FleetReport,
+  type Outcome,
+  type Tenant,
+} from '@neon-fleet/shared/fleet';
+import { trustedAuthorities } from '@neon-fleet/shared/postgres';
+import pMap from 'p-map';
+
+import { readDesired, type DesiredFleet } from './desired.js';
+import { searchTerm } from './find-or-create.js';
+import type { ProvisionInputs } from './inputs.js';
+import { setProjectOutputs } from './outputs.js';
+import { planProvision, type ProvisionPlan, type TenantStep } from './plan.js';
+import { planLines, renderPlan } from './plan-summary.js';
+import { preflight } from './preflight.js';
+import { provisionTenant, type ManagedNeon, type ProvisionedProject } from './provision-tenant.js';
+import { openRegister } from './register.js';
+import { readSeed } from './seed.js';
+import { recognise } from './recognise.js';
+
+/** `run`, `plan` and `apply`: holds what is desired against what is there, shows it, and makes it so. */
+export async function convergeFleet(values: ProvisionInputs, context: ActionContext): Promise<void> {
+  const { signal } = context.stop;
+  const desired = await readDesired(values);
+  const seed = values.seedSql === undefined ? undefined : await readSeed(values.seedSql);
+  const migrate =
+    values.migrationsFolder === undefined
+      ? undefined
+      : {
+          folder: await readMigrations(values.migrationsFolder),
+          table: { schema: values.migrationsSchema, table: values.migrationsTable },
+          lockWaitMs: values.lockWait,
+          lockTimeoutMs: values.lockTimeout,
+          statementTimeoutMs: values.statementTimeout,
+        };
+  const neon = openNeonFor(values, context);
+  const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
+  const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
+  for (const line of planLines(plan)) core.info(line);
+  core.setOutput('plan', await writePlan(plan));
+  core.setOutput('changes', plan.steps.filter(({ step }) => step !== 'unchanged').length);
+  if (values.command === 'plan') {
+    await register?.end();
+    return publishPlan(plan, values, context);
+  }
+
+  const single = plan.steps.length === 1;
+  const reachable: ProvisionedProject[] = [];
+  const authorities = await trustedAuthorities(process.env);
+  const beforeCreation = preflight(neon.manage, values.neonOrgId);
+  const steps = plan.steps.map((step) => ({ ...tenantOfStep(step), step }));
+  const outcomes = await workThroughTenants({
+    tenants: steps,
+    concurrency: values.concurrency,
+    signal,
+    onOutcome: logTenant,
+    work: ({ step }, { note, found }) =>
+      provisionTenant(neon, step, {
+        ready: values.ready ?? (values.fleetFile === undefined ? 'all' : 'recent'),
+        authorities,
+        migrate,
+        seed,
+        signal,
+        note,
+        pooled: single,
+        beforeCreation,
+        onFound: found,
+        register,
+        now: () => new Date(),
+        onReachable: (project) => reachable.push(project),
+      }),
+  });
+
+  await register?.end();
+  setProjectOutputs(reachable, { single, mask: context.mask });
+  const report = await publishRun({
+    action: 'provision',
+    command: values.command,
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+    ...(values.fleetFile === undefined ? {} : { appendix: `\n${renderPlan(plan)}` }),
+  });
+  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate?.folder.migrations.at(-1)?.tag));
+}
+
+/** What the catalog is told of a run: tenants that are ready, outcomes, and who made what. */
+function batchOf(
+  report: FleetReport,
+  reachable: readonly ProvisionedProject[],
+  version: string | undefined,
+): CatalogBatch {
+  const green = new Set(
+    report.outcomes.flatMap(({ status, projectId }) =>
+      status === 'succeeded' || status === 'unchanged' ? [projectId] : [],
+    ),
+  );
+  const reached = new Map(reachable.map((project) => [project.projectId, project]));
+  const ready = reachable.filter(({ projectId }) => green.has(projectId));
+  const run = runRecordOf(report, ({ projectId }) => {
+    const project = reached.get(projectId);
+    return {
+      ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
+      ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
+    };
+  });
+  const readyAt = new Date().toISOString();
+  return {
+    schemaVersion: 1,
+    projects: ready.map(({ key, name, projectId, regionId, pgVersion, found }) => ({
+      key,
+      name,
+      projectId,
+      regionId,
+      pgVersion,
+      database: found.database,
+      role: found.role,
+      status: 'ready',
+      readyAt,
+    })),
+    run,
+    events: ready
+      .filter(({ created }) => created)
+      .map(({ projectId }) => ({
+        eventKey: `created/${projectId}`,
+        at: readyAt,
+        action: 'provision',
+        what: 'created',
+        projectId,
+        ...(run.actor === undefined ? {} : { actor: run.actor }),
+        ...(run.runUrl === undefined ? {} : { runUrl: run.runUrl }),
+      })),
+  };
+}
+
+function runUrl(): string | undefined {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = process.env;
+  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
+}
+
+/** One listing for a whole file; with names from the inputs only what a search for each of them gives. */
+async function planFor(
+  neon: ManagedNeon,
+  desired: DesiredFleet,
+  isWholeFleet: boolean,
+  knownIds: ReadonlyMap<string, string> | undefined,
+  signal: AbortSignal,
+): Promise<ProvisionPlan> {
+  if (!isWholeFleet) {
+    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, knownIds, signal), {
+      concurrency: 8,
+    });
+    // What else the organisation has is nobody's business here.
+    return { steps: plans.flatMap(({ steps }) => steps), ignored: [], unlisted: [], unavailable: [] };
+  }
+  const listing = await neon.manage.listStates();
+  const source = {
+    desired: [...desired.tenants, ...desired.others],
+    ignored: desired.ignored,
+    listing,
+    ...(knownIds === undefined ? {} : { knownIds }),
+  };
+  const madeFor = await recognise(neon.manage, planProvision(source));
+  const plan = planProvision({ ...source, madeFor });
+  return { ...plan, steps: plan.steps.filter(({ tenant }) => desired.tenants.includes(tenant)) };
+}
+
+/** One that cannot be looked up is refused by itself, and stops nobody else. */
+async function planForOne(
+  neon: ManagedNeon,
+  tenant: DesiredTenant,
+  knownIds: ReadonlyMap<string, string> | undefined,
+  signal: AbortSignal,
+): Promise<ProvisionPlan> {
+  try {
+    const search = searchTerm(tenant.name);
+    // Under the name that it had, when the catalog knows it: with the inputs alone there is no file to rename it in.
+    const id = knownIds?.get(tenant.key);
+    const listing = await neon.manage.listStates(search === undefined ? {} : { search });
+    const known = id === undefined ? undefined : (await neon.manage.listStates({ search: id })).projects;
+    const projects = [
+      ...new Map([...listing.projects, ...(known ?? [])].map((each) => [each.projectId, each])).values(),
+    ];
+    return planProvision({
+      desired: [tenant],
+      ignored: [],
+      listing: { ...listing, projects },
+      ...(knownIds === undefined ? {} : { knownIds }),
+    });
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    return { steps: [{ step: 'refuse', tenant, error: explain(thrown) }], ignored: [], unlisted: [], unavailable: [] };
+  }
+}
+
+/** A plan is no run: green means that it could be made, and that everything in it can be done. */
+async function publishPlan(plan: ProvisionPlan, values: ProvisionInputs, context: ActionContext): Promise<void> {
+  await publishRun({
+    action: 'provision',
+    command: 'plan',
+    startedAt: context.startedAt,
+    outcomes: plan.steps.map((step) => plannedOutcome(step, context.startedAt)),
+    allowSkipped: values.allowSkipped,
+    appendix: `\n${renderPlan(plan)}`,
+  });
+}
+
+function plannedOutcome(step: TenantStep, startedAt: Date): Outcome {
+  const { projectId, name, database } = tenantOfStep(step);
+  const identity = { projectId, name, database, attempts: 0, startedAt: startedAt.toISOString(), durationMs: 0 };
+  switch (step.step) {
+    case 'refuse':
+      return { ...identity, status: 'failed', detail: step.error.message, error: step.error };
+    case 'unchanged':
+      return { ...identity, status: 'unchanged', reason: 'up-to-date', detail: 'as it should be' };
+    case 'create':
+      return { ...identity, status: 'unchanged', reason: 'up-to-date', detail: 'would be created; nothing was done' };
+    case 'update':
+      return {
+        ...identity,
+        status: 'unchanged',
+        reason: 'up-to-date',
+        detail: `would be changed (${step.changes.map(({ setting }) => setting).join(', ')}); nothing was done`,
+      };
+  }
+}
+
+/** A tenant whose project may not exist yet: its id comes with its result then. */
+function tenantOfStep(step: TenantStep): Tenant {
+  const { key, name, settings }: DesiredTenant = step.tenant;
+  const { branch, database, role, labels = {} } = settings;
+  return {
+    key,
+    name,
+    projectId: 'project' in step ? step.project.projectId : step.step === 'refuse' ? (step.projectId ?? '') : '',
+    ...(branch === undefined ? {} : { branch }),
+    database: database ?? NEON_DEFAULTS.database,
+    role: role ?? NEON_DEFAULTS.role,
+    assumed: { database: database === undefined, role: role === undefined },
+    labels,
+  };
+}
+
+async function writePlan({ steps, ignored, unlisted, unavailable }: ProvisionPlan): Promise<string> {
+  const folder = path.join(process.env['RUNNER_TEMP'] ?? tmpdir(), 'neon-fleet');
+  await mkdir(folder, { recursive: true });
+  const file = path.join(folder, 'provision-plan.json');
+  const content = {
+    schemaVersion: 1,
+    steps: steps.map((step) => ({
+      key: step.tenant.key,
+      name: step.tenant.name,
+      step: step.step,
+      ...('project' in step ? { projectId: step.project.projectId } : {}),
+      ...('changes' in step ? { changes: step.changes } : {}),
+      ...('error' in step ? { error: step.error } : {}),
+    })),
+    ignored: ignored.map(({ project, glob }) => ({ projectId: project.projectId, name: project.name, glob })),
+    unlisted: unlisted.map(({ projectId, name }) => ({ projectId, name })),
+    unavailable,
+  };
+  await writeFile(file, `${JSON.stringify(content, null, 2)}\n`);
+  return file;
+}

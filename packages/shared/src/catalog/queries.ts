@@ -1,0 +1,152 @@
+/*
+ * Every statement that the actions send to the catalog. Reads go page by page along an index, writes take a whole batch
+ * as one JSON parameter. A test explains each of them.
+ */
+
+const PROJECT_COLUMNS = `c.slug::text AS slug, c.name, p.neon_project_id, p.region, p.postgres_version, p.branch_name,
+  p.database_name, p.role_name, p.schema_version, p.status, p.predecessor_ids`;
+
+/** $1: the last project id of the page before, $2: how many. */
+const TENANTS = `SELECT ${PROJECT_COLUMNS}
+  FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
+  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
+  ORDER BY p.neon_project_id LIMIT $2`;
+
+const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS backup_at, newest.size_bytes AS backup_bytes,
+    verified.verified_at, last.status AS outcome, last.reason, last.error_code, last.started_at AS outcome_at,
+    run.run_url, run.run_key
+  FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
+  LEFT JOIN LATERAL (SELECT b.created_at, b.size_bytes FROM fleet.backup b WHERE b.project_id = p.id
+    ORDER BY b.created_at DESC NULLS LAST LIMIT 1) newest ON true
+  LEFT JOIN LATERAL (SELECT b.verified_at FROM fleet.backup b WHERE b.project_id = p.id AND b.verify_outcome = 'passed'
+    ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
+  LEFT JOIN LATERAL (SELECT o.status, o.reason, o.error_code, o.started_at, o.run_id FROM fleet.migration_outcome o
+    WHERE o.project_id = p.id ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
+  LEFT JOIN fleet.migration_run run ON run.id = last.run_id
+  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
+  ORDER BY p.neon_project_id LIMIT $2`;
+
+// With a limit these are looked up row by row along the index, whatever the planner thinks of the length of a batch.
+const CUSTOMER_OF_SLUG = '(SELECT c.id FROM fleet.customer c WHERE c.slug = given.slug::citext LIMIT 1)';
+const PROJECT_OF_ID =
+  '(SELECT p.id, p.customer_id FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id LIMIT 1)';
+
+const GIVEN_PROJECTS = `jsonb_to_recordset($1::jsonb) AS given (slug text, name text, neon_project_id text, region text,
+  postgres_version int, branch_name text, database_name text, role_name text, schema_version text, status text, ready_at timestamptz)`;
+
+const REGISTER_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
+  SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_PROJECTS}
+  ON CONFLICT (slug) DO UPDATE SET name = EXCLUDED.name WHERE customer.name <> EXCLUDED.name`;
+
+const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_project_id, region, postgres_version, branch_name,
+    database_name, role_name, schema_version, status, ready_at)
+  SELECT c.id, given.neon_project_id, given.region, given.postgres_version, given.branch_name, given.database_name,
+    given.role_name, given.schema_version, given.status, given.ready_at
+  FROM ${GIVEN_PROJECTS} CROSS JOIN LATERAL ${CUSTOMER_OF_SLUG} c
+  ON CONFLICT (neon_project_id) DO UPDATE SET customer_id = EXCLUDED.customer_id, region = EXCLUDED.region,
+    postgres_version = EXCLUDED.postgres_version,
+    branch_name = EXCLUDED.branch_name, database_name = EXCLUDED.database_name, role_name = EXCLUDED.role_name,
+    schema_version = COALESCE(EXCLUDED.schema_version, p.schema_version),
+    status = CASE WHEN p.status = 'ready' AND EXCLUDED.status = 'creating' THEN p.status ELSE EXCLUDED.status END,
+    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = NULL`;
+
+const GIVEN_OUTCOMES = `jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text, slug text, region text,
+  postgres_version int, database_name text, status text, reason text, from_version text, to_version text, error_code text,
+  attempts int, started_at timestamptz, duration_ms bigint)`;
+
+/** Tenants that the catalog does not know yet are learnt from the runs over them. */
+const LEARN_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
+  SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_OUTCOMES}
+  WHERE given.region IS NOT NULL
+    AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
+  ON CONFLICT (slug) DO NOTHING`;
+
+const LEARN_PROJECTS = `INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, database_name, status)
+  SELECT DISTINCT ON (given.neon_project_id) c.id, given.neon_project_id, given.region, given.postgres_version,
+    given.database_name, 'ready'
+  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${CUSTOMER_OF_SLUG} c
+  WHERE given.region IS NOT NULL
+    AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
+  ON CONFLICT (neon_project_id) DO NOTHING`;
+
+const RECORD_RUN = `INSERT INTO fleet.migration_run AS r (run_key, action, command, verdict, started_at, duration_ms, run_url, actor)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+  ON CONFLICT (run_key) DO UPDATE SET verdict = EXCLUDED.verdict, duration_ms = EXCLUDED.duration_ms
+  RETURNING id`;
+
+const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome (run_id, project_id, database_name, status, reason, from_version,
+    to_version, error_code, attempts, started_at, duration_ms)
+  SELECT $2::uuid, p.id, given.database_name, given.status, given.reason, given.from_version, given.to_version,
+    given.error_code, given.attempts, given.started_at, given.duration_ms
+  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
+  ON CONFLICT (run_id, project_id, database_name) DO UPDATE SET status = EXCLUDED.status, reason = EXCLUDED.reason,
+    from_version = EXCLUDED.from_version, to_version = EXCLUDED.to_version, error_code = EXCLUDED.error_code,
+    attempts = EXCLUDED.attempts, started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms`;
+
+/** An older run that is written later does not turn the version back. */
+const RECORD_VERSIONS = `UPDATE fleet.project AS p SET schema_version = given.to_version
+  FROM ${GIVEN_OUTCOMES}
+  WHERE p.neon_project_id = given.neon_project_id AND given.to_version IS NOT NULL
+    AND p.schema_version IS DISTINCT FROM given.to_version
+    AND NOT EXISTS (SELECT FROM fleet.migration_outcome o WHERE o.project_id = p.id AND o.started_at > given.started_at
+      AND o.to_version IS NOT NULL)`;
+
+const RECORD_BACKUPS = `INSERT INTO fleet.backup AS b (project_id, database_name, storage_key, size_bytes, sha256, schema_version,
+    created_at, verified_at, verify_outcome)
+  SELECT p.id, given.database_name, given.storage_key, given.size_bytes, given.sha256, given.schema_version,
+    given.created_at, given.verified_at, given.verify_outcome
+  FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, database_name text, storage_key text, size_bytes bigint,
+    sha256 text, schema_version text, created_at timestamptz, verified_at timestamptz, verify_outcome text)
+  CROSS JOIN LATERAL ${PROJECT_OF_ID} p
+  ON CONFLICT (storage_key) DO UPDATE SET verified_at = COALESCE(EXCLUDED.verified_at, b.verified_at),
+    verify_outcome = COALESCE(EXCLUDED.verify_outcome, b.verify_outcome)`;
+
+const RECORD_EVENTS = `INSERT INTO fleet.event (event_key, at, action, what, project_id, actor, run_url, details)
+  SELECT given.event_key, given.at, given.action, given.what, p.id, given.actor, given.run_url, given.details
+  FROM jsonb_to_recordset($1::jsonb) AS given (event_key text, at timestamptz, action text, what text, neon_project_id text,
+    actor text, run_url text, details jsonb)
+  LEFT JOIN LATERAL ${PROJECT_OF_ID} p ON true
+  ON CONFLICT (event_key) DO NOTHING`;
+
+/** $1: ids that are not there any more. */
+const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = now()
+  WHERE neon_project_id = ANY ($1::text[]) AND status IN ('creating', 'ready')`;
+
+const RENAME_CUSTOMERS = `UPDATE fleet.customer AS c SET name = given.name
+  FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text)
+  CROSS JOIN LATERAL ${PROJECT_OF_ID} p
+  WHERE c.id = p.customer_id AND c.name <> given.name`;
+
+const CLAIM = `INSERT INTO fleet.creation_intent AS i (slug, attempt, run_url) VALUES ($1, $2, $3)
+  ON CONFLICT (slug) DO UPDATE SET run_url = EXCLUDED.run_url RETURNING i.attempt`;
+
+const RELEASE = `DELETE FROM fleet.creation_intent WHERE slug = $1`;
+
+/** $1: a project id, perhaps of a project that is no more. */
+const SUCCESSOR = `SELECT ${PROJECT_COLUMNS}
+  FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
+  WHERE p.neon_project_id = $1 OR p.predecessor_ids @> ARRAY[$1]`;
+
+const BY_KEY = `SELECT ${PROJECT_COLUMNS}
+  FROM fleet.customer c JOIN fleet.project p ON p.customer_id = c.id
+  WHERE c.slug = $1::citext AND p.status IN ('creating', 'ready')`;
+
+export const QUERIES = {
+  tenants: TENANTS,
+  byKey: BY_KEY,
+  status: STATUS,
+  registerCustomers: REGISTER_CUSTOMERS,
+  registerProjects: REGISTER_PROJECTS,
+  learnCustomers: LEARN_CUSTOMERS,
+  learnProjects: LEARN_PROJECTS,
+  recordRun: RECORD_RUN,
+  recordOutcomes: RECORD_OUTCOMES,
+  recordVersions: RECORD_VERSIONS,
+  recordBackups: RECORD_BACKUPS,
+  recordEvents: RECORD_EVENTS,
+  closeProjects: CLOSE_PROJECTS,
+  renameCustomers: RENAME_CUSTOMERS,
+  claim: CLAIM,
+  release: RELEASE,
+  successor: SUCCESSOR,
+} as const;

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+
+import { PROJECT_STATUSES } from './schema.js';
+
+/*
+ * What the actions tell the catalog: plain data without anything secret, so that it can be kept in a file while the
+ * catalog cannot be reached, and be told later.
+ */
+
+const projectRecordSchema = z.object({
+  key: z.string(),
+  name: z.string(),
+  projectId: z.string(),
+  regionId: z.string(),
+  pgVersion: z.int(),
+  branch: z.string().exactOptional(),
+  database: z.string().exactOptional(),
+  role: z.string().exactOptional(),
+  schemaVersion: z.string().exactOptional(),
+  status: z.enum(PROJECT_STATUSES),
+  readyAt: z.iso.datetime().exactOptional(),
+});
+
+const outcomeRecordSchema = z.object({
+  projectId: z.string(),
+  name: z.string(),
+  /** Absent: the tenant's name. */
+  key: z.string().exactOptional(),
+  /** With both of these a project that the catalog does not know is registered. */
+  regionId: z.string().exactOptional(),
+  pgVersion: z.int().exactOptional(),
+  database: z.string(),
+  status: z.string(),
+  reason: z.string().exactOptional(),
+  from: z.string().exactOptional(),
+  to: z.string().exactOptional(),
+  errorCode: z.string().exactOptional(),
+  attempts: z.int(),
+  startedAt: z.iso.datetime(),
+  durationMs: z.number(),
+});
+
+const runRecordSchema = z.object({
+  runKey: z.string().min(1),
+  action: z.string(),
+  command: z.string(),
+  verdict: z.string(),
+  startedAt: z.iso.datetime(),
+  durationMs: z.number(),
+  runUrl: z.string().exactOptional(),
+  actor: z.string().exactOptional(),
+  outcomes: z.array(outcomeRecordSchema),
+});
+
+const backupRecordSchema = z.object({
+  projectId: z.string(),
+  database: z.string(),
+  storageKey: z.string(),
+  sizeBytes: z.number(),
+  sha256: z.string(),
+  schemaVersion: z.string().exactOptional(),
+  createdAt: z.iso.datetime(),
+  verifiedAt: z.iso.datetime().exactOptional(),
+  verifyOutcome: z.enum(['passed', 'failed']).exactOptional(),
+});
+
+const eventRecordSchema = z.object({
+  eventKey: z.string().min(1),
+  at: z.iso.datetime(),
+  action: z.string(),
+  what: z.string(),
+  projectId: z.string().exactOptional(),
+  actor: z.string().exactOptional(),
+  runUrl: z.string().exactOptional(),
+  details: z.record(z.string(), z.unknown()).exactOptional(),
+});
+
+/** What is written at once. */
+export const catalogBatchSchema = z.object({
+  schemaVersion: z.literal(1),
+  projects: z.array(projectRecordSchema).exactOptional(),
+  run: runRecordSchema.exactOptional(),
+  backups: z.array(backupRecordSchema).exactOptional(),
+  events: z.array(eventRecordSchema).exactOptional(),
+});
+
+export type ProjectRecord = Readonly<z.infer<typeof projectRecordSchema>>;
+export type OutcomeRecord = Readonly<z.infer<typeof outcomeRecordSchema>>;
+export type RunRecord = Readonly<z.infer<typeof runRecordSchema>>;
+export type BackupRecord = Readonly<z.infer<typeof backupRecordSchema>>;
+export type EventRecord = Readonly<z.infer<typeof eventRecordSchema>>;
+export type CatalogBatch = Readonly<z.infer<typeof catalogBatchSchema>>;

@@ -1,0 +1,338 @@
+import { randomUUID } from 'node:crypto';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
+import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
+import pg from 'pg';
+
+import {
+  CATALOG_SESSION,
+  openCatalog,
+  QUERIES,
+  type Catalog,
+  type CatalogBatch,
+  type CatalogTenant,
+  type OutcomeRecord,
+  type ProjectRecord,
+} from '../../src/catalog/index.js';
+import * as schema from '../../src/catalog/schema.js';
+
+let neon: LocalNeon;
+let url: string;
+let admin: pg.Client;
+let catalog: Catalog;
+
+beforeAll(async () => {
+  neon = await startLocalNeon({ s3: false });
+});
+afterAll(async () => {
+  await neon.stop();
+});
+beforeEach(async () => {
+  const name = `catalog_${randomUUID().replaceAll('-', '')}`;
+  const server = new pg.Client({ connectionString: neon.postgresUrl });
+  await server.connect();
+  await server.query(`CREATE DATABASE ${name}`);
+  await server.end();
+  url = neon.postgresUrl.replace(/\/postgres(\?|$)/, `/${name}$1`);
+  admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  await admin.query('CREATE TABLE public.customer (mine int)');
+  catalog = await openCatalog(url);
+});
+afterEach(async () => {
+  await catalog.end();
+  await admin.end();
+});
+
+const AT = '2026-11-02T03:04:05.000Z';
+
+function projectRecord(key: string, overrides: Partial<ProjectRecord> = {}): ProjectRecord {
+  return {
+    key,
+    name: key.toUpperCase(),
+    projectId: `p-${key}`,
+    regionId: 'aws-us-east-1',
+    pgVersion: 17,
+    status: 'ready',
+    ...overrides,
+  };
+}
+
+function outcome(key: string, overrides: Partial<OutcomeRecord> = {}): OutcomeRecord {
+  return {
+    projectId: `p-${key}`,
+    name: key.toUpperCase(),
+    database: 'neondb',
+    status: 'succeeded',
+    to: '0001_tasks',
+    attempts: 1,
+    startedAt: AT,
+    durationMs: 12.5,
+    ...overrides,
+  };
+}
+
+function run(outcomes: readonly OutcomeRecord[], runKey = 'run-1'): CatalogBatch {
+  return {
+    schemaVersion: 1,
+    run: {
+      runKey,
+      action: 'migrate',
+      command: 'run',
+      verdict: 'succeeded',
+      startedAt: AT,
+      durationMs: 1_000,
+      actor: 'octocat',
+      outcomes: [...outcomes],
+    },
+  };
+}
+
+async function tenants(): Promise<CatalogTenant[]> {
+  const all: CatalogTenant[] = [];
+  for await (const page of catalog.tenants()) all.push(...page);
+  return all;
+}
+
+async function count(table: string): Promise<number> {
+  const { rows } = await admin.query<{ n: number }>(`SELECT count(*)::int AS n FROM fleet.${table}`);
+  return rows[0]?.n ?? -1;
+}
+
+describe('the catalog', () => {
+  test('makes its tables once, however many come at the same time, and leaves those of others alone', async () => {
+    await admin.query('DROP SCHEMA fleet CASCADE');
+    const many = await Promise.all(Array.from({ length: 6 }, () => openCatalog(url)));
+    await Promise.all(many.map((each) => each.end()));
+    expect(await count('catalog_migration')).toBe(1);
+    const { rows } = await admin.query(
+      `SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'customer'`,
+    );
+    expect(rows).toEqual([{ column_name: 'mine' }]);
+  });
+
+  test('that is newer than the program is refused', async () => {
+    await admin.query("INSERT INTO fleet.catalog_migration (tag) VALUES ('9999_future')");
+    await expect(openCatalog(url)).rejects.toThrow(/newer than this version.*9999_future/);
+  });
+
+  const TABLES: readonly PgTable[] = [
+    schema.customer,
+    schema.project,
+    schema.creationIntent,
+    schema.migrationRun,
+    schema.migrationOutcome,
+    schema.backup,
+    schema.event,
+  ];
+
+  test.each(TABLES.map((table) => [getTableConfig(table).name, table] as const))(
+    'has the table %s as the drizzle schema says',
+    async (name, table) => {
+      const config = getTableConfig(table);
+      const { rows: columns } = await admin.query(
+        `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS "notNull", atthasdef AS "hasDefault"
+           FROM pg_attribute WHERE attrelid = ('fleet.' || $1)::regclass AND attnum > 0 ORDER BY attnum`,
+        [name],
+      );
+      expect(columns).toEqual(
+        config.columns.map((column) => ({
+          name: column.name,
+          type: column.getSQLType(),
+          notNull: column.notNull,
+          hasDefault: column.hasDefault,
+        })),
+      );
+      const { rows: names } = await admin.query<{ name: string }>(
+        `SELECT conname AS name FROM pg_constraint WHERE conrelid = ('fleet.' || $1)::regclass AND contype IN ('f', 'u', 'c')
+         UNION SELECT indexrelid::regclass::text FROM pg_index i WHERE indrelid = ('fleet.' || $1)::regclass
+           AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)`,
+        [name],
+      );
+      expect(names.map((row) => row.name.replace('fleet.', '')).toSorted()).toEqual(
+        [
+          ...config.foreignKeys.map((key) => key.getName()),
+          ...config.columns.filter((column) => column.isUnique).map((column) => column.uniqueName ?? ''),
+          ...config.checks.map((check) => check.name),
+          ...config.indexes.map((index) => index.config.name ?? ''),
+        ].toSorted(),
+      );
+    },
+  );
+
+  test('keeps tenants, and what is told twice is there once', async () => {
+    const batch: CatalogBatch = {
+      schemaVersion: 1,
+      projects: [projectRecord('acme', { database: 'app', schemaVersion: '0001' }), projectRecord('b')],
+    };
+    await catalog.write(batch);
+    await catalog.write(batch);
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme', { name: 'ACME Corp' })] });
+    expect(await tenants()).toMatchObject([
+      { key: 'acme', name: 'ACME Corp', projectId: 'p-acme', schemaVersion: '0001' },
+      { key: 'b', name: 'B' },
+    ]);
+    // Keys do not differ by case alone.
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('ACME', { projectId: 'p-acme' })] });
+    expect(await count('customer')).toBe(2);
+    expect(await catalog.byKey('Acme')).toMatchObject([{ projectId: 'p-acme' }]);
+  });
+
+  test('takes the outcomes of a run idempotently, and learns tenants and versions of them', async () => {
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')] });
+    const outcomes = [
+      outcome('acme'),
+      outcome('new', { regionId: 'aws-eu-central-1', pgVersion: 16 }),
+      outcome('stranger'), // nothing is known about it
+    ];
+    await catalog.write(run(outcomes));
+    await catalog.write(run([outcome('acme', { status: 'failed', errorCode: 'SQLSTATE 42701' })]));
+    expect(await count('migration_run')).toBe(1);
+    expect(await count('migration_outcome')).toBe(2);
+    expect((await tenants()).map(({ key, schemaVersion }) => [key, schemaVersion])).toEqual([
+      ['acme', '0001_tasks'],
+      ['NEW', '0001_tasks'],
+    ]);
+    const { rows } = await admin.query<Record<string, unknown>>(
+      'SELECT status, error_code, duration_ms FROM fleet.migration_outcome ORDER BY status',
+    );
+    expect(rows[0]).toEqual({ status: 'failed', error_code: 'SQLSTATE 42701', duration_ms: '13' });
+  });
+
+  test('does not turn a version back when an older run is written later', async () => {
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')] });
+    await catalog.write(run([outcome('acme', { to: '0002', startedAt: '2026-11-03T00:00:00.000Z' })], 'newer'));
+    await catalog.write(run([outcome('acme', { to: '0001', startedAt: '2026-11-02T00:00:00.000Z' })], 'older'));
+    expect(await tenants()).toMatchObject([{ schemaVersion: '0002' }]);
+  });
+
+  test('shows the newest and the newest verified backup, and the last outcome', async () => {
+    const backup = (day: number, verifyOutcome?: 'passed' | 'failed') => ({
+      projectId: 'p-acme',
+      database: 'neondb',
+      storageKey: `k-${day}`,
+      sizeBytes: day,
+      sha256: 'x',
+      createdAt: `2026-11-0${day}T00:00:00.000Z`,
+      ...(verifyOutcome === undefined ? {} : { verifyOutcome, verifiedAt: `2026-11-0${day}T01:00:00.000Z` }),
+    });
+    const backups = [backup(1, 'passed'), backup(2, 'failed'), backup(3)];
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')], backups });
+    await catalog.write({ ...run([outcome('acme', { status: 'skipped', reason: 'drift' })]), backups });
+    expect(await count('backup')).toBe(3);
+    for await (const page of catalog.status()) {
+      expect(page).toMatchObject([
+        {
+          backupAt: '2026-11-03T00:00:00.000Z',
+          backupBytes: 3,
+          verifiedAt: '2026-11-01T01:00:00.000Z',
+          outcome: 'skipped',
+          reason: 'drift',
+          runKey: 'run-1',
+        },
+      ]);
+    }
+  });
+
+  test('takes names with anything in them as data', async () => {
+    const name = `'); DROP TABLE fleet.customer;-- 🦊 $(x) \\ " ${'ä'.repeat(200)} \u0000`;
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('h', { name })] });
+    expect(await tenants()).toMatchObject([{ name: name.replace('\u0000', '') }]);
+  });
+
+  test('closes and renames, and finds a tenant by the id of a former project', async () => {
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a'), projectRecord('b')] });
+    await catalog.rename([{ projectId: 'p-a', name: 'New' }]);
+    await catalog.close(['p-b'], 'gone');
+    expect(await tenants()).toMatchObject([{ key: 'a', name: 'New' }]);
+    await admin.query("UPDATE fleet.project SET predecessor_ids = '{p-old}' WHERE neon_project_id = 'p-a'");
+    expect(await catalog.tenantOf('p-old')).toMatchObject({ key: 'a', projectId: 'p-a', predecessorIds: ['p-old'] });
+    expect(await catalog.tenantOf('p-none')).toBeUndefined();
+  });
+
+  test('writes all of a batch or nothing', async () => {
+    const broken = { ...run([outcome('a')]), events: [{ eventKey: 'e', at: 'not a time', action: 'x', what: 'y' }] };
+    await expect(catalog.write({ ...broken, projects: [projectRecord('a')] })).rejects.toThrow();
+    expect(await count('customer')).toBe(0);
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a')] });
+    expect(await count('customer')).toBe(1);
+  });
+
+  test('lets one process at a time create a project for a key, and hands a dead one’s attempt on', async () => {
+    const [first, second] = [randomUUID(), randomUUID()];
+    const other = await openCatalog(url);
+    expect(await other.claim('acme', first, undefined)).toEqual({ attempt: first });
+    expect(await catalog.claim('ACME', second, undefined)).toBeUndefined();
+    expect(await catalog.claim('else', second, undefined)).toEqual({ attempt: second });
+    await other.end(); // as when it is killed
+    expect(await catalog.claim('acme', second, undefined)).toEqual({ attempt: first });
+    await catalog.release('acme');
+    expect(await catalog.claim('acme', second, undefined)).toEqual({ attempt: second });
+  });
+
+  test('has more than a page of tenants', async () => {
+    const projects = Array.from({ length: 2_345 }, (_, index) => projectRecord(`t${index}`));
+    await catalog.write({ schemaVersion: 1, projects });
+    const keys = (await tenants()).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(2_345);
+    expect(keys).toHaveLength(2_345);
+  });
+});
+
+describe('every statement', () => {
+  const record = { neon_project_id: 'p-1', slug: 's-1', name: 'n', status: 'ready' };
+  const given = JSON.stringify(
+    Array.from({ length: 400 }, (_, index) => ({ ...record, neon_project_id: `p-${index}`, slug: `s-${index}` })),
+  );
+  const parameters: Readonly<Record<keyof typeof QUERIES, readonly unknown[]>> = {
+    tenants: ['p-1', 1_000],
+    byKey: ['s-1'],
+    status: ['p-1', 1_000],
+    registerCustomers: [given],
+    registerProjects: [given],
+    learnCustomers: [given],
+    learnProjects: [given],
+    recordRun: ['k', 'a', 'c', 'v', AT, 1, null, null],
+    recordOutcomes: [given, randomUUID()],
+    recordVersions: [given],
+    recordBackups: [given],
+    recordEvents: [given],
+    closeProjects: [['p-1', 'p-2'], 'gone'],
+    renameCustomers: [given],
+    claim: ['s-1', randomUUID(), null],
+    release: ['s-1'],
+    successor: ['p-1'],
+  };
+
+  test('goes along an index, in a catalog of 20,000 tenants', async () => {
+    await admin.query(`
+      INSERT INTO fleet.customer (slug, name) SELECT 's-' || n, 'name ' || n FROM generate_series(1, 20000) n;
+      INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, status)
+        SELECT id, 'p-' || substr(slug::text, 3), 'aws-us-east-1', 17, 'ready' FROM fleet.customer;
+      INSERT INTO fleet.migration_run (run_key, action, command, verdict, started_at, duration_ms)
+        SELECT 'r-' || n, 'migrate', 'run', 'succeeded', now(), 1 FROM generate_series(1, 5000) n;
+      INSERT INTO fleet.migration_outcome (run_id, project_id, database_name, status, attempts, started_at, duration_ms)
+        SELECT r.id, p.id, 'neondb', 'succeeded', 1, now(), 1 FROM (SELECT id FROM fleet.migration_run LIMIT 3) r, fleet.project p;
+      INSERT INTO fleet.backup (project_id, database_name, storage_key, size_bytes, sha256, created_at)
+        SELECT id, 'neondb', n || neon_project_id, 1, 'x', now() FROM fleet.project, generate_series(1, 2) n;
+      INSERT INTO fleet.event (event_key, at, action, what, project_id) SELECT neon_project_id, now(), 'a', 'w', id FROM fleet.project;
+      INSERT INTO fleet.creation_intent (slug, attempt) SELECT slug, gen_random_uuid() FROM fleet.customer;
+      ANALYZE`);
+    await admin.query(CATALOG_SESSION);
+    for (const [name, sql] of Object.entries(QUERIES)) {
+      const values = parameters[name as keyof typeof QUERIES];
+      const { rows } = await admin.query<{ 'QUERY PLAN': unknown }>(`EXPLAIN (FORMAT JSON) ${sql}`, [...values]);
+      expect({ name, scanned: scannedTables(rows[0]?.['QUERY PLAN']) }).toEqual({ name, scanned: [] });
+    }
+  });
+});
+
+/** The tables that a plan reads from one end to the other. */
+function scannedTables(plan: unknown): string[] {
+  if (Array.isArray(plan)) return plan.flatMap(scannedTables);
+  if (typeof plan !== 'object' || plan === null) return [];
+  const node = plan as Readonly<Record<string, unknown>>;
+  const own = node['Node Type'] === 'Seq Scan' ? [String(node['Relation Name'])] : [];
+  return [...own, ...Object.values(node).flatMap(scannedTables)];
+}
