@@ -51,9 +51,12 @@ async function fill(id: string, megabytes: number): Promise<void> {
 
 const inputs = (id: string) => ({ tenants: id, ...fleet.s3Inputs });
 
+/** The pg_dump that dumps, and not one that is asked for its version. */
 async function pgDumpOf(pid: number): Promise<ProcessInfo> {
   for (;;) {
-    const found = descendantsOf(await listProcesses(), pid).find(({ commandLine }) => /pg_dump\b/.test(commandLine));
+    const found = descendantsOf(await listProcesses(), pid).find(({ commandLine }) =>
+      /pg_dump\b.*--format/.test(commandLine),
+    );
     if (found !== undefined) return found;
   }
 }
