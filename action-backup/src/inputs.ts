@@ -283,7 +283,7 @@ export const inputs = {
         'Connection URI of the database to restore into: the direct host, as a role that may create objects.',
       required: true,
       secret: true,
-      accepted: 'postgresql://user:password@host/database',
+      accepted: 'postgresql://user:…@host/database',
     }),
     'Needed for `restore` with `target: url`.',
   ),

@@ -1,15 +1,25 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
-import { ExplainedError } from '@neon-fleet/shared/errors';
+import {
+  logTenant,
+  openNeonFor,
+  printable,
+  publishRun,
+  setSecretOutput,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
   connect,
   openClientFinder,
   parseConnectionUri,
   placeOf,
+  PostgresError,
   prepareLibpqTrust,
   takeLock,
   trustedAuthorities,
+  type ConnectionTarget,
+  type ConnectOptions,
 } from '@neon-fleet/shared/postgres';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
@@ -54,7 +64,7 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
     },
   });
   const made = Object.entries(passwords);
-  if (made.length > 0) core.setOutput('role-passwords', JSON.stringify(passwords));
+  if (made.length > 0) setSecretOutput('role-passwords', JSON.stringify(passwords));
   if (outcomes.every(({ status }) => status === 'succeeded')) core.setOutput('restored-from', manifest.key);
   const report = await publishRun({
     action: 'backup',
@@ -116,7 +126,10 @@ export async function restoreInto(
   );
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet restore lock' });
+  const connection = await connectToTarget(target, { signal, authorities }).catch(async (thrown: unknown) => {
+    await trust.dispose();
+    throw thrown;
+  });
   try {
     if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWait, signal }))) {
       return { status: 'skipped', reason: 'locked', detail: 'another run works on the target; it was left as it was' };
@@ -149,6 +162,27 @@ export async function restoreInto(
     };
   } finally {
     await Promise.all([connection.close(), trust.dispose()]);
+  }
+}
+
+/** What to do about a target that lets nobody in: nothing of it is looked up, it is what target-url says. */
+const TARGET_HINTS: Readonly<Record<string, string>> = {
+  '28P01':
+    'Is the password in target-url the one of today? Fetch the URI anew in the step before, or reset the password.',
+  '3D000': 'target-url names a database that is not there. Create it, empty, and run again.',
+};
+
+async function connectToTarget(
+  target: ConnectionTarget,
+  options: Pick<ConnectOptions, 'signal' | 'authorities'>,
+): ReturnType<typeof connect> {
+  try {
+    return await connect(target, { ...options, applicationName: 'neon-fleet restore lock' });
+  } catch (thrown) {
+    if (!(thrown instanceof PostgresError) || thrown.sqlState === undefined) throw thrown;
+    const hint = TARGET_HINTS[thrown.sqlState];
+    if (hint === undefined) throw thrown;
+    throw new PostgresError({ ...explain(thrown), hint }, thrown.sqlState, thrown.whileConnecting);
   }
 }
 

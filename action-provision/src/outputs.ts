@@ -1,4 +1,5 @@
 import * as core from '@actions/core';
+import { setSecretOutput } from '@neon-fleet/shared/actions';
 
 import type { ProvisionedProject } from './provision-tenant.js';
 
@@ -17,18 +18,13 @@ export function setProjectOutputs(
   for (const [name, value] of Object.entries(publicPart(project))) {
     if (name !== 'name' && name !== 'key') core.setOutput(name === 'projectId' ? 'project-id' : name, value);
   }
-  // Without a file for outputs they go to the log as commands, as GitHub took them once.
-  if (!process.env['GITHUB_OUTPUT']) {
-    core.warning('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
-    return;
-  }
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],
     ['connection-uri-pooled', project.pooledUri],
   ] as const) {
     if (uri === undefined) continue;
     mask(uri);
-    core.setOutput(name, uri);
+    setSecretOutput(name, uri);
   }
 }
 

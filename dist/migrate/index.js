@@ -45418,8 +45418,8 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5871);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8849);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1166);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2850);
 
 
 await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
@@ -45429,7 +45429,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 8849:
+/***/ 2850:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45438,8 +45438,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 107 modules
-var actions = __nccwpck_require__(5871);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 108 modules
+var actions = __nccwpck_require__(1166);
 // EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
 var fleet = __nccwpck_require__(3047);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
@@ -46187,7 +46187,7 @@ async function kitEngine(values, surroundings) {
             .digest('hex'),
         async schemaOf({ name }) {
             const { folder, table } = await kit.configured(name);
-            return schemaIn(folder, table, undefined);
+            return schemaIn(folder, table, values.to);
         },
         migrate: (uri, { name }, { note, readRestorePoint }) => kit.migrate(uri, name, { note, readRestorePoint }),
     };
@@ -46415,7 +46415,7 @@ function runNameOf(env, startedAt) {
 // EXTERNAL MODULE: ./node_modules/escape-html/index.js
 var escape_html = __nccwpck_require__(2759);
 var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
-;// CONCATENATED MODULE: ./action-migrate/src/way-back.ts
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/way-back.ts
 
 
 /** So many tenants are shown with a command of their own; the report has the restore points of all. */
@@ -46507,7 +46507,7 @@ function planNameOf(planId) {
 
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 16 modules
 var core = __nccwpck_require__(8179);
-;// CONCATENATED MODULE: ./action-migrate/src/look.ts
+;// CONCATENATED MODULE: ./action-migrate/src/look/look-at-tenant.ts
 
 
 /** Looks at a tenant without changing anything. Wakes its compute. */
@@ -47590,7 +47590,7 @@ async function check(values, context) {
         core/* setFailed */.C1((0,actions/* printableLine */.oy)(message));
 }
 
-;// CONCATENATED MODULE: ./action-migrate/src/look-at-all.ts
+;// CONCATENATED MODULE: ./action-migrate/src/look/look-at-all.ts
 
 
 
@@ -47634,7 +47634,7 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
     };
 }
 
-;// CONCATENATED MODULE: ./action-migrate/src/pending-sql.ts
+;// CONCATENATED MODULE: ./action-migrate/src/look/render-pending.ts
 
 
 const NAMES_SHOWN = 20;
@@ -47659,7 +47659,7 @@ function renderPending({ pending, unseen }) {
             : [
                 `<p>⚠️ ${unseen.length} could not be looked at: ${unseen
                     .slice(0, NAMES_SHOWN)
-                    .map(({ name, detail }) => `<b>${pending_sql_oneLine(name)}</b> (${pending_sql_oneLine(detail)})`)
+                    .map(({ name, detail }) => `<b>${render_pending_oneLine(name)}</b> (${render_pending_oneLine(detail)})`)
                     .join(', ')}. Carrying the plan out decides about them.</p>`,
             ]),
         ...sql(pending),
@@ -47670,9 +47670,9 @@ function groupsTable(groups) {
     const rows = groups
         .toSorted((a, b) => b.names.length - a.names.length)
         .map(({ tags, names }) => {
-        const shown = names.toSorted().slice(0, NAMES_SHOWN).map(pending_sql_oneLine).join(', ');
+        const shown = names.toSorted().slice(0, NAMES_SHOWN).map(render_pending_oneLine).join(', ');
         const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
-        return `<tr><td>${tags.map((tag) => `<code>${pending_sql_oneLine(tag)}</code>`).join('<br>')}</td><td>${names.length}: ${shown}${more}</td></tr>`;
+        return `<tr><td>${tags.map((tag) => `<code>${render_pending_oneLine(tag)}</code>`).join('<br>')}</td><td>${names.length}: ${shown}${more}</td></tr>`;
     });
     return `<table>\n<tr><th align="left">Would be applied</th><th align="left">To</th></tr>\n${rows.join('\n')}\n</table>\n`;
 }
@@ -47698,7 +47698,7 @@ function sql(pending) {
     const title = `The SQL that would run: ${texts.size} ${texts.size === 1 ? 'migration' : 'migrations'}`;
     return [`<details><summary>${title}</summary>\n<pre>${lines}</pre>\n</details>\n`];
 }
-function pending_sql_oneLine(text) {
+function render_pending_oneLine(text) {
     return escape_html_default()(text.replace(/\s+/g, ' ').trim());
 }
 
@@ -47817,7 +47817,7 @@ async function run(values, context) {
     });
 }
 
-;// CONCATENATED MODULE: ./action-migrate/src/undo.ts
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-tenant.ts
 
 
 
@@ -48196,7 +48196,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 5871:
+/***/ 1166:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48240,7 +48240,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: catalogInputs, catalogOutputs, choicesInput, durationWords, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, tellCatalog, urlInput
+// UNUSED EXPORTS: catalogInputs, catalogOutputs, choicesInput, durationWords, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, tellCatalog, urlInput
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -49531,6 +49531,19 @@ async function runAction(name, main) {
 function endProcess(code) {
     // What was written to a pipe is only there once it has been taken.
     process.stdout.write('', () => process.exit(code));
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/secret-output.ts
+
+/**
+ * Sets an output that holds a secret, which is masked already. Where there is no file for outputs they go to the log, as
+ * GitHub took them once: there it is left out, with a warning.
+ */
+function setSecretOutput(name, value) {
+    if (process.env['GITHUB_OUTPUT'])
+        core.setOutput(name, value);
+    else
+        core.warning(`The output ${name} is not set: GITHUB_OUTPUT names no file, and it would be printed.`);
 }
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 82 modules
@@ -56902,6 +56915,7 @@ function outcomeRecord(outcome, known) {
 
 
 
+
 /***/ }),
 
 /***/ 7981:
@@ -58631,8 +58645,9 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 ;// CONCATENATED MODULE: ./packages/shared/src/errors/scrub-secrets.ts
 // As URIs are read: the host begins after the last @ before the path. Then as people write them, with a slash in the password.
-const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/gi;
-const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
+// An ellipsis stands for a password where a form is described.
+const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):(?!…@[^\s@]*(?:\s|$))[^\s/?#]*@/gi;
+const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):(?!…@[^\s@]*(?:\s|$))[^\s@]*@/gi;
 const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
 const NEON_PASSWORD = /\bnpg_[A-Za-z0-9_]{8,}/g;
@@ -60515,10 +60530,14 @@ function mergeRecords(plan, records, options = {}) {
             })));
         for (const outcome of ofWave)
             outcomes.push(outcome);
-        ended.push(tallyWave(name, ofWave));
+        ended.push(tallyWave(name, options.runCancelled === true ? ofWave.filter(wasReached) : ofWave));
         decision = decideNextWave(ended, limits);
     }
     return { outcomes, decision };
+}
+/** Where the whole run was cancelled, that is why later waves did not start, and not whom it left out in the first one. */
+function wasReached(outcome) {
+    return outcome.status !== 'skipped' || outcome.reason !== 'cancelled';
 }
 /** The newest outcome of each tenant, by its identity. */
 function newestOutcomes(records) {
@@ -73321,7 +73340,7 @@ const DEFAULT_PORT = 5432;
 function parseConnectionUri(uri) {
     const url = URL.canParse(uri) ? new URL(uri) : undefined;
     if (url === undefined || !['postgresql:', 'postgres:'].includes(url.protocol)) {
-        throw unusable('it is not of the form postgresql://user:password@host/database');
+        throw unusable('it is not of the form postgresql://user:…@host/database');
     }
     const user = decode(url.username);
     const database = decode(url.pathname.slice(1));

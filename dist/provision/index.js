@@ -45418,7 +45418,7 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1661);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7967);
 /* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1356);
 
 
@@ -45438,8 +45438,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 24 modules
-var actions = __nccwpck_require__(1661);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 25 modules
+var actions = __nccwpck_require__(7967);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:os"
@@ -45697,6 +45697,7 @@ async function unfinished(neon, projectId) {
 
 ;// CONCATENATED MODULE: ./action-provision/src/outputs.ts
 
+
 /**
  * Sets what the steps after this one need to reach the projects. With one tenant each value has an output of its own;
  * the connection URIs are masked before they are set, and not set at all where that would print them.
@@ -45710,11 +45711,6 @@ function setProjectOutputs(projects, { single, mask }) {
         if (name !== 'name' && name !== 'key')
             core/* setOutput */.uH(name === 'projectId' ? 'project-id' : name, value);
     }
-    // Without a file for outputs they go to the log as commands, as GitHub took them once.
-    if (!process.env['GITHUB_OUTPUT']) {
-        core/* warning */.$e('The connection URIs are not set: GITHUB_OUTPUT names no file, and they would be printed.');
-        return;
-    }
     for (const [name, uri] of [
         ['connection-uri', project.found.uri],
         ['connection-uri-pooled', project.pooledUri],
@@ -45722,7 +45718,7 @@ function setProjectOutputs(projects, { single, mask }) {
         if (uri === undefined)
             continue;
         mask(uri);
-        core/* setOutput */.uH(name, uri);
+        (0,actions/* setSecretOutput */.gg)(name, uri);
     }
 }
 function publicPart({ key, name, projectId, created, host, found: { database, role } }) {
@@ -48072,7 +48068,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 1661:
+/***/ 7967:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48099,6 +48095,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Cs: () => (/* reexport */ runAction),
   HM: () => (/* reexport */ runInputs),
   GH: () => (/* reexport */ runRecordOf),
+  gg: () => (/* reexport */ setSecretOutput),
   vn: () => (/* reexport */ tellCatalog),
   _Z: () => (/* reexport */ textInput)
 });
@@ -49396,6 +49393,19 @@ function endProcess(code) {
     process.stdout.write('', () => process.exit(code));
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/actions/secret-output.ts
+
+/**
+ * Sets an output that holds a secret, which is masked already. Where there is no file for outputs they go to the log, as
+ * GitHub took them once: there it is left out, with a warning.
+ */
+function setSecretOutput(name, value) {
+    if (process.env['GITHUB_OUTPUT'])
+        lib_core/* setOutput */.uH(name, value);
+    else
+        lib_core/* warning */.$e(`The output ${name} is not set: GITHUB_OUTPUT names no file, and it would be printed.`);
+}
+
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 82 modules
 var neon = __nccwpck_require__(8835);
 ;// CONCATENATED MODULE: ./packages/shared/src/version.ts
@@ -49560,6 +49570,7 @@ function outcomeRecord(outcome, known) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
+
 
 
 
@@ -58497,8 +58508,9 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 ;// CONCATENATED MODULE: ./packages/shared/src/errors/scrub-secrets.ts
 // As URIs are read: the host begins after the last @ before the path. Then as people write them, with a slash in the password.
-const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/gi;
-const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
+// An ellipsis stands for a password where a form is described.
+const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):(?!…@[^\s@]*(?:\s|$))[^\s/?#]*@/gi;
+const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):(?!…@[^\s@]*(?:\s|$))[^\s@]*@/gi;
 const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
 const NEON_PASSWORD = /\bnpg_[A-Za-z0-9_]{8,}/g;
@@ -59681,10 +59693,14 @@ function mergeRecords(plan, records, options = {}) {
             })));
         for (const outcome of ofWave)
             outcomes.push(outcome);
-        ended.push(tallyWave(name, ofWave));
+        ended.push(tallyWave(name, options.runCancelled === true ? ofWave.filter(wasReached) : ofWave));
         decision = decideNextWave(ended, limits);
     }
     return { outcomes, decision };
+}
+/** Where the whole run was cancelled, that is why later waves did not start, and not whom it left out in the first one. */
+function wasReached(outcome) {
+    return outcome.status !== 'skipped' || outcome.reason !== 'cancelled';
 }
 /** The newest outcome of each tenant, by its identity. */
 function newestOutcomes(records) {
@@ -72642,7 +72658,7 @@ const DEFAULT_PORT = 5432;
 function parseConnectionUri(uri) {
     const url = URL.canParse(uri) ? new URL(uri) : undefined;
     if (url === undefined || !['postgresql:', 'postgres:'].includes(url.protocol)) {
-        throw unusable('it is not of the form postgresql://user:password@host/database');
+        throw unusable('it is not of the form postgresql://user:…@host/database');
     }
     const user = decode(url.username);
     const database = decode(url.pathname.slice(1));

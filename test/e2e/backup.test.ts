@@ -1,3 +1,5 @@
+import { mkdtemp, readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -49,9 +51,12 @@ async function fill(id: string, megabytes: number): Promise<void> {
 
 const inputs = (id: string) => ({ tenants: id, ...fleet.s3Inputs });
 
+/** The pg_dump that dumps, and not one that is asked for its version. */
 async function pgDumpOf(pid: number): Promise<ProcessInfo> {
   for (;;) {
-    const found = descendantsOf(await listProcesses(), pid).find(({ commandLine }) => /pg_dump\b/.test(commandLine));
+    const found = descendantsOf(await listProcesses(), pid).find(({ commandLine }) =>
+      /pg_dump\b.*--format/.test(commandLine),
+    );
     if (found !== undefined) return found;
   }
 }
@@ -87,11 +92,13 @@ describe('backup', () => {
     const { id } = await seedTenant();
     await fleet.run('backup', inputs(id));
     const before = await store.keys(id);
+    const bytes = await Promise.all(before.map((key) => store.read(key)));
     const second = await fleet.run('backup', { ...inputs(id), retention: '7d' });
     expect(statuses(second)).toEqual({ [`b${count} tenant`]: 'succeeded' });
     const after = await store.keys(id);
     expect(after).toHaveLength(4);
     expect(after).toEqual(expect.arrayContaining(before));
+    for (const [index, key] of before.entries()) expect(bytes[index]?.equals(await store.read(key))).toBe(true);
   });
 
   test('restores into a fresh project from S3 alone, and refuses a target that is not empty', async () => {
@@ -218,6 +225,7 @@ describe('backup', () => {
   });
 
   test('refuses wrong inputs all at once, and does nothing', async () => {
+    const requests = fleet.neon.requests().length;
     const run = await fleet.run('backup', {
       'neon-api-key': '',
       's3-bucket': '',
@@ -241,6 +249,74 @@ describe('backup', () => {
     ]) {
       expect(run.log).toMatch(new RegExp(`${input}: given .*; accepted: `));
     }
+    expect(fleet.neon.requests()).toHaveLength(requests);
+  });
+
+  test('refuses wrong inputs all at once, and asks neither Neon nor S3, when one of them is right', async () => {
+    const { id } = await seedTenant();
+    let asked = 0;
+    await using proxy = await S3Proxy.start(fleet.neon.s3.endpoint, () => {
+      asked += 1;
+      return 'pass';
+    });
+    const requests = fleet.neon.requests().length;
+    const wrong = { ...inputs(id), 's3-endpoint': proxy.endpoint, concurrency: '0', retention: 'forever' };
+    const run = await fleet.run('backup', wrong);
+    expect(run.exitCode).toBe(1);
+    expect(run.log).toMatch(/retention: given "forever"; accepted: [^]*concurrency: given "0"; accepted: /);
+    expect(fleet.neon.requests()).toHaveLength(requests);
+    expect(asked).toBe(0);
+    expect(await store.keys(id)).toEqual([]);
+  });
+
+  test('refuses wrong inputs of a restore all at once, and does nothing', async () => {
+    let asked = 0;
+    await using proxy = await S3Proxy.start(fleet.neon.s3.endpoint, () => {
+      asked += 1;
+      return 'pass';
+    });
+    const requests = fleet.neon.requests().length;
+    const run = await fleet.run('backup', {
+      ...fleet.s3Inputs,
+      command: 'restore',
+      's3-endpoint': proxy.endpoint,
+      's3-bucket': '-',
+      backup: 'latest',
+      'target-url': 'mysql://u:hunter2@h/d',
+      'allow-non-empty': 'perhaps',
+      'lock-wait': 'long',
+    });
+    expect(run.exitCode).toBe(1);
+    for (const input of ['s3-bucket', 'tenant', 'target-url', 'allow-non-empty', 'lock-wait']) {
+      expect(run.log).toMatch(new RegExp(`${input}: given .*; accepted: `));
+    }
+    expect(run.log).toContain(
+      'target-url: given a value that is not shown because it is secret; accepted: postgresql://user:…@host',
+    );
+    expect(placesThatShow('hunter2', run)).toEqual([]);
+    expect(fleet.neon.requests()).toHaveLength(requests);
+    expect(asked).toBe(0);
+  });
+
+  test('leaves no file behind when the password of a target is wrong, and says which one is meant', async () => {
+    const { id } = await seedTenant();
+    await fleet.run('backup', inputs(id));
+    const [targetId = ''] = await fleet.neon.seedProjects([`b${count} target`]);
+    const target = new URL(await fleet.uriOf(targetId));
+    target.password = 'not-the-password';
+    const folder = await mkdtemp(path.join(fleet.folder, 'runner-'));
+    const run = await fleet.run(
+      'backup',
+      { ...fleet.s3Inputs, command: 'restore', tenant: id, backup: 'latest', 'target-url': target.href },
+      { folder },
+    );
+    expect(run.exitCode).toBe(1);
+    expect(outcomeOf(run, `b${count} tenant`)).toMatchObject({
+      status: 'failed',
+      error: { code: 'SQLSTATE 28P01', hint: expect.stringContaining('target-url') },
+    });
+    expect(run.log).not.toContain('fetched anew');
+    expect(await readdir(path.join(folder, 'temp'))).toEqual(['neon-fleet']);
   });
 
   test('refuses a name to be left out that nobody has, and tells of a glob that leaves nobody out', async () => {

@@ -121,5 +121,6 @@ describe('inputs of backup', () => {
     const read = reading({ ...RESTORE, 'target-url': 'mysql://u:hunter2@h/d' });
     expect(problemsOf(read)).toEqual(['target-url']);
     expect(read).toThrow(expect.not.stringContaining('hunter2'));
+    expect(read).toThrow('accepted: postgresql://user:…@host/database');
   });
 });

@@ -6,6 +6,7 @@ import http from 'node:http';
 import { Readable } from 'node:stream';
 import { AwsChunkedDecoder } from './aws-chunked.js';
 import { abortUpload, listUploads } from './uploads.js';
+import { answerWhenWritten } from './whole-writes.js';
 
 const require = createRequire(import.meta.url);
 const S3rver = require('s3rver');
@@ -18,6 +19,7 @@ DUMMY_ACCOUNT.createKeyPair(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
 
 const app = new S3rver({ directory, silent: true, vhostBuckets: false, configureBuckets: [{ name: bucket }] });
 await app.configureBuckets();
+answerWhenWritten(app.store);
 const s3rver = app.callback();
 
 const server = http.createServer((request, response) => {

@@ -1,6 +1,7 @@
 // As URIs are read: the host begins after the last @ before the path. Then as people write them, with a slash in the password.
-const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):[^\s/?#]*@/gi;
-const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@]*@/gi;
+// An ellipsis stands for a password where a form is described.
+const PASSWORD_IN_AUTHORITY = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/?#]*):(?!…@[^\s@]*(?:\s|$))[^\s/?#]*@/gi;
+const PASSWORD_IN_URI = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):(?!…@[^\s@]*(?:\s|$))[^\s@]*@/gi;
 const PASSWORD_SETTING = /(password\s*=\s*)(?:'[^']*'|[^\s&'"]+)/gi; // of libpq, in a URI's query or by itself
 const NEON_KEY = /\bnapi_[A-Za-z0-9_]{8,}/g;
 const NEON_PASSWORD = /\bnpg_[A-Za-z0-9_]{8,}/g;

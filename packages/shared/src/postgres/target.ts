@@ -41,7 +41,7 @@ const DEFAULT_PORT = 5432;
 export function parseConnectionUri(uri: string): ConnectionTarget {
   const url = URL.canParse(uri) ? new URL(uri) : undefined;
   if (url === undefined || !['postgresql:', 'postgres:'].includes(url.protocol)) {
-    throw unusable('it is not of the form postgresql://user:password@host/database');
+    throw unusable('it is not of the form postgresql://user:…@host/database');
   }
   const user = decode(url.username);
   const database = decode(url.pathname.slice(1));

@@ -21,6 +21,8 @@ describe('a password in a URI', () => {
     ['postgres://owner:s3%40cret@h/x', 'postgres://owner:***@h/x'],
     ['postgres://owner@h/x?password=s3cret&sslmode=require', 'postgres://owner@h/x?password=***&sslmode=require'],
     ["host=h user=owner password='s3 cret' dbname=x", 'host=h user=owner password=*** dbname=x'],
+    ['postgres://owner:…@x:s3cret@h/x', 'postgres://owner:***@h/x'],
+    ['postgres://owner:…s3cret@h/x', 'postgres://owner:***@h/x'],
     ['PGPASSWORD=s3cret pg_dump', 'PGPASSWORD=*** pg_dump'],
   ])('%s', (text, scrubbed) => {
     expect(scrubSecrets(text)).toBe(scrubbed);
@@ -40,6 +42,8 @@ describe('a password in a URI', () => {
     'https://console.neon.tech/api/v2/projects?limit=400',
     'connecting to ep-x:5432/neondb as owner@example.com',
     'password authentication failed for user "owner"',
+    'target-url: given nothing; accepted: postgresql://user:…@host/database',
+    'it is not of the form postgresql://user:…@host/database; nothing was done',
   ])('is not seen where there is none: %s', (text) => {
     expect(scrubSecrets(text)).toBe(text);
   });
