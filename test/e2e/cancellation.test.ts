@@ -27,20 +27,6 @@ beforeEach(() => {
 /** How long a run may take to end itself after the first signal. */
 const MAX_STOP_MS = 5_000;
 
-<<<<<<< HEAD
-=======
-/** Resolves when the tenant's database runs a statement like this. */
-async function statementRuns(projectId: string, like: string): Promise<void> {
-  for (;;) {
-    const [row] = await fleet.query<{ running: boolean }>(
-      projectId,
-      `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '${like}'
-          AND pid <> pg_backend_pid() AND datname = current_database()) AS running`,
-    );
-    if (row?.running === true) return;
-  }
-}
-
 /** Resolves when the tenant's database runs no statement like this any more. */
 async function noStatementRuns(projectId: string, like: string): Promise<void> {
   for (;;) {
@@ -53,7 +39,6 @@ async function noStatementRuns(projectId: string, like: string): Promise<void> {
   }
 }
 
->>>>>>> wt-fix
 describe('a cancelled run', () => {
   test('rolls back what is in flight, starts nothing new, and reports every tenant within five seconds', async () => {
     const names = Array.from({ length: 6 }, (_, index) => `c${count}-${index}`);
@@ -113,7 +98,7 @@ describe('a cancelled run', () => {
     await writeMigrations(path.join(app, 'drizzle'), { '0000_slow': ['SELECT pg_sleep(120)'] });
     const inputs = { tenants: `c${count}-*`, engine: 'drizzle-kit', 'drizzle-config': 'drizzle.config.ts' };
     const run = await fleet.start('migrate', inputs, { cwd: app });
-    await statementRuns(id, '%pg_sleep%');
+    await fleet.statementRuns(id, '%pg_sleep%');
     const children = descendantsOf(await listProcesses(), run.process.pid ?? 0);
     expect(children.map(({ commandLine }) => commandLine).join('\n')).toContain('drizzle-kit');
 
@@ -137,7 +122,7 @@ describe.each<[string, (run: ActionRun) => void]>([
     const inputs = { name: `${slow}\n${late}`, 'migrations-folder': folder, concurrency: '1' };
     const run = await fleet.start('provision', inputs);
     const id = await projectNamed(slow);
-    await statementRuns(id, '%pg_sleep%');
+    await fleet.statementRuns(id, '%pg_sleep%');
     end(run);
     const finished = await run.finished;
 
@@ -175,7 +160,7 @@ describe('killed', () => {
     });
     const run = await fleet.start('provision', { name, 'migrations-folder': folder });
     const id = await projectNamed(name);
-    await statementRuns(id, '%pg_sleep%');
+    await fleet.statementRuns(id, '%pg_sleep%');
     run.process.kill('SIGKILL');
     expect(await run.finished).toMatchObject({ signal: 'SIGKILL' });
     // The server ends what nobody waits for any more once the statement is done.
@@ -224,7 +209,7 @@ async function restoreUnderWay() {
     backup: 'latest',
     'target-url': await fleet.uriOf(target),
   });
-  await statementRuns(target, 'COPY %');
+  await fleet.statementRuns(target, 'COPY %');
   const psql = descendantsOf(await listProcesses(), run.process.pid ?? 0).find(({ commandLine }) =>
     /\bpsql\b/.test(commandLine),
   );
