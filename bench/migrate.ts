@@ -247,13 +247,20 @@ async function withFleet<T>(
 ): Promise<T> {
   const names = Array.from({ length: size }, (_, index) => `${prefix}-${index}`);
   const ids = await neon.seedProjects(names);
-  await pMap(ids, (id) => neon.adminUrlFor(id), { concurrency: 8 });
+  await pMap(ids, (id) => visit(neon, id), { concurrency: 8 });
   const api = createApiClient({ apiKey: neon.apiKey, baseURL: neon.apiUrl });
   try {
     return await use(ids);
   } finally {
     await pMap(ids, (id) => api.deleteProject(id).catch(() => undefined), { concurrency: 8 });
   }
+}
+
+/** Connects once: the first session of a database makes caches that all later ones find, and no tenant is that new. */
+async function visit(neon: LocalNeon, id: string): Promise<void> {
+  const client = new pg.Client({ connectionString: await neon.adminUrlFor(id) });
+  await client.connect();
+  await client.end();
 }
 
 async function urisOf(neon: LocalNeon, ids: readonly string[]): Promise<string[]> {
