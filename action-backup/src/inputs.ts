@@ -31,10 +31,10 @@ import {
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { z } from 'zod';
 
-import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump-options.js';
-import { parseArchivePlace } from './archive.js';
-import { isObjectKey, OBJECT_SUFFIXES } from './keys.js';
-import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
+import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump/dump-options.js';
+import { parseArchivePlace } from './storage/archive.js';
+import { isObjectKey, OBJECT_SUFFIXES } from './storage/keys.js';
+import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention/retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {

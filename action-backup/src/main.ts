@@ -1,13 +1,13 @@
 import type { ActionContext } from '@neon-fleet/shared/actions';
 
-import { eraseCommand } from './erase-command.js';
-import { apply, plan, report } from './fan-out.js';
+import { eraseCommand } from './commands/erase.js';
+import { apply, plan, report } from './commands/fan-out.js';
 import { readBackupInputs, type BackupValues } from './inputs.js';
-import { listCommand } from './list-command.js';
-import { pruneCommand } from './prune-command.js';
-import { restore } from './restore.js';
-import { run } from './run.js';
-import { verifyCommand } from './verify-command.js';
+import { listCommand } from './commands/list.js';
+import { pruneCommand } from './commands/prune.js';
+import { restore } from './commands/restore.js';
+import { run } from './commands/run.js';
+import { verifyCommand } from './commands/verify.js';
 
 /** The backup action: dumps every selected tenant to S3, and does what has to do with those dumps. */
 export async function main(context: ActionContext): Promise<void> {

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
-import { backUpTenant } from '../../src/back-up-tenant.js';
-import { backupTimestamp, manifestKey, objectKey } from '../../src/keys.js';
-import { readManifest } from '../../src/manifest.js';
+import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
+import { backupTimestamp, manifestKey, objectKey } from '../../src/storage/keys.js';
+import { readManifest } from '../../src/storage/manifest.js';
 import { BackupFleet, openStoreAt } from '../support/backup-fleet.js';
 import { FailingProxy, type Fault } from '../support/failing-proxy.js';
 

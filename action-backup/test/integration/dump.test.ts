@@ -3,9 +3,9 @@ import { gunzipSync } from 'node:zlib';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump-options.js';
-import { readManifest } from '../../src/manifest.js';
-import { manifestKey } from '../../src/keys.js';
+import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
+import { readManifest } from '../../src/storage/manifest.js';
+import { manifestKey } from '../../src/storage/keys.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;

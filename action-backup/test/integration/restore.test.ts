@@ -10,8 +10,8 @@ import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
-import { restoreInto } from '../../src/restore.js';
-import type { Manifest } from '../../src/manifest.js';
+import { restoreInto } from '../../src/commands/restore.js';
+import type { Manifest } from '../../src/storage/manifest.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;

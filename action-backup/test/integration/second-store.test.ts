@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { GetObjectTaggingCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore, uploadStream, type ObjectStore } from '@neon-fleet/shared/s3';
 
-import { databasePrefix, manifestKey, objectKey } from '../../src/keys.js';
+import { databasePrefix, manifestKey, objectKey } from '../../src/storage/keys.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 import { FailingProxy } from '../support/failing-proxy.js';
 import { VersityGateway } from '../support/versitygw.js';

@@ -6,14 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect, openClientFinder } from '@neon-fleet/shared/postgres';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
-import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump-options.js';
-import { manifestKey, verificationKey } from '../../src/keys.js';
-import type { Manifest } from '../../src/manifest.js';
-import { readVerification } from '../../src/notes.js';
-import { restoreInto } from '../../src/restore.js';
-import { startScratchServer, type ScratchServer } from '../../src/scratch-server.js';
-import { drill } from '../../src/verify-command.js';
-import { findBackup } from '../../src/find-backup.js';
+import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
+import { manifestKey, verificationKey } from '../../src/storage/keys.js';
+import type { Manifest } from '../../src/storage/manifest.js';
+import { readVerification } from '../../src/storage/notes.js';
+import { restoreInto } from '../../src/commands/restore.js';
+import { startScratchServer, type ScratchServer } from '../../src/verify/scratch-server.js';
+import { drill } from '../../src/commands/verify.js';
+import { findBackup } from '../../src/storage/find-backup.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;

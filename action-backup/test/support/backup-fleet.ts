@@ -11,9 +11,9 @@ import {
 import { openStore, type ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
-import { backUpTenant, type BackupSurroundings } from '../../src/back-up-tenant.js';
-import { WHOLE_PLAIN_DUMP } from '../../src/dump-options.js';
-import type { Manifest } from '../../src/manifest.js';
+import { backUpTenant, type BackupSurroundings } from '../../src/tenant/back-up-tenant.js';
+import { WHOLE_PLAIN_DUMP } from '../../src/dump/dump-options.js';
+import type { Manifest } from '../../src/storage/manifest.js';
 
 /** A local Neon with what the backup of a tenant needs, in this process. */
 export class BackupFleet implements AsyncDisposable {

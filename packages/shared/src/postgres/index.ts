@@ -1,14 +1,4 @@
 export {
-  childEnvironment,
-  exitWords,
-  runProgram,
-  startProgram,
-  type Environment,
-  type ProgramExit,
-  type ProgramOptions,
-  type RunningProgram,
-} from '../processes/index.js';
-export {
   openClientFinder,
   type ClientFinder,
   type ClientFinderOptions,

@@ -4,7 +4,8 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import { childEnvironment, libpqEnvironment, parseConnectionUri, prepareLibpqTrust } from '../../src/postgres/index.js';
+import { libpqEnvironment, parseConnectionUri, prepareLibpqTrust } from '../../src/postgres/index.js';
+import { childEnvironment } from '../../src/processes/index.js';
 
 const SETTINGS = { rootCertificates: 'system', applicationName: 'neon-fleet backup' };
 

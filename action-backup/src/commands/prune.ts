@@ -1,0 +1,115 @@
+import * as core from '@actions/core';
+import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { ExplainedError } from '@neon-fleet/shared/errors';
+import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
+import type { ObjectStore } from '@neon-fleet/shared/s3';
+
+import { archive } from '../storage/archive.js';
+import type { PruneValues } from '../inputs.js';
+import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { databasePrefix, normalisePrefix } from '../storage/keys.js';
+import { earlierAttempts } from '../storage/orphans.js';
+import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
+import { openStorage } from '../storage/storage.js';
+
+/** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */
+export async function pruneCommand(values: PruneValues, context: ActionContext): Promise<void> {
+  const { signal } = context.stop;
+  const prefix = normalisePrefix(values.s3Prefix);
+  const store = openStorage(values, process.env);
+  const onNote = (line: string) => core.warning(printable(line));
+  const inventory = await readInventory(store, { prefix, signal, onNote });
+  const chosen = selectStored(inventory, values, { bucket: store.bucket, prefix });
+  const rules: PruneRules = {
+    retention: values.retention,
+    orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) },
+  };
+  const tenants = chosen.map((stored) => ({ ...tenantOfStored(stored), stored }));
+  const outcomes = await workThroughTenants({
+    tenants,
+    concurrency: values.concurrency,
+    signal,
+    onOutcome: logTenant,
+    work: ({ stored }: Tenant & { stored: NamedDatabase }, work) =>
+      pruneStored(store, { prefix, stored, rules, dryRun: values.dryRun, now: context.startedAt }, work),
+  });
+  const report = await publishRun({
+    action: 'backup',
+    command: 'prune',
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+  });
+  await archive(values, report);
+}
+
+interface StoredPrune {
+  readonly prefix: string;
+  readonly stored: NamedDatabase;
+  readonly rules: PruneRules;
+  readonly dryRun: boolean;
+  readonly now: Date;
+}
+
+/**
+ * Prunes what the bucket holds of one database, or says what would go and why the rest stays.
+ *
+ * @throws ExplainedError when the newest backup is not whole: nothing is deleted then, since which one is the newest good
+ *   one is not known; or when the store refused a deletion.
+ */
+export async function pruneStored(
+  store: Pick<ObjectStore, 'bucket' | 'head' | 'list' | 'listUploads' | 'abortUpload' | 'delete'>,
+  { prefix, stored, rules, dryRun, now }: StoredPrune,
+  { signal, note }: WorkContext,
+): Promise<TenantResult> {
+  const { projectId, database } = stored;
+  const scope = { prefix, projectId, database };
+  await checkNewest(store, stored, signal);
+  const uploads = (await store.listUploads(databasePrefix(prefix, projectId, database), signal)) ?? [];
+  const keys = stored.objects.map(({ key }) => key);
+  const plan = planPrune(keys, uploads, scope, rules, now);
+  for (const { key, keep, why } of plan.decisions) {
+    note(`${keep ? 'stays' : dryRun ? 'would go' : 'goes'}: ${key} (${why})`);
+  }
+  for (const key of [...plan.orphans.objects, ...plan.orphans.uploads.map((upload) => upload.key)]) {
+    note(`${dryRun ? 'would go' : 'goes'}: ${key} (it was never finished)`);
+  }
+  const words = planWords(plan, dryRun);
+  const leaving = plan.decisions.filter(({ keep }) => !keep).length + garbageOf(plan);
+  if (leaving === 0) return { status: 'unchanged', reason: 'up-to-date', detail: words };
+  if (dryRun) return { status: 'succeeded', detail: words };
+  const { problems } = await carryOut(store, plan, signal);
+  if (problems.length === 0) return { status: 'succeeded', detail: words };
+  throw new ExplainedError({
+    message: `${problems.length} of ${leaving} objects could not be deleted: ${problems[0] ?? ''}`,
+    hint: 'The role needs s3:DeleteObject on the objects. What is under Object Lock can go only when its time is over.',
+  });
+}
+
+async function checkNewest(
+  store: Pick<ObjectStore, 'head'>,
+  { backups, newest, name }: NamedDatabase,
+  signal: AbortSignal,
+): Promise<void> {
+  const [first] = backups;
+  if (first === undefined) return;
+  const head = newest === undefined ? undefined : await store.head(newest.key, signal);
+  if (newest?.key === first.objectKey && head?.sizeBytes === newest.sizeBytes) return;
+  throw new ExplainedError({
+    message: `the newest backup of ${name}, ${first.objectKey}, is not what its manifest says; nothing was deleted`,
+    hint: 'Back the tenant up again: retention goes on once its newest backup is good.',
+  });
+}
+
+function garbageOf({ orphans }: PrunePlan): number {
+  return orphans.objects.length + orphans.uploads.length;
+}
+
+function planWords(plan: PrunePlan, dryRun: boolean): string {
+  const kept = plan.decisions.filter(({ keep }) => keep).length;
+  const gone = plan.decisions.length - kept;
+  const garbage = garbageOf(plan);
+  const verb = dryRun ? 'would go' : 'deleted';
+  const rest = garbage === 0 ? '' : `, ${garbage} that were never finished ${dryRun ? 'too' : 'cleared'}`;
+  return `${gone} ${verb}, ${kept} kept${rest}`;
+}
