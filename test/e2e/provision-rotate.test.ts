@@ -76,7 +76,7 @@ describe('rotate', () => {
   test('that was killed between the password and the secret is made good by the next one', async () => {
     await rotate();
     const old = await expectAgreement();
-    // Neon has the new password, and GitHub refuses whoever wants to tell it.
+    // As soon as Neon was asked for the new password: mostly before the secret is written.
     const start = fleet.neon.requests().length;
     const run = await fleet.start('provision', { ...SECRET_INPUTS, name }, options());
     while (run.process.exitCode === null && resets(start) === 0) await new Promise((next) => setTimeout(next, 1));
