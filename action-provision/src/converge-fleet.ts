@@ -12,30 +12,21 @@ import {
   type ActionContext,
 } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
-import { explain } from '@neon-fleet/shared/errors';
 import { readMigrations } from '@neon-fleet/shared/drizzle';
-import {
-  NEON_DEFAULTS,
-  workThroughTenants,
-  type DesiredTenant,
-  type FleetReport,
-  type Outcome,
-  type Tenant,
-} from '@neon-fleet/shared/fleet';
+import { workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
-import pMap from 'p-map';
 
-import { readDesired, type DesiredFleet } from './desired.js';
-import { searchTerm } from './find-or-create.js';
+import { readDesired } from './desired.js';
+import { openTenantSecrets } from './github/tenant-secrets.js';
 import type { ProvisionInputs } from './inputs.js';
 import { setProjectOutputs } from './outputs.js';
-import { planProvision, type ProvisionPlan, type TenantStep } from './plan.js';
+import { planFor, tenantOfStep } from './look.js';
+import type { ProvisionPlan, TenantStep } from './plan.js';
 import { planLines, renderPlan } from './plan-summary.js';
 import { preflight } from './preflight.js';
-import { provisionTenant, type ManagedNeon, type ProvisionedProject } from './provision-tenant.js';
+import { provisionTenant, type ProvisionedProject } from './provision-tenant.js';
 import { openRegister } from './register.js';
 import { readSeed } from './seed.js';
-import { recognise } from './recognise.js';
 
 /** `run`, `plan` and `apply`: holds what is desired against what is there, shows it, and makes it so. */
 export async function convergeFleet(values: ProvisionInputs, context: ActionContext): Promise<void> {
@@ -53,6 +44,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
           statementTimeoutMs: values.statementTimeout,
         };
   const neon = openNeonFor(values, context);
+  const secrets = await openTenantSecrets(values, desired, context);
   const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
   const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
   for (const line of planLines(plan)) core.info(line);
@@ -85,6 +77,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         beforeCreation,
         onFound: found,
         register,
+        secrets,
         now: () => new Date(),
         onReachable: (project) => reachable.push(project),
       }),
@@ -157,61 +150,6 @@ function runUrl(): string | undefined {
   return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }
 
-/** One listing for a whole file; with names from the inputs only what a search for each of them gives. */
-async function planFor(
-  neon: ManagedNeon,
-  desired: DesiredFleet,
-  isWholeFleet: boolean,
-  knownIds: ReadonlyMap<string, string> | undefined,
-  signal: AbortSignal,
-): Promise<ProvisionPlan> {
-  if (!isWholeFleet) {
-    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, knownIds, signal), {
-      concurrency: 8,
-    });
-    // What else the organisation has is nobody's business here.
-    return { steps: plans.flatMap(({ steps }) => steps), ignored: [], unlisted: [], unavailable: [] };
-  }
-  const listing = await neon.manage.listStates();
-  const source = {
-    desired: [...desired.tenants, ...desired.others],
-    ignored: desired.ignored,
-    listing,
-    ...(knownIds === undefined ? {} : { knownIds }),
-  };
-  const madeFor = await recognise(neon.manage, planProvision(source));
-  const plan = planProvision({ ...source, madeFor });
-  return { ...plan, steps: plan.steps.filter(({ tenant }) => desired.tenants.includes(tenant)) };
-}
-
-/** One that cannot be looked up is refused by itself, and stops nobody else. */
-async function planForOne(
-  neon: ManagedNeon,
-  tenant: DesiredTenant,
-  knownIds: ReadonlyMap<string, string> | undefined,
-  signal: AbortSignal,
-): Promise<ProvisionPlan> {
-  try {
-    const search = searchTerm(tenant.name);
-    // Under the name that it had, when the catalog knows it: with the inputs alone there is no file to rename it in.
-    const id = knownIds?.get(tenant.key);
-    const listing = await neon.manage.listStates(search === undefined ? {} : { search });
-    const known = id === undefined ? undefined : (await neon.manage.listStates({ search: id })).projects;
-    const projects = [
-      ...new Map([...listing.projects, ...(known ?? [])].map((each) => [each.projectId, each])).values(),
-    ];
-    return planProvision({
-      desired: [tenant],
-      ignored: [],
-      listing: { ...listing, projects },
-      ...(knownIds === undefined ? {} : { knownIds }),
-    });
-  } catch (thrown) {
-    if (signal.aborted) throw thrown;
-    return { steps: [{ step: 'refuse', tenant, error: explain(thrown) }], ignored: [], unlisted: [], unavailable: [] };
-  }
-}
-
 /** A plan is no run: green means that it could be made, and that everything in it can be done. */
 async function publishPlan(plan: ProvisionPlan, values: ProvisionInputs, context: ActionContext): Promise<void> {
   await publishRun({
@@ -242,22 +180,6 @@ function plannedOutcome(step: TenantStep, startedAt: Date): Outcome {
         detail: `would be changed (${step.changes.map(({ setting }) => setting).join(', ')}); nothing was done`,
       };
   }
-}
-
-/** A tenant whose project may not exist yet: its id comes with its result then. */
-function tenantOfStep(step: TenantStep): Tenant {
-  const { key, name, settings }: DesiredTenant = step.tenant;
-  const { branch, database, role, labels = {} } = settings;
-  return {
-    key,
-    name,
-    projectId: 'project' in step ? step.project.projectId : step.step === 'refuse' ? (step.projectId ?? '') : '',
-    ...(branch === undefined ? {} : { branch }),
-    database: database ?? NEON_DEFAULTS.database,
-    role: role ?? NEON_DEFAULTS.role,
-    assumed: { database: database === undefined, role: role === undefined },
-    labels,
-  };
 }
 
 async function writePlan({ steps, ignored, unlisted, unavailable }: ProvisionPlan): Promise<string> {

@@ -52,7 +52,9 @@ function select(all: readonly DesiredTenant[], patterns: readonly string[] | und
 }
 
 function tenantOfInputs(name: string, values: ProvisionInputs): DesiredTenant {
-  const { region, postgresVersion, branch, database, role, key = name } = values;
+  const { region, postgresVersion, database, role, key = name } = values;
+  // There it is the branch that is made or deleted, and not the one that the tenant's data is in.
+  const branch = values.command === 'branch' ? undefined : values.branch;
   return {
     key,
     name,

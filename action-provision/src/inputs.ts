@@ -10,6 +10,7 @@ import {
   migrationInputs,
   migrationsFolderProblems,
   neonInputs,
+  parsedInput,
   patternInput,
   runInputs,
   textInput,
@@ -18,14 +19,24 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 
+import { BRANCH_ACTIONS } from './branch.js';
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch'] as const;
+
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
+
+/** As the API wants it: in UTC, to the second. */
+function momentToCome(text: string): string {
+  const at = MOMENT.test(text) ? new Date(text) : new Date(Number.NaN);
+  if (!(at.getTime() > Date.now())) throw new Error('no moment that is still to come');
+  return at.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance. `rotate` gives new passwords. `branch` makes, resets or deletes a branch for development.',
     default: 'run',
   }),
   ...neonInputs,
@@ -71,7 +82,33 @@ export const inputs = {
       'Which tenants are connected to, migrated and seeded: `all`, which wakes their computes; `recent`, those that are younger than 7 days; `created`, those of this run. Default: `all` with `name`, `recent` with `fleet-file`.',
   }),
   ...locationInputs,
+  'branch-action': choiceInput(BRANCH_ACTIONS, {
+    description: 'What `command: branch` does with the `branch` of the one selected project.',
+  }),
+  'expires-at': parsedInput(momentToCome, {
+    description: 'When Neon deletes the branch of `branch-action: create` by itself. Default: never.',
+    accepted: 'a moment that is still to come, with its time zone, such as 2027-01-31T12:00:00Z',
+  }),
   ...migrationInputs,
+  'github-secret': patternInput({
+    description:
+      "Also write each tenant's direct connection URI into a secret of GitHub: its name, or `auto`, which makes one of the key, such as `ACME_DATABASE_URL`.",
+    pattern: /^(auto|(?!GITHUB_)[A-Za-z_][A-Za-z0-9_]{0,199})$/i,
+    accepted: 'auto, or a name of letters, digits and _ that does not begin with a digit or GITHUB_',
+  }),
+  'github-token': textInput({
+    description: 'Token that may write secrets, for `github-secret`. The `GITHUB_TOKEN` of a job cannot.',
+    secret: true,
+    accepted: 'a token of GitHub',
+  }),
+  'github-repository': patternInput({
+    description: "Repository of `github-secret`. Default: the workflow's own.",
+    pattern: /^[A-Za-z0-9._-]{1,100}\/[A-Za-z0-9._-]{1,100}$/,
+    accepted: 'owner/name',
+  }),
+  'github-environment': textInput({
+    description: 'Environment of that repository. Default: none, a secret of the repository.',
+  }),
   ...catalogInputs,
   replay: linesInput({
     description: 'Files that the output `catalog-replay` named, one a line: what `sync` tells the catalog late.',
@@ -93,7 +130,7 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder)),
     ...(fleetFile === undefined &&
     name === undefined &&
-    (command === 'run' || command === 'plan' || command === 'apply')
+    !(['import', 'sync', 'status'] as const).some((each) => each === command)
       ? [{ input: 'name', given: 'nothing', accepted: inputs.name.accepted }]
       : []),
     ...(fleetFile !== undefined && name !== undefined
@@ -108,6 +145,29 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(key !== undefined && (fleetFile !== undefined || (name ?? []).length > 1)
       ? [{ input: 'key', given: 'a key for more than one tenant', accepted: 'a key together with a single name' }]
       : []),
+    ...(command === 'rotate' && fleetFile !== undefined && tenants === undefined
+      ? [{ input: 'tenants', given: 'nothing together with rotate', accepted: "globs; '*' for everybody in the file" }]
+      : []),
+    ...(command === 'branch' ? oneTenantProblems(values) : []),
+    ...(command === 'branch'
+      ? (['branch', 'branch-action'] as const).flatMap((input) =>
+          values[input === 'branch' ? input : 'branchAction'] === undefined
+            ? [{ input, given: 'nothing together with command: branch', accepted: inputs[input].accepted }]
+            : [],
+        )
+      : []),
+    ...(values.githubSecret !== undefined && values.githubToken === undefined && command !== 'plan'
+      ? [
+          {
+            input: 'github-token',
+            given: 'nothing together with github-secret',
+            accepted: inputs['github-token'].accepted,
+          },
+        ]
+      : []),
+    ...(values.githubSecret !== undefined && values.githubSecret.toLowerCase() !== 'auto' && (name ?? []).length > 1
+      ? [{ input: 'github-secret', given: 'one name for several tenants', accepted: 'auto' }]
+      : []),
     ...(tenants !== undefined && fleetFile === undefined && command !== 'status'
       ? [
           {
@@ -120,7 +180,7 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(fleetFile === undefined
       ? []
       : (['region', 'postgresVersion', 'database', 'role', 'branch'] as const).flatMap((input) =>
-          values[input] === undefined
+          values[input] === undefined || (input === 'branch' && command === 'branch')
             ? []
             : [
                 {
@@ -133,10 +193,18 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
   ];
 }
 
+function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs>): InputProblem[] {
+  const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants?.length === 1;
+  if (isOne) return [];
+  const input = fleetFile === undefined ? 'name' : 'tenants';
+  return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];
+}
+
 export const outputs = {
   ...commonOutputs,
   'project-id': { description: 'Id of the project (one tenant only).', example: 'misty-river-12345678' },
-  created: { description: '`true` when this run made the project (one tenant only).', example: 'true' },
+  'branch-id': { description: 'Id of the branch (`command: branch`).', example: 'br-misty-river-a1b2c3d4' },
+  created: { description: '`true` when this run made the project, or the branch (one tenant only).', example: 'true' },
   host: {
     description: 'Host of the direct connection (one tenant only).',
     example: 'ep-misty-river-a1b2c3.us-east-1.aws.neon.tech',

@@ -1,8 +1,10 @@
 import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
+import { changeBranch } from './branch.js';
 import { convergeFleet } from './converge-fleet.js';
 import { importFleet } from './import-fleet.js';
 import { checkInputs, inputs } from './inputs.js';
+import { rotatePasswords } from './rotate.js';
 import { showStatus } from './status/command.js';
 import { syncCatalog } from './sync.js';
 
@@ -15,6 +17,10 @@ export async function main(context: ActionContext): Promise<void> {
     case 'plan':
     case 'apply':
       return convergeFleet(values, context);
+    case 'rotate':
+      return rotatePasswords(values, context);
+    case 'branch':
+      return changeBranch(values, context);
     case 'import':
       return importFleet(values, context);
     case 'sync':

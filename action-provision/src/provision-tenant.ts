@@ -7,6 +7,7 @@ import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 
 import { changesText, converge } from './converge.js';
 import { findOrCreate } from './find-or-create.js';
+import type { TenantSecrets } from './github/tenant-secrets.js';
 import { ownershipOf } from './ownership.js';
 import type { TenantStep } from './plan.js';
 import { explainRefusal } from './preflight.js';
@@ -40,6 +41,8 @@ export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'> {
   readonly onReachable: (project: ProvisionedProject) => void;
   readonly now: () => Date;
   readonly register?: Register | undefined;
+  /** Where the tenant's URI is written as well. */
+  readonly secrets?: TenantSecrets | undefined;
 }
 
 /** What the catalog does for a creation. */
@@ -73,9 +76,21 @@ export async function provisionTenant(
   const { tenant } = step;
   if (step.step === 'refuse') throw new ExplainedError(step.error);
   const { project, created, changed } = await haveProject(neon, step, options);
+  const { secrets } = options;
+  const lacksSecret = secrets?.isMissing(tenant) === true;
   if (!created && !isToBeMadeReady(project, options)) {
-    const detail = changed === '' ? 'as it should be' : `changed ${changed}`;
     const { projectId } = project;
+    if (lacksSecret) {
+      // A URI is a question to the API: nobody is woken for it.
+      const { uri } = (await reach(neon, tenant, project, created, options)).found;
+      const name = await secrets.publish(tenant, uri);
+      return {
+        projectId,
+        status: 'succeeded',
+        detail: `${changed === '' ? '' : `changed ${changed}; `}secret ${name} written`,
+      };
+    }
+    const detail = changed === '' ? 'as it should be' : `changed ${changed}`;
     return changed === ''
       ? { projectId, status: 'unchanged', reason: 'up-to-date', detail }
       : { projectId, status: 'succeeded', detail };
@@ -83,7 +98,17 @@ export async function provisionTenant(
   const reached = await reach(neon, tenant, project, created, options);
   options.onReachable(reached);
   const ready = await makeReady(reached.found.uri, { ...options, settings: tenant.settings });
-  return { ...withHistory(ready, created, changed), projectId: project.projectId };
+  const result = withHistory(ready, created, changed);
+  const { projectId } = project;
+  if (secrets === undefined || !isGreen(result)) return { ...result, projectId };
+  // Also where there is one: it cannot be read, and may be that of a project or password that is no more.
+  const detail = `${result.detail}; secret ${await secrets.publish(tenant, reached.found.uri)} written`;
+  if (lacksSecret && result.status === 'unchanged') return { status: 'succeeded', detail, projectId };
+  return { ...result, detail, projectId };
+}
+
+function isGreen({ status }: WorkResult): boolean {
+  return status === 'succeeded' || status === 'unchanged';
 }
 
 async function haveProject(

@@ -75,6 +75,8 @@ export interface NewDevBranch {
   readonly name: string;
   readonly parentId?: string;
   readonly expiresAt?: string;
+  /** Notes to find it by when the answer is lost. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** How much of something a project used in the period that was asked for, by metric. */
@@ -330,7 +332,7 @@ export function managementOf({ api, orgId, onSecret, call }: ManagementCalls): M
       return branches;
     },
 
-    async createDevBranch(projectId, { name, parentId, expiresAt }) {
+    async createDevBranch(projectId, { name, parentId, expiresAt, annotations }) {
       const { branch, operations } = await call('createProjectBranch', 'write', changedBranchSchema, (params) =>
         api.createProjectBranch(
           projectId,
@@ -341,6 +343,7 @@ export function managementOf({ api, orgId, onSecret, call }: ManagementCalls): M
               ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
             },
             endpoints: [{ type: EndpointType.ReadWrite }],
+            ...(annotations === undefined ? {} : { annotation_value: { ...annotations } }),
           },
           params,
         ),

@@ -1,0 +1,118 @@
+import * as core from '@actions/core';
+import type { ActionContext } from '@neon-fleet/shared/actions';
+import { ExplainedError } from '@neon-fleet/shared/errors';
+import { tenantOf, type WorkResult } from '@neon-fleet/shared/fleet';
+import { findDatabase, NeonApiError, waitForOperations } from '@neon-fleet/shared/neon';
+import { connect, parseConnectionUri, trustedAuthorities } from '@neon-fleet/shared/postgres';
+
+import { workOnExisting, type ExistingTenant } from './existing.js';
+import type { ProvisionInputs } from './inputs.js';
+import { setProjectOutputs } from './outputs.js';
+import type { ProvisionedProject } from './provision-tenant.js';
+
+/**
+ * `rotate`: a new password for the role of each selected tenant. Only Neon knows the password for certain, so whatever is
+ * handed on is asked for afterwards: a run that was killed, repeated, or met by another one ends with what is true then.
+ */
+export async function rotatePasswords(values: ProvisionInputs, context: ActionContext): Promise<void> {
+  const authorities = await trustedAuthorities(process.env);
+  const rotated: ProvisionedProject[] = [];
+  await workOnExisting(values, context, {
+    work: async (existing) => {
+      const project = await rotate(existing, authorities);
+      rotated.push(project.reached);
+      return project.result;
+    },
+    news: (now) => ({
+      events: rotated.map(({ projectId }) => ({
+        eventKey: `password-rotated/${projectId}/${now.toISOString()}`,
+        at: now.toISOString(),
+        action: 'provision',
+        what: 'password-rotated',
+        projectId,
+        ...(process.env['GITHUB_ACTOR'] === undefined ? {} : { actor: process.env['GITHUB_ACTOR'] }),
+      })),
+    }),
+  });
+  setProjectOutputs(rotated, { single: rotated.length === 1, mask: context.mask });
+  if (rotated.length > 0) core.info('Sessions that are open go on; new ones need the new password.');
+}
+
+interface Rotated {
+  readonly reached: ProvisionedProject;
+  readonly result: WorkResult;
+}
+
+/** Each of them a new look after a write: two runs at once need one more, as the second one is the last. */
+const MOST_LOOKS = 5;
+
+async function rotate(
+  { neon, tenant, project: find, secrets, signal, note }: ExistingTenant,
+  authorities: readonly string[] | undefined,
+): Promise<Rotated> {
+  const project = find();
+  const { projectId, name, regionId, pgVersion } = project;
+  const before = await findDatabase(neon, tenantOf(project, tenant.settings));
+  const { role, database } = before;
+  const branchId = before.branchId ?? (await neon.defaultBranch(projectId)).id;
+  const operations = await resetPassword(neon, projectId, branchId, role, note);
+  await waitForOperations(neon, projectId, operations, { signal });
+
+  let uri = await neon.connectionUri({ projectId, branchId, database, role });
+  if (uri === before.uri) {
+    throw new ExplainedError({
+      message: `Neon gives the same password for ${JSON.stringify(role)} as before`,
+      hint: 'Nothing was handed on. Run again; should it stay so, look at the role in the Neon console.',
+    });
+  }
+  let secret: string | undefined;
+  // Another run may have changed it again in the meantime, and may have written its secret before this one.
+  for (let look = 1; secrets !== undefined && look <= MOST_LOOKS; look += 1) {
+    secret = await secrets.publish(tenant, uri);
+    const now = await neon.connectionUri({ projectId, branchId, database, role });
+    if (now === uri) break;
+    uri = now;
+  }
+  const connection = await connect(parseConnectionUri(uri), {
+    signal,
+    authorities,
+    applicationName: 'neon-fleet provision',
+  });
+  await connection.close();
+  const pooledUri = await neon.connectionUri({ projectId, branchId, database, role, pooled: true });
+  return {
+    reached: {
+      key: tenant.key,
+      name,
+      projectId,
+      created: false,
+      host: parseConnectionUri(uri).host,
+      found: { ...before, branchId, uri },
+      pooledUri,
+      regionId,
+      pgVersion,
+    },
+    result: {
+      status: 'succeeded',
+      projectId,
+      detail: `new password for ${role}, connected with it${secret === undefined ? '' : `; secret ${secret} written`}`,
+    },
+  };
+}
+
+/** A change whose answer was lost may not have been made. Making it again only gives one more password nobody has yet. */
+async function resetPassword(
+  neon: ExistingTenant['neon'],
+  projectId: string,
+  branchId: string,
+  role: string,
+  note: (line: string) => void,
+) {
+  try {
+    return (await neon.manage.resetRolePassword(projectId, branchId, role)).operations;
+  } catch (thrown) {
+    if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut)) throw thrown;
+    note(`${thrown.message}; doing it again`);
+    return (await neon.manage.resetRolePassword(projectId, branchId, role)).operations;
+  }
+}
