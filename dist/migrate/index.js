@@ -72234,7 +72234,7 @@ function managementOf({ api, orgId, onSecret, call }) {
                 branches.push(...page);
             return branches;
         },
-        async createDevBranch(projectId, { name, parentId, expiresAt }) {
+        async createDevBranch(projectId, { name, parentId, expiresAt, annotations }) {
             const { branch, operations } = await call('createProjectBranch', 'write', management_changedBranchSchema, (params) => api.createProjectBranch(projectId, {
                 branch: {
                     name,
@@ -72242,6 +72242,7 @@ function managementOf({ api, orgId, onSecret, call }) {
                     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
                 },
                 endpoints: [{ type: api_client_dist.EndpointType.ReadWrite }],
+                ...(annotations === undefined ? {} : { annotation_value: { ...annotations } }),
             }, params));
             return { branch: annotated(branch, {}), operations };
         },
@@ -72650,16 +72651,16 @@ __nccwpck_require__.d(__webpack_exports__, {
   $g: () => (/* reexport */ tryLockSql)
 });
 
-// UNUSED EXPORTS: childEnvironment, chooseClient, exitWords, findServer, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, runProgram, startProgram, versionWords, withoutValues
+// UNUSED EXPORTS: chooseClient, findServer, knowsRestrict, libpqEnvironment, openClientFinder, parseClientVersion, postgresError, prepareLibpqTrust, versionWords, withoutValues
 
-// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
-var processes = __nccwpck_require__(2337);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
+// EXTERNAL MODULE: ./packages/shared/src/processes/index.ts + 3 modules
+var processes = __nccwpck_require__(2337);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/client-install.ts
 
 
@@ -73696,7 +73697,6 @@ async function takeLock(connection, options) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/index.ts
-
 
 
 
