@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { ROOT } from '../scripts/actions.js';
@@ -51,7 +51,15 @@ export async function publish(name: string, rows: readonly Measurement[]): Promi
   for (const row of table) console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
   const folder = path.join(ROOT, 'bench', 'results');
   await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(rows, null, 2)}\n`);
+  const file = path.join(folder, `${name}.json`);
+  const earlier = await readFile(file, 'utf8').then(
+    (text) => JSON.parse(text) as Measurement[],
+    () => [],
+  );
+  // What was not measured this time stays, so that a part can be measured again by itself.
+  const ids = new Set(rows.map(({ id }) => id));
+  const all = [...earlier.filter(({ id }) => !ids.has(id)), ...rows].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  await writeFile(file, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 function rounded(value: number): number {

@@ -208,11 +208,14 @@ function fileProblems({ command, plan, undoReport }: Partial<MigrateInputs>): In
 }
 
 function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
-  const { restorePoint, onFailure, engine, onDrift, to } = values;
+  const { command, dryRun, restorePoint, onFailure, engine, onDrift, to } = values;
   const problems: InputProblem[] = [];
   const add = (input: string, given: string, accepted: string) => problems.push({ input, given, accepted });
   if (onFailure === 'restore' && restorePoint === 'none') {
     add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
+  }
+  if (dryRun === true && command === 'apply') {
+    add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
   problems.push(...folderProblems(values), ...fileProblems(values));
   if (engine === 'drizzle-kit') {

@@ -34,7 +34,9 @@ export async function migrateTenant(
         note,
       }),
     rollBack: async (point) => {
-      const { keptAs } = await goBack(neon, point, { projectId, occasion: `after-failure-${runName}`, signal });
+      // Each failure is an occasion of its own: a later attempt that finds this one's name has not been put back by it.
+      const occasion = `after-failure-${runName}-${Date.now()}`;
+      const { keptAs } = await goBack(neon, point, { projectId, occasion, signal });
       return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
     },
   });

@@ -46352,7 +46352,9 @@ async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure
             note,
         }),
         rollBack: async (point) => {
-            const { keptAs } = await goBack(neon, point, { projectId, occasion: `after-failure-${runName}`, signal });
+            // Each failure is an occasion of its own: a later attempt that finds this one's name has not been put back by it.
+            const occasion = `after-failure-${runName}-${Date.now()}`;
+            const { keptAs } = await goBack(neon, point, { projectId, occasion, signal });
             return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
         },
     });
@@ -46576,7 +46578,11 @@ async function assertAtLeast(values, context) {
             const foreseen = foreseenResult(assessment, { onDrift: 'skip', to: wanted.target });
             if (foreseen !== undefined)
                 return foreseen;
-            const from = assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
+            if (assessment.kind === 'up-to-date') {
+                // Only drizzle 1.0's table would be completed; the migration itself is there.
+                return { status: 'unchanged', reason: 'up-to-date', detail: `at ${assessment.version}` };
+            }
+            const { from } = assessment;
             const error = {
                 message: `it is at ${from ?? 'no migration'}, and lacks ${pendingIn(assessment)
                     .map(({ tag }) => tag)
@@ -47785,7 +47791,7 @@ async function run(values, context) {
     const discovery = await discover(rollout, values);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
-    const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves);
+    const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves, settled.map(({ name, projectId }) => ({ key: name, name, projectId })));
     const worked = await (0,fleet/* rollOut */.Of)({
         waves,
         soakMs: values.soak ?? 0,
@@ -47822,6 +47828,7 @@ async function run(values, context) {
 
 
 
+
 /** Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. */
 function undoableTenants(outcomes, tenantOf) {
     return outcomes.flatMap((outcome) => {
@@ -47843,27 +47850,37 @@ async function undoTenant(rollout, tenant, options, { signal, note }) {
     const { neon, engine, authorities } = rollout;
     const wanted = await engine.schemaOf(tenant);
     const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
+    if (restorePoint.kind === 'lsn' && restorePoint.host !== (0,postgres/* hostOf */.w4)(uri))
+        return onAnotherBranch(restorePoint.host);
     const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
     const before = await look();
-    if (before === 'locked')
+    if (before.kind === 'locked')
         return locked();
-    if (before.version === migration.from)
+    if (before.kind === 'drift')
+        return notUnderstood(before.why);
+    const there = migration.applied.filter((tag) => before.applied.has(tag));
+    if (there.length === 0)
         return alreadyThere(migration);
-    if (before.version !== migration.to)
+    if (there.length < migration.applied.length)
+        return notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`);
+    if (!isWhereTheRolloutLeftIt(migration, before.version))
         return movedOn(migration, before.version);
+    requireReachable(restorePoint, new Date());
     if (options.dryRun)
         return wouldGoBack(migration, restorePoint);
     note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
     const lostFrom = restorePoint.takenAt;
-    const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion: `undo-${options.runName}`, signal });
+    const occasion = `undo-${options.runName}-${nameOf(restorePoint)}`;
+    const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion, signal });
     // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
     const after = await look();
-    if (after !== 'locked' && after.version !== migration.from)
-        return notBack(migration, after.version, keptAs);
+    if (after.kind !== 'seen' || migration.applied.some((tag) => after.applied.has(tag))) {
+        return notBack(migration, after, keptAs);
+    }
     const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
     return { status: 'succeeded', detail };
 }
-/** Which version the database is at, read while no run of neon-fleet works on it. */
+/** Which migrations the database has, read while no run of neon-fleet works on it. */
 async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
     const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
         signal,
@@ -47872,13 +47889,42 @@ async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, 
     });
     try {
         if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return 'locked';
+            return { kind: 'locked' };
         const assessment = (0,drizzle/* assess */.no)(folder, await (0,drizzle/* readSchemaState */.Rb)(connection, table));
-        return { version: assessment.kind === 'up-to-date' ? assessment.version : assessment.from };
+        if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder)
+            return { kind: 'drift', why: assessment.why };
+        const missing = new Set(pendingIn(assessment).map(({ tag }) => tag));
+        const applied = folder.migrations.map(({ tag }) => tag).filter((tag) => !missing.has(tag));
+        return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
     }
     finally {
         await connection.close();
     }
+}
+/**
+ * Whether nothing newer than the rollout's own migrations is there. The newest one may be older than the rollout, where
+ * that applied one that had been merged out of order.
+ */
+function isWhereTheRolloutLeftIt({ applied, from }, version) {
+    return version === from || (version !== undefined && applied.includes(version));
+}
+/** Tells one restore point of a tenant from another in the name of a branch. */
+function nameOf(point) {
+    return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
+}
+function onAnotherBranch(host) {
+    const error = {
+        message: `the rollout was at ${host}, and these inputs lead to another branch or compute`,
+        hint: 'Give undo the same branch, database and role as the rollout had.',
+    };
+    return { status: 'failed', detail: error.message, error };
+}
+function notUnderstood(why) {
+    const error = {
+        message: `what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`,
+        hint: 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.',
+    };
+    return { status: 'failed', detail: error.message, error };
 }
 function withoutWayBack({ applied }) {
     const error = {
@@ -47904,9 +47950,14 @@ function wouldGoBack({ from }, point) {
     const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
     return { status: 'unchanged', reason: 'up-to-date', detail };
 }
-function notBack({ from }, version, keptAs) {
+function notBack({ from }, after, keptAs) {
+    const seen = after.kind === 'locked'
+        ? 'whether that worked could not be looked at, since another run holds its lock'
+        : after.kind === 'drift'
+            ? after.why
+            : `it is at ${after.version ?? 'no migration'} and not at ${from ?? 'no migration'}`;
     const error = {
-        message: `it was put back, but is at ${version ?? 'no migration'} and not at ${from ?? 'no migration'}`,
+        message: `it was put back, but ${seen}`,
         hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
     };
     return { status: 'failed', detail: error.message, error };
@@ -47925,8 +47976,10 @@ async function undo(values, context) {
     const report = await readRollout(values.undoReport);
     const changed = undoableTenants(report.outcomes, (outcome) => tenantIn(outcome, values));
     const { selected, unmatched } = (0,fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
-    if (selected.length === 0 || unmatched.length > 0)
-        throw nothingToUndo(values.undoReport, unmatched);
+    const everybody = report.outcomes.map((outcome) => tenantIn(outcome, values));
+    const nobody = [...unmatched, ...(0,fleet/* findIdleExclusions */.DD)(everybody, values.tenants ?? []).spelledOut];
+    if (selected.length === 0 || nobody.length > 0)
+        throw nothingToUndo(values.undoReport, nobody);
     const rollout = await openRollout(values, context);
     const options = {
         lockWaitMs: values.lockWait,
@@ -48140,11 +48193,14 @@ function fileProblems({ command, plan, undoReport }) {
     return problems;
 }
 function contradictions(values) {
-    const { restorePoint, onFailure, engine, onDrift, to } = values;
+    const { command, dryRun, restorePoint, onFailure, engine, onDrift, to } = values;
     const problems = [];
     const add = (input, given, accepted) => problems.push({ input, given, accepted });
     if (onFailure === 'restore' && restorePoint === 'none') {
         add('on-failure', 'restore together with restore-point: none', 'keep, or a restore point to go back to');
+    }
+    if (dryRun === true && command === 'apply') {
+        add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
     }
     problems.push(...folderProblems(values), ...fileProblems(values));
     if (engine === 'drizzle-kit') {
@@ -57221,7 +57277,6 @@ const REPEATABLE = [
     /^create\s+(?:[a-z]+\s+){1,4}?if\s+not\s+exists\b/i,
     /^drop\s+(?:[a-z]+\s+){1,4}?if\s+exists\b/i,
     new RegExp(String.raw `^alter\s+type\s+${NAME_IN_SCHEMA}\s+add\s+value\s+if\s+not\s+exists\b`, 'i'),
-    /^insert\b[\s\S]*\bon\s+conflict\b[\s\S]*\bdo\s+nothing\b/i,
     /^(vacuum|analy[sz]e|reindex|cluster|checkpoint|refresh\s+materialized\s+view|comment\s+on|grant|revoke|set|reset)\b/i,
 ];
 const ALTER_TABLE = new RegExp(String.raw `^alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?${NAME_IN_SCHEMA}\s+`, 'i');
@@ -58742,6 +58797,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   l9: () => (/* reexport */ carriedOver),
   XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
+  DD: () => (/* reexport */ findIdleExclusions),
   kA: () => (/* reexport */ fleetReportSchema),
   Gj: () => (/* reexport */ gate),
   cu: () => (/* reexport */ identityOf),
@@ -60898,13 +60954,14 @@ function nameOf(spec) {
  * Puts every tenant into exactly one wave. Within the fleet the order is that of names, so that the same fleet gives the
  * same waves whatever order it was listed in. Waves that nobody is left for are dropped.
  *
+ * @param alsoKnown those that were selected and need no work: a name of theirs is no mistake, and its wave may be empty.
  * @throws ExplainedError when a name or glob matches nobody: the canary that a typing mistake removes must be missed.
  */
-function assignWaves(tenants, specs) {
+function assignWaves(tenants, specs, alsoKnown = []) {
     const waves = [];
     let left = tenants.toSorted(compareTenants);
     for (const spec of specs) {
-        const chosen = spec.kind === 'names' ? named(tenants, left, spec.patterns) : upTo(spec, tenants.length, left);
+        const chosen = spec.kind === 'names' ? named(tenants, left, spec.patterns, alsoKnown) : upTo(spec, tenants.length, left);
         if (chosen.length === 0)
             continue;
         waves.push({ wave: waves.length + 1, name: nameOf(spec), tenants: chosen });
@@ -60913,8 +60970,9 @@ function assignWaves(tenants, specs) {
     }
     return waves;
 }
-function named(all, left, patterns) {
-    const { selected, unmatched } = selection_selectTenants(all, patterns);
+function named(all, left, patterns, alsoKnown) {
+    const { selected, unmatched: notHere } = selection_selectTenants(all, patterns);
+    const unmatched = notHere.filter((pattern) => selection_selectTenants(alsoKnown, [pattern]).selected.length === 0);
     if (unmatched.length > 0) {
         throw new errors/* ExplainedError */.hM({
             message: `waves: no selected tenant matches ${unmatched.map(quoted).join(', ')}; nothing was done`,
@@ -60995,7 +61053,7 @@ const planSchema = schemas/* object */.Ikc({
 function makePlan(source) {
     requireDistinct(source.tenants);
     const maxFailures = maxFailuresOf(source.maxFailures, source.tenants.length);
-    const waves = assignWaves(source.tenants, source.waves);
+    const waves = assignWaves(source.tenants, source.waves, source.settled.map(selectableOf));
     const shards = makeShards(waves, source);
     const shares = shareBudget(maxFailures, shards.map(({ tenants }) => tenants.length));
     return {
@@ -61020,6 +61078,9 @@ function makePlan(source) {
         })),
         settled: [...source.settled],
     };
+}
+function selectableOf({ name, projectId }) {
+    return { key: name, name, projectId };
 }
 function requireDistinct(tenants) {
     const twice = firstTwice(tenants);

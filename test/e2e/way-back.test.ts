@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -79,6 +79,21 @@ describe('on-failure: restore', () => {
     await writeMigrations(folder, { '0000_notes': NOTES, '0001_drop': DROPS });
     const again = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
     expect(again.outputs).toMatchObject({ verdict: 'succeeded', succeeded: '1' });
+  });
+
+  test('puts back what the second attempt left behind as well', async () => {
+    const { ids, tenants, name } = await seed('again');
+    const [id = ''] = ids;
+    await writeMigrations(folder, { '0000_notes': NOTES, '0001_drop': DROPS, '0002_fails': FAILS });
+    for (const attempt of ['1', '2']) {
+      const run = await fleet.run(
+        'migrate',
+        { tenants, 'migrations-folder': folder, 'on-failure': 'restore' },
+        { env: { GITHUB_RUN_ATTEMPT: attempt } },
+      );
+      expect(statuses(run)).toEqual({ [name('again')]: 'rolled-back' });
+      expect(await columns(id)).toEqual(['id', 'text']);
+    }
   });
 
   test('restores nothing when the failed transaction left nothing behind', async () => {
@@ -180,6 +195,79 @@ describe('undo', () => {
     expect(outcomeOf(undone, name('moved')).detail).toContain('would undo more than this rollout');
     expect(await fleet.tables(id)).toContain('public.more');
     expect(await branchNames(id)).toHaveLength(1);
+  });
+
+  test('leaves a tenant alone when the checkout does not know what it has: older, or without the migration', async () => {
+    const { ids, tenants, name } = await seed('unknown');
+    const [id = ''] = ids;
+    await writeMigrations(folder, { '0000_notes': NOTES, '0001_drop': DROPS });
+    const rollout = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    const report = path.join(fleet.folder, `rollout-${count}.json`);
+    await writeFile(report, rollout.report ?? '');
+    const newer = path.join(fleet.folder, `newer-${count}`);
+    await writeMigrations(newer, {
+      '0000_notes': NOTES,
+      '0001_drop': DROPS,
+      '0002_more': ['CREATE TABLE more (id int)'],
+    });
+    await fleet.run('migrate', { tenants, 'migrations-folder': newer });
+    const reverted = await writeMigrations(path.join(fleet.folder, `reverted-${count}`), { '0000_notes': NOTES });
+
+    for (const checkout of [folder, reverted]) {
+      const undone = await fleet.run('migrate', {
+        command: 'undo',
+        'undo-report': report,
+        'migrations-folder': checkout,
+      });
+      expect(undone.exitCode).toBe(1);
+      expect(statuses(undone)).toEqual({ [name('unknown')]: 'failed' });
+    }
+    expect(await fleet.tables(id)).toContain('public.more');
+    expect(await branchNames(id)).toHaveLength(1);
+  });
+
+  test('takes back a migration that had been merged out of order', async () => {
+    const { ids, tenants } = await seed('late');
+    const [id = ''] = ids;
+    const late = { '0000_notes': NOTES, '0001_late': DROPS, '0002_more': ['CREATE TABLE more (id int)'] };
+    await writeMigrations(folder, late);
+    const without = path.join(fleet.folder, `without-${count}`);
+    await writeMigrations(without, late);
+    const journal = path.join(without, 'meta', '_journal.json');
+    const entries = JSON.parse(await readFile(journal, 'utf8')) as { entries: { tag: string }[] };
+    entries.entries = entries.entries.filter(({ tag }) => tag !== '0001_late');
+    await writeFile(journal, JSON.stringify(entries));
+    await fleet.run('migrate', { tenants, 'migrations-folder': without });
+
+    const rollout = await fleet.run('migrate', { tenants, 'migrations-folder': folder, 'on-drift': 'apply' });
+    expect(rollout.outputs['succeeded']).toBe('1');
+    expect(await columns(id)).toEqual(['id']);
+    const report = path.join(fleet.folder, `rollout-${count}.json`);
+    await writeFile(report, rollout.report ?? '');
+    const undone = await fleet.run('migrate', {
+      command: 'undo',
+      'undo-report': report,
+      'migrations-folder': folder,
+    });
+    expect(undone.outputs).toMatchObject({ verdict: 'succeeded', succeeded: '1' });
+    expect(await columns(id)).toEqual(['id', 'text']);
+    expect(await fleet.tables(id)).toContain('public.more');
+  });
+
+  test('refuses an exclusion that excludes nobody', async () => {
+    const { ids, tenants } = await seed('spared');
+    await writeMigrations(folder, { '0000_notes': NOTES, '0001_drop': DROPS });
+    const rollout = await fleet.run('migrate', { tenants, 'migrations-folder': folder });
+    const report = path.join(fleet.folder, `rollout-${count}.json`);
+    await writeFile(report, rollout.report ?? '');
+    const undone = await fleet.run('migrate', {
+      command: 'undo',
+      'undo-report': report,
+      'migrations-folder': folder,
+      tenants: '*\n!spaerd',
+    });
+    expect(undone.exitCode).toBe(1);
+    expect(await columns(ids[0] ?? '')).toEqual(['id']);
   });
 
   test.each([

@@ -18,7 +18,11 @@ export async function run(values: SelectingInputs, context: ActionContext): Prom
   const discovery = await discover(rollout, values);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
-  const waves = assignWaves(tenants, values.waves);
+  const waves = assignWaves(
+    tenants,
+    values.waves,
+    settled.map(({ name, projectId }) => ({ key: name, name, projectId })),
+  );
   const worked = await rollOut({
     waves,
     soakMs: values.soak ?? 0,

@@ -6,6 +6,7 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   assignWaves,
   fleetReportSchema,
+  findIdleExclusions,
   maxFailuresOf,
   NEON_DEFAULTS,
   rollOut,
@@ -24,7 +25,9 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
   const report = await readRollout(values.undoReport);
   const changed = undoableTenants(report.outcomes, (outcome) => tenantIn(outcome, values));
   const { selected, unmatched } = selectTenants(changed, values.tenants ?? ['*']);
-  if (selected.length === 0 || unmatched.length > 0) throw nothingToUndo(values.undoReport, unmatched);
+  const everybody = report.outcomes.map((outcome) => tenantIn(outcome, values));
+  const nobody = [...unmatched, ...findIdleExclusions(everybody, values.tenants ?? []).spelledOut];
+  if (selected.length === 0 || nobody.length > 0) throw nothingToUndo(values.undoReport, nobody);
   const rollout = await openRollout(values, context);
   const options = {
     lockWaitMs: values.lockWait,

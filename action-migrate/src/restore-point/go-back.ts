@@ -52,7 +52,7 @@ export async function goBack(neon: Api, point: RestorePoint, options: GoBackOpti
 }
 
 /** @throws ExplainedError when the project's history does not reach back so far any more. */
-function requireReachable(point: RestorePoint, now: Date): void {
+export function requireReachable(point: RestorePoint, now: Date): void {
   if (point.kind !== 'lsn' || point.usableUntil === undefined || Date.parse(point.usableUntil) > now.getTime()) return;
   throw new ExplainedError({
     message: `the restore point of ${point.takenAt} is out of reach: the project's history reached back to it until ${point.usableUntil}`,

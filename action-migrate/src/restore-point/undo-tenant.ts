@@ -8,10 +8,11 @@ import type {
   WorkContext,
 } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
-import { connect, parseConnectionUri, takeLock } from '@neon-fleet/shared/postgres';
+import { connect, hostOf, parseConnectionUri, takeLock } from '@neon-fleet/shared/postgres';
 
 import type { WantedSchema } from '../engine.js';
-import { goBack, pointWords } from './go-back.js';
+import { pendingIn } from '../look/look-at-tenant.js';
+import { goBack, pointWords, requireReachable } from './go-back.js';
 import type { Rollout } from '../rollout.js';
 
 /** A tenant that a rollout changed, and what it did there. */
@@ -52,41 +53,89 @@ export async function undoTenant(
   const { neon, engine, authorities } = rollout;
   const wanted = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
+  if (restorePoint.kind === 'lsn' && restorePoint.host !== hostOf(uri)) return onAnotherBranch(restorePoint.host);
   const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
   const before = await look();
-  if (before === 'locked') return locked();
-  if (before.version === migration.from) return alreadyThere(migration);
-  if (before.version !== migration.to) return movedOn(migration, before.version);
+  if (before.kind === 'locked') return locked();
+  if (before.kind === 'drift') return notUnderstood(before.why);
+  const there = migration.applied.filter((tag) => before.applied.has(tag));
+  if (there.length === 0) return alreadyThere(migration);
+  if (there.length < migration.applied.length)
+    return notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`);
+  if (!isWhereTheRolloutLeftIt(migration, before.version)) return movedOn(migration, before.version);
+  requireReachable(restorePoint, new Date());
   if (options.dryRun) return wouldGoBack(migration, restorePoint);
 
   note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
   const lostFrom = restorePoint.takenAt;
-  const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion: `undo-${options.runName}`, signal });
+  const occasion = `undo-${options.runName}-${nameOf(restorePoint)}`;
+  const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion, signal });
   // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
   const after = await look();
-  if (after !== 'locked' && after.version !== migration.from) return notBack(migration, after.version, keptAs);
+  if (after.kind !== 'seen' || migration.applied.some((tag) => after.applied.has(tag))) {
+    return notBack(migration, after, keptAs);
+  }
   const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
   return { status: 'succeeded', detail };
 }
 
-/** Which version the database is at, read while no run of neon-fleet works on it. */
+/** What a look at a tenant showed. */
+type Look =
+  | { readonly kind: 'locked' }
+  /** The folder does not explain what is recorded: what going back would take away is not known. */
+  | { readonly kind: 'drift'; readonly why: string }
+  | { readonly kind: 'seen'; readonly version: string | undefined; readonly applied: ReadonlySet<string> };
+
+/** Which migrations the database has, read while no run of neon-fleet works on it. */
 async function lookUnderLock(
   uri: string,
   { folder, table }: WantedSchema,
   { authorities, lockWaitMs, signal }: Pick<Rollout, 'authorities'> & { lockWaitMs: number; signal: AbortSignal },
-): Promise<'locked' | { version: string | undefined }> {
+): Promise<Look> {
   const connection = await connect(parseConnectionUri(uri), {
     signal,
     authorities,
     applicationName: 'neon-fleet undo',
   });
   try {
-    if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal }))) return 'locked';
+    if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal }))) return { kind: 'locked' };
     const assessment = assess(folder, await readSchemaState(connection, table));
-    return { version: assessment.kind === 'up-to-date' ? assessment.version : assessment.from };
+    if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder) return { kind: 'drift', why: assessment.why };
+    const missing = new Set(pendingIn(assessment).map(({ tag }) => tag));
+    const applied = folder.migrations.map(({ tag }) => tag).filter((tag) => !missing.has(tag));
+    return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
   } finally {
     await connection.close();
   }
+}
+
+/**
+ * Whether nothing newer than the rollout's own migrations is there. The newest one may be older than the rollout, where
+ * that applied one that had been merged out of order.
+ */
+function isWhereTheRolloutLeftIt({ applied, from }: MigrationRecord, version: string | undefined): boolean {
+  return version === from || (version !== undefined && applied.includes(version));
+}
+
+/** Tells one restore point of a tenant from another in the name of a branch. */
+function nameOf(point: RestorePoint): string {
+  return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
+}
+
+function onAnotherBranch(host: string): TenantResult {
+  const error = {
+    message: `the rollout was at ${host}, and these inputs lead to another branch or compute`,
+    hint: 'Give undo the same branch, database and role as the rollout had.',
+  };
+  return { status: 'failed', detail: error.message, error };
+}
+
+function notUnderstood(why: string): TenantResult {
+  const error = {
+    message: `what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`,
+    hint: 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.',
+  };
+  return { status: 'failed', detail: error.message, error };
 }
 
 function withoutWayBack({ applied }: MigrationRecord): TenantResult {
@@ -118,9 +167,15 @@ function wouldGoBack({ from }: MigrationRecord, point: RestorePoint): TenantResu
   return { status: 'unchanged', reason: 'up-to-date', detail };
 }
 
-function notBack({ from }: MigrationRecord, version: string | undefined, keptAs: string): TenantResult {
+function notBack({ from }: MigrationRecord, after: Look, keptAs: string): TenantResult {
+  const seen =
+    after.kind === 'locked'
+      ? 'whether that worked could not be looked at, since another run holds its lock'
+      : after.kind === 'drift'
+        ? after.why
+        : `it is at ${after.version ?? 'no migration'} and not at ${from ?? 'no migration'}`;
   const error = {
-    message: `it was put back, but is at ${version ?? 'no migration'} and not at ${from ?? 'no migration'}`,
+    message: `it was put back, but ${seen}`,
     hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
   };
   return { status: 'failed', detail: error.message, error };

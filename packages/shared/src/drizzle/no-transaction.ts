@@ -55,7 +55,6 @@ const REPEATABLE = [
   /^create\s+(?:[a-z]+\s+){1,4}?if\s+not\s+exists\b/i,
   /^drop\s+(?:[a-z]+\s+){1,4}?if\s+exists\b/i,
   new RegExp(String.raw`^alter\s+type\s+${NAME_IN_SCHEMA}\s+add\s+value\s+if\s+not\s+exists\b`, 'i'),
-  /^insert\b[\s\S]*\bon\s+conflict\b[\s\S]*\bdo\s+nothing\b/i,
   /^(vacuum|analy[sz]e|reindex|cluster|checkpoint|refresh\s+materialized\s+view|comment\s+on|grant|revoke|set|reset)\b/i,
 ];
 

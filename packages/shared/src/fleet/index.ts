@@ -53,7 +53,7 @@ export {
 } from './report.js';
 export type { RolloutDecision } from './rollout-decision.js';
 export { rollOut, soak, type RollOutOptions } from './rollout.js';
-export { selectTenants, type Selectable, type SelectionResult } from './selection.js';
+export { findIdleExclusions, selectTenants, type Selectable, type SelectionResult } from './selection.js';
 export { makeShards, MOST_SHARDS, type Shard, type ShardingOptions } from './shards.js';
 export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';

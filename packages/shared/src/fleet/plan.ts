@@ -8,6 +8,7 @@ import { identityOf } from './order.js';
 import { outcomeSchema, type Outcome } from './outcome.js';
 import { ACTIONS, type FleetReport } from './report.js';
 import { makeShards, type ShardingOptions } from './shards.js';
+import type { Selectable } from './selection.js';
 import type { Tenant } from './tenant.js';
 import { assignWaves, type WaveSpec } from './waves.js';
 import { writeWhole } from './write-whole.js';
@@ -74,7 +75,7 @@ export interface PlanSource extends ShardingOptions {
 export function makePlan(source: PlanSource): Plan {
   requireDistinct(source.tenants);
   const maxFailures = maxFailuresOf(source.maxFailures, source.tenants.length);
-  const waves = assignWaves(source.tenants, source.waves);
+  const waves = assignWaves(source.tenants, source.waves, source.settled.map(selectableOf));
   const shards = makeShards(waves, source);
   const shares = shareBudget(
     maxFailures,
@@ -102,6 +103,10 @@ export function makePlan(source: PlanSource): Plan {
     })),
     settled: [...source.settled],
   };
+}
+
+function selectableOf({ name, projectId }: Outcome): Selectable {
+  return { key: name, name, projectId };
 }
 
 function requireDistinct(tenants: readonly Tenant[]): void {

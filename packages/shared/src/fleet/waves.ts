@@ -93,16 +93,19 @@ function nameOf(spec: WaveSpec): string {
  * Puts every tenant into exactly one wave. Within the fleet the order is that of names, so that the same fleet gives the
  * same waves whatever order it was listed in. Waves that nobody is left for are dropped.
  *
+ * @param alsoKnown those that were selected and need no work: a name of theirs is no mistake, and its wave may be empty.
  * @throws ExplainedError when a name or glob matches nobody: the canary that a typing mistake removes must be missed.
  */
 export function assignWaves<T extends Selectable & { readonly database: string }>(
   tenants: readonly T[],
   specs: readonly WaveSpec[],
+  alsoKnown: readonly Selectable[] = [],
 ): Wave<T>[] {
   const waves: Wave<T>[] = [];
   let left = tenants.toSorted(compareTenants);
   for (const spec of specs) {
-    const chosen = spec.kind === 'names' ? named(tenants, left, spec.patterns) : upTo(spec, tenants.length, left);
+    const chosen =
+      spec.kind === 'names' ? named(tenants, left, spec.patterns, alsoKnown) : upTo(spec, tenants.length, left);
     if (chosen.length === 0) continue;
     waves.push({ wave: waves.length + 1, name: nameOf(spec), tenants: chosen });
     const taken = new Set(chosen);
@@ -111,8 +114,14 @@ export function assignWaves<T extends Selectable & { readonly database: string }
   return waves;
 }
 
-function named<T extends Selectable>(all: readonly T[], left: readonly T[], patterns: readonly string[]): readonly T[] {
-  const { selected, unmatched } = selectTenants(all, patterns);
+function named<T extends Selectable>(
+  all: readonly T[],
+  left: readonly T[],
+  patterns: readonly string[],
+  alsoKnown: readonly Selectable[],
+): readonly T[] {
+  const { selected, unmatched: notHere } = selectTenants(all, patterns);
+  const unmatched = notHere.filter((pattern) => selectTenants(alsoKnown, [pattern]).selected.length === 0);
   if (unmatched.length > 0) {
     throw new ExplainedError({
       message: `waves: no selected tenant matches ${unmatched.map(quoted).join(', ')}; nothing was done`,

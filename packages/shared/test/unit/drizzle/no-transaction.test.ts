@@ -66,7 +66,6 @@ describe('running a statement a second time', () => {
     'ALTER TABLE a SET (fillfactor = 90)',
     'VACUUM (ANALYZE) a',
     'REINDEX INDEX CONCURRENTLY i',
-    'INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING',
     "SET statement_timeout = '1h'",
     '/* why */ ANALYZE',
   ])('does no harm: %s', (sql) => {
@@ -86,6 +85,8 @@ describe('running a statement a second time', () => {
     'ALTER TABLE a DETACH PARTITION b CONCURRENTLY',
     'UPDATE a SET b = b + 1',
     'INSERT INTO a VALUES (1)',
+    // With a key that the database gives, nothing ever conflicts.
+    'INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING',
     'CALL backfill()',
     'SELECT backfill()',
   ])('may do harm: %s', (sql) => {
