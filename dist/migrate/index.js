@@ -45939,9 +45939,10 @@ function notAsExpected(after) {
     };
 }
 /** The user's own question has the last word. */
-async function concluded(connection, after, so, { postCheck, kit }) {
+async function concluded(connection, after, so, options) {
+    const { postCheck, kit } = options;
     const migration = so.status === 'succeeded' ? so.migration : { from: after.version, to: after.version, applied: [] };
-    const objection = postCheck === undefined ? undefined : await (0,drizzle/* findPostCheckFailure */.ce)(connection, postCheck);
+    const objection = postCheck === undefined ? undefined : await (0,drizzle/* findPostCheckFailure */.ce)(connection, postCheck, options);
     if (objection !== undefined)
         return failed(objection, migration, false);
     if (so.status === 'unchanged') {
@@ -58113,6 +58114,7 @@ function inTheWay(where, what) {
 
 
 
+
 /** The run was cut off in the middle of something that no transaction protects. */
 class InterruptedError extends errors/* ExplainedError */.hM {
     now;
@@ -58148,7 +58150,12 @@ async function applyOutside(context, migration, prepare, onEffect) {
         }
         catch (thrown) {
             if ((0,postgres/* isConnectionLoss */.y7)(thrown))
-                throw cutOff(context, migration, thrown, marked);
+                throw cutOff(context, migration, thrown, { marked, now: true });
+            if (mayCommitOnTheWay(statement)) {
+                // The mark stays: what it has committed before it failed must not be done again.
+                onEffect();
+                throw cutOff(context, migration, thrown, { marked, now: false });
+            }
             if (marked)
                 await connection.query(`DROP TABLE IF EXISTS ${startedTable(table)}`).catch(() => undefined);
             throw thrown;
@@ -58165,6 +58172,10 @@ async function applyOutside(context, migration, prepare, onEffect) {
     if ((0,postgres/* isConnectionLoss */.y7)(reason))
         throw new CommitLostError([migration], { cause: reason });
     throw reason;
+}
+/** Outside a transaction the code of a block or procedure may end transactions of its own. */
+function mayCommitOnTheWay(statement) {
+    return /^(do|call)\b/i.test(maskSql(statement).trim());
 }
 /** @returns whether anything was changed */
 async function runOutside({ connection, format, lockTimeoutMs, signal, note }, migration, index, statement) {
@@ -58239,14 +58250,14 @@ async function noteStart({ connection, format, table }, migration) {
         hint: `Look whether it did. If so, record it: ${recordSql(table, format, migration)}; in either case then: DROP TABLE ${started}; and run again.`,
     }, false);
 }
-function cutOff({ format }, migration, thrown, marked) {
+function cutOff({ format }, migration, thrown, { marked, now }) {
     const { message } = (0,errors/* explain */.WE)(thrown);
     return new InterruptedError({
         message: `${message}; ${fileOf(format, migration)} runs outside a transaction, and may have taken effect in part`,
         hint: marked
             ? 'Look in the database whether its statement took effect; the next run will ask for that.'
             : 'Run again: the next run finds out what is there, and finishes it.',
-    }, true);
+    }, now);
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/post-check.ts
@@ -58274,8 +58285,9 @@ function refuseUnusablePostCheck(sql) {
  *
  * @throws PostgresError when the connection broke.
  */
-async function findPostCheckFailure(connection, sql) {
-    const [, answer, end] = await connection.pipeline(['BEGIN READ ONLY', sql, 'ROLLBACK']);
+async function findPostCheckFailure(connection, sql, { statementTimeoutMs, lockTimeoutMs }) {
+    const begin = `BEGIN READ ONLY; SET LOCAL statement_timeout = ${statementTimeoutMs}; SET LOCAL lock_timeout = ${lockTimeoutMs}`;
+    const [, answer, end] = await connection.pipeline([begin, sql, 'ROLLBACK']);
     if (answer?.status === 'rejected') {
         if ((0,postgres/* isConnectionLoss */.y7)(answer.reason))
             throw answer.reason;
@@ -58541,7 +58553,7 @@ async function upgradeOnly(connection, assessment, upgrade, options, run) {
 }
 /** The database is where it should be; the user's own question has the last word. */
 async function concluded(connection, assessment, options, run) {
-    const objection = options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck);
+    const objection = options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck, options);
     if (objection !== undefined)
         return failedWith(run, objection);
     const migration = recordOf(run);

@@ -202,10 +202,11 @@ async function concluded(
   connection: Connection,
   after: Assessment & { readonly kind: 'up-to-date' },
   so: { readonly status: 'unchanged' } | { readonly status: 'succeeded'; readonly migration: MigrationRecord },
-  { postCheck, kit }: DrizzleKitOptions,
+  options: DrizzleKitOptions,
 ): Promise<TenantResult> {
+  const { postCheck, kit } = options;
   const migration = so.status === 'succeeded' ? so.migration : { from: after.version, to: after.version, applied: [] };
-  const objection = postCheck === undefined ? undefined : await findPostCheckFailure(connection, postCheck);
+  const objection = postCheck === undefined ? undefined : await findPostCheckFailure(connection, postCheck, options);
   if (objection !== undefined) return failed(objection, migration, false);
   if (so.status === 'unchanged') {
     return { status: 'unchanged', reason: 'up-to-date', detail: `at ${after.version}`, migration };

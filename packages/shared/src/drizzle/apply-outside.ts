@@ -15,6 +15,7 @@ import { recordSql, startedTable } from './migrations-table.js';
 import { fileOf, type Migration } from './migrations.js';
 import { mayWaitForLocks, repetitionOf, type ConcurrentIndex } from './no-transaction.js';
 import { stateSql } from './schema-state.js';
+import { maskSql } from './sql-text.js';
 
 /** The run was cut off in the middle of something that no transaction protects. */
 export class InterruptedError extends ExplainedError {
@@ -55,7 +56,12 @@ export async function applyOutside(
       const changed = await withLockRetries(context, () => runOutside(context, migration, index, statement));
       if (changed) onEffect();
     } catch (thrown) {
-      if (isConnectionLoss(thrown)) throw cutOff(context, migration, thrown, marked);
+      if (isConnectionLoss(thrown)) throw cutOff(context, migration, thrown, { marked, now: true });
+      if (mayCommitOnTheWay(statement)) {
+        // The mark stays: what it has committed before it failed must not be done again.
+        onEffect();
+        throw cutOff(context, migration, thrown, { marked, now: false });
+      }
       if (marked) await connection.query(`DROP TABLE IF EXISTS ${startedTable(table)}`).catch(() => undefined);
       throw thrown;
     }
@@ -69,6 +75,11 @@ export async function applyOutside(
   const reason: unknown = recorded?.status === 'rejected' ? recorded.reason : undefined;
   if (isConnectionLoss(reason)) throw new CommitLostError([migration], { cause: reason });
   throw reason;
+}
+
+/** Outside a transaction the code of a block or procedure may end transactions of its own. */
+function mayCommitOnTheWay(statement: string): boolean {
+  return /^(do|call)\b/i.test(maskSql(statement).trim());
 }
 
 /** @returns whether anything was changed */
@@ -161,7 +172,12 @@ async function noteStart({ connection, format, table }: ApplyContext, migration:
   );
 }
 
-function cutOff({ format }: ApplyContext, migration: Migration, thrown: unknown, marked: boolean): InterruptedError {
+function cutOff(
+  { format }: ApplyContext,
+  migration: Migration,
+  thrown: unknown,
+  { marked, now }: { readonly marked: boolean; readonly now: boolean },
+): InterruptedError {
   const { message } = explain(thrown);
   return new InterruptedError(
     {
@@ -170,6 +186,6 @@ function cutOff({ format }: ApplyContext, migration: Migration, thrown: unknown,
         ? 'Look in the database whether its statement took effect; the next run will ask for that.'
         : 'Run again: the next run finds out what is there, and finishes it.',
     },
-    true,
+    now,
   );
 }

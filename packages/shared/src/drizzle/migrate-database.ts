@@ -290,7 +290,7 @@ async function concluded(
   run: Run,
 ): Promise<TenantResult> {
   const objection =
-    options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck);
+    options.postCheck === undefined ? undefined : await findPostCheckFailure(connection, options.postCheck, options);
   if (objection !== undefined) return failedWith(run, objection);
   const migration = recordOf(run);
   if (run.applied.length > 0) return { status: 'succeeded', detail: appliedWords(run.applied), migration };

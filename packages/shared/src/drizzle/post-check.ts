@@ -23,8 +23,13 @@ export function refuseUnusablePostCheck(sql: string): void {
  *
  * @throws PostgresError when the connection broke.
  */
-export async function findPostCheckFailure(connection: Session, sql: string): Promise<Explanation | undefined> {
-  const [, answer, end] = await connection.pipeline(['BEGIN READ ONLY', sql, 'ROLLBACK']);
+export async function findPostCheckFailure(
+  connection: Session,
+  sql: string,
+  { statementTimeoutMs, lockTimeoutMs }: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number },
+): Promise<Explanation | undefined> {
+  const begin = `BEGIN READ ONLY; SET LOCAL statement_timeout = ${statementTimeoutMs}; SET LOCAL lock_timeout = ${lockTimeoutMs}`;
+  const [, answer, end] = await connection.pipeline([begin, sql, 'ROLLBACK']);
   if (answer?.status === 'rejected') {
     if (isConnectionLoss(answer.reason)) throw answer.reason;
     const error = explain(answer.reason);

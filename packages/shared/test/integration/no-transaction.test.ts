@@ -234,6 +234,18 @@ describe('other statements outside a transaction', () => {
       expect(await migrate(url, once)).toMatchObject({ status: 'succeeded' });
     });
 
+    test('and commit on the way before they fail are not done again, and somebody is asked', async () => {
+      const url = await newDatabase();
+      const batches = withOutside(
+        `DO $$ BEGIN UPDATE users SET id = id + 1000 WHERE id < 1000; COMMIT; PERFORM 1 / 0; END $$`,
+      );
+      expect(await migrate(url, batches)).toMatchObject({ status: 'failed', error: { code: 'interrupted' } });
+      const before = await moved(url);
+      expect(before).toBeGreaterThan(0);
+      expect(await migrate(url, batches)).toMatchObject({ status: 'failed', error: { code: 'interrupted' } });
+      expect(await moved(url)).toBe(before);
+    });
+
     test('and were cut off are not, and somebody is asked', async () => {
       const url = await newDatabase();
       await using way = await watchWay(url);
