@@ -12,7 +12,7 @@ import {
   type BaselineResult,
   type ReferenceOptions,
 } from '../../src/baseline/index.js';
-import { cutAtCommit } from '../support/cut-at-commit.js';
+import { cutAtCommit } from '../../../packages/shared/test/support/cut-at-commit.js';
 import { KITCHEN_SINK, KITCHEN_SINK_BY_HAND } from '../support/kitchen-sink.js';
 import { MigrateFleet } from '../support/migrate-fleet.js';
 

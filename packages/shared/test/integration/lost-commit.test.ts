@@ -1,10 +1,9 @@
-import { createServer, connect as dial, type AddressInfo } from 'node:net';
-
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
 import { migrateDatabase, type MigrateOptions } from '../../src/drizzle/index.js';
+import { cutAtCommit } from '../support/cut-at-commit.js';
 import { folderOf, migrateOptions, recordedHashes } from '../support/migrations.js';
 
 let neon: LocalNeon;
@@ -17,46 +16,6 @@ afterAll(async () => {
 });
 
 const FOLDER = folderOf({ '0000_init': ['CREATE TABLE made (id int)'], '0001_next': ['CREATE TABLE more (id int)'] });
-
-/** A way to the server that cuts the first connection that commits, either just before COMMIT or just after it. */
-async function cutAtCommit(url: string, moment: 'before' | 'after') {
-  const target = new URL(url);
-  const { hostname, port } = target;
-  let armed = true;
-  const server = createServer((client) => {
-    const upstream = dial(Number(port), hostname);
-    let committing = false;
-    const cut = () => {
-      armed = false;
-      client.destroy();
-      upstream.destroy();
-    };
-    client.on('data', (data) => {
-      if (armed && data.includes('COMMIT')) {
-        if (moment === 'before') {
-          cut();
-          return;
-        }
-        committing = true;
-      }
-      upstream.write(data);
-    });
-    upstream.on('data', (data) => {
-      // This is the server's answer to COMMIT; the client never hears of it.
-      if (committing && data.includes('COMMIT')) cut();
-      else client.write(data);
-    });
-    client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
-    upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  target.port = String((server.address() as AddressInfo).port);
-  target.searchParams.set('sslmode', 'disable');
-  return {
-    url: target.href,
-    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
-  };
-}
 
 async function migrateThrough(moment: 'before' | 'after', options: Partial<MigrateOptions> = {}) {
   const [projectId = ''] = await neon.seedProjects([moment]);

@@ -26,8 +26,11 @@ export async function cutAtCommit(
       }
       upstream.write(data);
     });
-    // The server has answered, so it has committed; the client never hears of it.
-    upstream.on('data', (data) => (committing ? cut() : client.write(data)));
+    upstream.on('data', (data) => {
+      // This is the server's answer to COMMIT; the client never hears of it.
+      if (committing && data.includes('COMMIT')) cut();
+      else client.write(data);
+    });
     client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
     upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
   });
