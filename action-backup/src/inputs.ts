@@ -252,6 +252,11 @@ export const inputs = {
     description: 'With `skip-unchanged`: after how long a backup is made even so.',
     default: '7d',
   }),
+  'suspend-after': booleanInput({
+    description:
+      'Suspend computes that this run has woken as soon as their backup is done, unless somebody else is connected. Those that ran before are left alone.',
+    default: 'false',
+  }),
   retries: integerInput({
     description: 'How many times more a tenant that failed is tried, each time from its start.',
     min: 0,
@@ -420,7 +425,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
 
 /** S3 refuses a key that nothing is said to be encrypted with. */
 function keyProblems(read: (name: string) => string): InputProblem[] {
-  if (read('kms-key-id').trim() === '' || read('sse').trim().startsWith("aws:kms")) return [];
+  if (read('kms-key-id').trim() === '' || read('sse').trim().startsWith('aws:kms')) return [];
   const given = read('sse').trim() === '' ? 'nothing' : showGiven(read('sse').trim());
   return [{ input: 'sse', given, accepted: 'aws:kms or aws:kms:dsse (kms-key-id is set)' }];
 }

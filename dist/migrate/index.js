@@ -45440,8 +45440,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 108 modules
 var actions = __nccwpck_require__(1166);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
+var fleet = __nccwpck_require__(6082);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
 var drizzle = __nccwpck_require__(7981);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -48306,8 +48306,8 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
+var fleet = __nccwpck_require__(6082);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -57893,8 +57893,8 @@ function plannedRecord(assessment) {
     }
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
+var fleet = __nccwpck_require__(6082);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
@@ -58793,7 +58793,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 3047:
+/***/ 6082:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -58809,7 +58809,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   l9: () => (/* reexport */ carriedOver),
   XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
-  DD: () => (/* reexport */ findIdleExclusions),
+  DD: () => (/* reexport */ selection_findIdleExclusions),
   kA: () => (/* reexport */ fleetReportSchema),
   Gj: () => (/* reexport */ gate),
   cu: () => (/* reexport */ identityOf),
@@ -58835,7 +58835,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: FleetFileError, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, settle, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
+// UNUSED EXPORTS: FleetFileError, RETENTION_WORDS, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, discoverMembers, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, membersBy, outcomeSchema, parseFleetFile, parseRetention, planSchema, readFleetFile, resolveFleet, selectMembers, settle, shareBudget, sizeText, skipFor, tenantOf, tenantOfMember, verdictOf, weigh
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
@@ -58869,7 +58869,7 @@ function selection_selectTenants(fleet, patterns) {
     };
 }
 /** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
-function findIdleExclusions(fleet, patterns) {
+function selection_findIdleExclusions(fleet, patterns) {
     const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
     return {
         spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
@@ -58953,7 +58953,7 @@ function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
  * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
  * depends on the runner's address.
  */
-function foreseenSkip(project, { mayBePrivate = false } = {}) {
+function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
     if (project.deletedAt !== undefined)
         return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
     if (project.blocksPublicConnections !== true)
@@ -58967,7 +58967,7 @@ function foreseenSkip(project, { mayBePrivate = false } = {}) {
 /** The names that Neon gives to a new project's database and role. */
 const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
 /** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
-function tenantOf(project, location = {}) {
+function tenant_tenantOf(project, location = {}) {
     return {
         key: project.name,
         projectId: project.projectId,
@@ -58980,6 +58980,7 @@ function tenantOf(project, location = {}) {
         ...(project.historyRetentionSeconds === undefined
             ? {}
             : { historyRetentionSeconds: project.historyRetentionSeconds }),
+        ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
     };
 }
 
@@ -59000,8 +59001,8 @@ function tenantOf(project, location = {}) {
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
     const fleet = listing.projects.map((project) => {
-        const tenant = tenantOf(project, location);
-        const skip = foreseenSkip(project, whereabouts);
+        const tenant = tenant_tenantOf(project, location);
+        const skip = skips_foreseenSkip(project, whereabouts);
         if (skip !== undefined)
             foreseen.set(tenant, skip);
         return tenant;
@@ -59017,7 +59018,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
     const isWhole = unlisted.length === 0;
-    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    const idle = selection_findIdleExclusions([...fleet, ...unavailable], exclusions);
     if (isWhole) {
         const nowhere = [...unmatched, ...idle.spelledOut];
         if (nowhere.length > 0)
@@ -59028,17 +59029,17 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     return {
         tenants: selected.filter((tenant) => !foreseen.has(tenant)),
         settled: [
-            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+            ...unlisted.map(({ projectId }) => discovery_unlistedOutcome(projectId, location, now)),
             ...selected.flatMap((tenant) => {
                 const skip = foreseen.get(tenant);
-                return skip === undefined ? [] : [settle(tenant, skip, now)];
+                return skip === undefined ? [] : [discovery_settle(tenant, skip, now)];
             }),
         ],
         idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
-function settle({ projectId, name, database }, result, now) {
+function discovery_settle({ projectId, name, database }, result, now) {
     return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 function nothingMatches(unmatched, { projects }) {
@@ -59057,7 +59058,8 @@ function nobodyLeft() {
         hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
     });
 }
-function unlistedOutcome(projectId, location, now) {
+/** The outcome of a project that Neon could not describe. */
+function discovery_unlistedOutcome(projectId, location, now) {
     return {
         projectId,
         name: projectId,
@@ -59996,6 +59998,16 @@ var mod = __nccwpck_require__(1916);
 var dist = __nccwpck_require__(8815);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
+;// CONCATENATED MODULE: ./packages/shared/src/s3/names.ts
+/** A bucket. Stores other than Amazon's allow more than Amazon does. */
+const BUCKET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+/** Folders of a bucket, none of them `.` or `..`. */
+const FOLDER = /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/;
+/** A region, as AWS names them. */
+const STORE_REGION = /^[a-z0-9-]{1,40}$/;
+/** Id, alias or ARN of a key of KMS. */
+const KMS_KEY = /^[A-Za-z0-9:/_-]{1,2048}$/;
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-units.ts
 
 const SECONDS = { s: 1, m: 60, min: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -60055,7 +60067,57 @@ function sizeText(bytes) {
     return `${bytes}B`;
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/retention-policy.ts
+
+const HOUR_MS = 60 * 60 * 1_000;
+const AGE_UNITS = { h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
+const PERIOD_UNITS = { h: 'hourly', d: 'daily', w: 'weekly', m: 'monthly', y: 'yearly' };
+/** What is accepted, in words. */
+const RETENTION_WORDS = 'an age such as 7d, a number such as 10 or last=10, or counts by period such as 24h/7d/8w/12m/5y; leave it out to never delete';
+/**
+ * Reads a policy. One length of time alone (`7d`, `36h`, `8w`) is an age; a number (`10`, `last=10`) counts backups; several
+ * parts with slashes between them (`24h/7d/8w/12m/5y`, `last=3/12m`) count hours, days, weeks, months and years.
+ *
+ * @throws ExplainedError for everything else, since a policy that was misread deletes backups.
+ */
+function parseRetention(text) {
+    const parts = text.trim().split('/');
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) {
+        const age = /^([1-9]\d{0,4})([hdw])$/.exec(only);
+        if (age !== null)
+            return { keepMs: Number(age[1]) * (AGE_UNITS[age[2] ?? ''] ?? 0) };
+        const last = lastOf(only);
+        if (last !== undefined)
+            return { last };
+        throw unreadable(text);
+    }
+    const policy = {};
+    for (const part of parts) {
+        const found = /^([1-9]\d{0,4})([hdwmy])$/.exec(part);
+        const last = part.startsWith('last=') ? lastOf(part) : undefined;
+        const rule = found === null ? 'last' : PERIOD_UNITS[found[2]];
+        const count = found === null ? last : Number(found[1]);
+        if (count === undefined || policy[rule] !== undefined)
+            throw unreadable(text);
+        policy[rule] = count;
+    }
+    return policy;
+}
+function lastOf(text) {
+    const found = /^(?:last=)?([1-9]\d{0,4})$/.exec(text);
+    return found === null ? undefined : Number(found[1]);
+}
+function unreadable(text) {
+    return new errors/* ExplainedError */.hM({
+        message: `${JSON.stringify(text.slice(0, 100))} is no policy of retention`,
+        hint: `Accepted: ${RETENTION_WORDS}.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-schema.ts
+
+
 
 
 /*
@@ -60102,12 +60164,34 @@ const maintenanceWindow = schemas/* strictObject */.rej({
     end: clock,
 })
     .describe('When Neon may interrupt the compute, in UTC.');
+/** What a policy that was misread would delete is gone: it is read here, where a line and a column can be given. */
+const retention = schemas/* string */.YjP({ error: RETENTION_WORDS }).refine((text) => {
+    try {
+        parseRetention(text);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}, RETENTION_WORDS);
+const fleet_file_schema_name = (what, form) => schemas/* string */.YjP({ error: what }).regex(form, what);
 const backup = schemas/* strictObject */.rej({
     every: durationSetting({ min: 60 }).exactOptional().describe('How old the newest good backup may become.'),
-    retention: line('a retention, such as 30d or 24h/7d/8w/12m', 100)
+    retention: retention.exactOptional().describe('Which backups to keep.'),
+    bucket: fleet_file_schema_name('the name of a bucket, such as acme-backups-eu', BUCKET_NAME)
         .exactOptional()
-        .describe('Which backups to keep.'),
+        .describe('Bucket of the backups, for data that must stay in a country.'),
+    prefix: fleet_file_schema_name("folders of letters, digits and ! _ . * ' ( ) = -, such as neon/enterprise", FOLDER)
+        .exactOptional()
+        .describe('Folder in the bucket.'),
+    'aws-region': fleet_file_schema_name('the name of a region of the store, such as eu-central-1', STORE_REGION)
+        .exactOptional()
+        .describe('Region of the bucket.'),
+    'kms-key': fleet_file_schema_name('the id, alias or ARN of a key of KMS', KMS_KEY)
+        .exactOptional()
+        .describe('Key of KMS that the backups are encrypted with.'),
 })
+    .refine((policy) => Object.keys(policy).length > 0, 'at least one of every, retention, bucket, prefix, aws-region and kms-key: an empty policy says nothing')
     .describe('Policy for the backup action.');
 const suspendAfter = schemas/* union */.KCZ([
     schemas/* literal */.euz('default').transform(() => 0),
@@ -60213,7 +60297,7 @@ const MOST_ALIASES = 1_000;
  * @param file its name, for messages.
  * @throws FleetFileError with every problem, each with line and column.
  */
-function parseFleetFile(text, file = 'fleet.yml') {
+function fleet_file_parseFleetFile(text, file = 'fleet.yml') {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: '1.2', prettyErrors: false });
     const at = (offset, message) => {
@@ -60362,6 +60446,8 @@ function offsetOf(document, path, key) {
     return 0;
 }
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-resolve.ts
 
 
@@ -60370,7 +60456,7 @@ function offsetOf(document, path, key) {
  *
  * @throws ExplainedError when what comes together contradicts itself.
  */
-function resolveFleet(file) {
+function fleet_file_resolve_resolveFleet(file) {
     const chosen = file.groups.map((group) => membersOf(group, file));
     return file.tenants.map((tenant, index) => {
         const groups = file.groups.filter((_, at) => chosen[at]?.has(index) === true);
@@ -60424,6 +60510,28 @@ function merge(under, over) {
         return under[part] === undefined && over[part] === undefined ? [] : [[part, { ...under[part], ...over[part] }]];
     });
     return { ...under, ...over, ...Object.fromEntries(nested) };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/read-fleet-file.ts
+
+
+
+
+/**
+ * Reads a fleet file and resolves everybody in it.
+ *
+ * @throws FleetFileError with everything that is wrong with it, and ExplainedError when it is not there or contradicts
+ *   itself.
+ */
+async function readFleetFile(path) {
+    const text = await readFile(path, 'utf8').catch((thrown) => {
+        throw new ExplainedError({
+            message: `fleet-file: ${JSON.stringify(path)} cannot be read: ${explain(thrown).message}; nothing was done`,
+            hint: 'Is the repository checked out, and the path right? `command: import` of provision writes a file to begin with.',
+        });
+    });
+    const file = parseFleetFile(text, path);
+    return { members: resolveFleet(file), ignored: file.ignored };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/percent.ts
@@ -60676,6 +60784,133 @@ function carriedOver(shard, earlier) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/members.ts
+
+
+
+
+
+/**
+ * Chooses the tenants of a run out of a fleet file. Each is found by the id that the file gives, else by its exact name. A
+ * tenant without a project is accounted for: `gone` when it had an id, else as a failure.
+ *
+ * @param patterns compared with key, name and project-id; undefined: everybody in the file.
+ * @throws ExplainedError when a pattern matches nobody of the file, or nobody is left.
+ */
+function discoverMembers(listing, { members, ignored }, patterns, location, now, whereabouts = {}) {
+    const find = memberFinder(listing, members);
+    const tenants = [];
+    const settled = [];
+    const { selected, idleExclusions } = selectMembers(members, patterns);
+    for (const member of selected) {
+        const found = find(member);
+        if ('project' in found) {
+            const tenant = tenantOfMember(member, found.project, location);
+            const skip = foreseenSkip(found.project, whereabouts);
+            if (skip === undefined)
+                tenants.push(tenant);
+            else
+                settled.push(settle(tenant, skip, now));
+        }
+        else if (found.unlisted) {
+            settled.push({ ...unlistedOutcome(found.projectId, location, now), name: member.name });
+        }
+        else {
+            settled.push(settle(tenantOfMember(member, nowhere(member), location), found.result, now));
+        }
+    }
+    const known = new Set(members.flatMap((member) => idsOf(find(member))));
+    const rest = listing.projects.filter(({ projectId }) => !known.has(projectId));
+    const ignoredIds = new Set(selectTenants(rest.map(selectable), ignored).selected.map(({ projectId }) => projectId));
+    const strangers = rest.filter(({ projectId }) => !ignoredIds.has(projectId));
+    return { tenants, settled, idleExclusions, strangers };
+}
+/**
+ * Tells whom of the file a project or a backup belongs to: by the id, else by the name where the file gives no id. For
+ * commands that do not ask Neon, with the name of the last backup.
+ */
+function membersBy(members) {
+    const byId = new Map(members.flatMap((member) => (member.projectId === undefined ? [] : [[member.projectId, member]])));
+    const byName = new Map(members.flatMap((member) => (member.projectId === undefined ? [[member.name, member]] : [])));
+    return ({ projectId, name }) => byId.get(projectId) ?? byName.get(name);
+}
+function memberFinder({ projects, unavailableProjectIds }, members) {
+    const byId = new Map(projects.map((project) => [project.projectId, project]));
+    const taken = new Set(members.flatMap(({ projectId }) => projectId ?? []));
+    const byName = new Map();
+    for (const project of projects) {
+        if (!taken.has(project.projectId))
+            byName.set(project.name, [...(byName.get(project.name) ?? []), project]);
+    }
+    return ({ projectId, name }) => {
+        if (projectId !== undefined) {
+            const project = byId.get(projectId);
+            if (project !== undefined)
+                return { project };
+            if (unavailableProjectIds.includes(projectId))
+                return { unlisted: true, projectId };
+            const detail = 'the fleet file names this project, and Neon does not have it';
+            return { unlisted: false, result: { status: 'skipped', reason: 'gone', detail } };
+        }
+        const [project, ...others] = byName.get(name) ?? [];
+        if (project !== undefined && others.length === 0)
+            return { project };
+        if (project === undefined && unavailableProjectIds.length > 0)
+            return { unlisted: true, projectId: '' };
+        return { unlisted: false, result: notOne(name, others.length) };
+    };
+}
+function notOne(name, others) {
+    const error = others === 0
+        ? {
+            message: `Neon has no project called ${JSON.stringify(name)}`,
+            hint: 'Provision it first, or take it out of the fleet file; "command: import" of provision fills in project-id.',
+        }
+        : {
+            message: `Neon has ${others + 1} projects called ${JSON.stringify(name)}`,
+            hint: 'Set the project-id of the one that is meant in the fleet file.',
+        };
+    return { status: 'failed', detail: error.message, error };
+}
+function idsOf(found) {
+    return 'project' in found ? [found.project.projectId] : [];
+}
+/** Chooses out of the file alone. @throws ExplainedError when a pattern matches nobody, or nobody is left. */
+function selectMembers(members, patterns = ['*']) {
+    const candidates = members.map((member) => ({ ...member, projectId: member.projectId ?? '', member }));
+    const { selected, unmatched } = selectTenants(candidates, patterns);
+    const idle = findIdleExclusions(candidates, patterns);
+    const nowhereToBeFound = [...unmatched, ...idle.spelledOut].map((pattern) => JSON.stringify(pattern));
+    if (nowhereToBeFound.length > 0 || selected.length === 0) {
+        throw new ExplainedError({
+            message: members.length === 0
+                ? 'the fleet file names no tenant; nothing was done'
+                : nowhereToBeFound.length > 0
+                    ? `tenants: nobody in the fleet file matches ${nowhereToBeFound.join(', ')}; nothing was done`
+                    : 'tenants: the patterns select nobody; nothing was done',
+            hint: 'A pattern is compared with the key, the name and the project-id of each tenant of the file.',
+        });
+    }
+    return { selected: selected.map(({ member }) => member), idleExclusions: idle.globs };
+}
+/** A tenant as the file has it: what the inputs say of its database comes first, then the file, then Neon's defaults. */
+function tenantOfMember(member, project, location) {
+    const { branch, database, role, labels = {}, backup } = member.settings;
+    const tenant = tenantOf(project, {
+        branch: location.branch ?? branch,
+        database: location.database ?? database,
+        role: location.role ?? role,
+    });
+    return { ...tenant, key: member.key, labels, ...(backup === undefined ? {} : { backup }) };
+}
+/** In the place of a project that is not there. */
+function nowhere({ name, projectId = '' }) {
+    return { projectId, name, regionId: '', pgVersion: 0, createdAt: '' };
+}
+function selectable({ name, projectId }) {
+    return { key: '', name, projectId };
+}
+
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
 var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/outcome.ts
@@ -60770,8 +61005,6 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
@@ -61027,6 +61260,16 @@ async function writeWhole(file, text) {
 
 
 
+
+/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
+const backupSchema = schemas/* object */.Ikc({
+    every: schemas/* int */.Whr().positive().exactOptional(),
+    retention: schemas/* string */.YjP().exactOptional(),
+    bucket: schemas/* string */.YjP().regex(BUCKET_NAME).exactOptional(),
+    prefix: schemas/* string */.YjP().regex(FOLDER).exactOptional(),
+    'aws-region': schemas/* string */.YjP().regex(STORE_REGION).exactOptional(),
+    'kms-key': schemas/* string */.YjP().regex(KMS_KEY).exactOptional(),
+});
 const plan_tenantSchema = schemas/* object */.Ikc({
     key: schemas/* string */.YjP(),
     projectId: schemas/* string */.YjP(),
@@ -61037,6 +61280,8 @@ const plan_tenantSchema = schemas/* object */.Ikc({
     assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
     labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
     historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
+    storageBytes: schemas/* number */.aig().nonnegative().exactOptional(),
+    backup: backupSchema.exactOptional(),
 });
 const number = schemas/* int */.Whr().positive();
 const SCHEMA_VERSION = 1;
@@ -61348,7 +61593,7 @@ function readReport(text, file, planId) {
     const report = fleetReportSchema.safeParse(given).data;
     const { shard, attempt } = report?.plan ?? {};
     if (report === undefined || shard === undefined || attempt === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const { action, startedAt, outcomes } = report;
     return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
 }
@@ -61361,7 +61606,7 @@ function readOutcomes(text, file, planId) {
     requireSamePlan(id, planId, file);
     const header = headerSchema.safeParse(given).data;
     if (header === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const outcomes = lines.flatMap((line) => {
         const parsed = parseLine(line);
         // A line that was cut off when its process was killed, or the disk was full, says nothing.
@@ -61369,7 +61614,7 @@ function readOutcomes(text, file, planId) {
             return [];
         const outcome = outcomeSchema.safeParse(parsed);
         if (!outcome.success)
-            throw unreadable(file);
+            throw records_unreadable(file);
         return [outcome.data];
     });
     return { ...header, outcomes, complete: false };
@@ -61391,7 +61636,7 @@ function requireSamePlan(id, planId, file) {
         hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
     });
 }
-function unreadable(file) {
+function records_unreadable(file) {
     return new errors/* ExplainedError */.hM({
         message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
         hint: 'Use the same version of neon-fleet for plan, apply and report.',
@@ -61482,6 +61727,9 @@ async function soak(durationMs, signal) {
 
 
 
+
+
+
 /***/ }),
 
 /***/ 8835:
@@ -61531,6 +61779,7 @@ const projectSchema = schemas/* object */.Ikc({
     created_at: schemas/* string */.YjP(),
     compute_last_active_at: tolerant(schemas/* string */.YjP()),
     history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
+    synthetic_storage_size: tolerant(schemas/* number */.aig().nonnegative()),
     deleted_at: tolerant(schemas/* string */.YjP()),
     settings: tolerant(schemas/* object */.Ikc({
         allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
@@ -72433,6 +72682,7 @@ function projectRefOf(answer) {
         createdAt: answer.created_at,
         ...given('computeLastActiveAt', answer.compute_last_active_at),
         ...given('historyRetentionSeconds', answer.history_retention_seconds),
+        ...given('storageBytes', answer.synthetic_storage_size),
         ...(ips.length === 0 ? {} : { allowedIps: ips }),
         ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
         ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),

@@ -12,6 +12,7 @@ import {
 } from '@neon-fleet/shared/postgres';
 
 import type { BackupSurroundings } from '../tenant/back-up-tenant.js';
+import { WokenComputes } from '../tenant/suspend.js';
 import type { DumpShape } from '../dump/dump-options.js';
 import type { SessionValues } from '../inputs.js';
 import type { Manifest } from '../storage/manifest.js';
@@ -65,6 +66,7 @@ export async function openSession(values: SessionValues, context: ActionContext,
     lockWaitMs: values.lockWait,
     orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(env, context.startedAt) },
     digits: runDigits(env),
+    ...(values.suspendAfter ? { woken: new WokenComputes(neon) } : {}),
     origin: originOf(env),
     onBackup: (manifest: Manifest) => void made.push(manifest),
   };

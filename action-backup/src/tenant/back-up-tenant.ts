@@ -1,4 +1,4 @@
-import { ExplainedError } from '@neon-fleet/shared/errors';
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
 import {
@@ -17,7 +17,8 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from '../storage/commit.js';
-import { notNow, noteQuiet, othersSeen } from './idle.js';
+import { notNow, noteQuiet, othersSeen, wasQuiet } from './idle.js';
+import { isAlone, type WokenComputes } from './suspend.js';
 import type { DueRules } from './due.js';
 import { dump } from '../dump/dump.js';
 import { impossible, isPartial, suffixOf, type DumpShape } from '../dump/dump-options.js';
@@ -58,6 +59,8 @@ export interface BackupSurroundings {
   readonly tags?: boolean;
   /** Undefined: everybody is due. */
   readonly due?: DueRules;
+  /** Undefined: computes are left to suspend themselves. */
+  readonly woken?: WokenComputes | undefined;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
 }
@@ -78,8 +81,10 @@ export async function backUpTenant(
   const rest = await notNow(surroundings, tenant.projectId, found.database, signal);
   if (rest !== undefined) return rest;
   const target = parseConnectionUri(found.uri);
-  const { authorities } = surroundings;
+  const { authorities, woken } = surroundings;
+  const compute = await woken?.lookAt(tenant.projectId, found.uri, note);
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
+  let quiet: Manifest | undefined;
   try {
     const held = await takeLock(connection, { mode: 'shared', waitMs: surroundings.lockWaitMs, signal });
     if (!held) {
@@ -95,11 +100,14 @@ export async function backUpTenant(
     const before = await othersSeen(connection);
     const manifest = await makeBackup(found, facts, client, connection);
     const detail = await afterwards(manifest);
-    if (surroundings.due?.skipUnchanged === true)
-      await noteQuiet(surroundings.store, manifest, connection, before, signal);
+    if (surroundings.due?.skipUnchanged === true && (await wasQuiet(connection, before))) quiet = manifest;
     return { status: 'succeeded', detail };
   } finally {
+    const mayBeSuspended = compute !== undefined && (await isAlone(connection).catch(() => false));
     await connection.close();
+    // Our own session counts as activity until it has ended.
+    if (quiet !== undefined) await noteQuiet(surroundings.store, quiet, signal).catch(notKnown(note));
+    if (mayBeSuspended && !signal.aborted) await woken?.suspend(compute, note);
   }
 
   async function makeBackup(
@@ -209,6 +217,11 @@ async function readFacts(connection: Connection): Promise<ServerFacts> {
     version: String(row?.['version']),
     databaseBytes: Number(row?.['bytes']),
   };
+}
+
+/** Without that note the tenant is backed up the next time, and the backup that there is stays good. */
+function notKnown(note: (line: string) => void): (thrown: unknown) => void {
+  return (thrown) => note(`That nobody has used it could not be noted: ${explain(thrown).message}`);
 }
 
 function always(digits: number): () => number {
