@@ -9,6 +9,7 @@ import type { ApplyValues, PlanValues, ReportValues, SessionValues } from '../in
 import { normalisePrefix } from '../storage/keys.js';
 import { discover } from './discover.js';
 import { refuseLateLooks } from './late-looks.js';
+import { tellMemory } from './memory.js';
 import { BREAKER, openSession, tellBackups } from './session.js';
 
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
@@ -36,6 +37,7 @@ export async function plan(values: PlanValues, context: ActionContext): Promise<
   const jobs = decided.shards.length;
   await publishPlan(decided, {
     cost: { computesToWake: tenants.length, apiCalls, apiMinutes: apiCalls / values.neonApiRate, jobs },
+    appendix: tellMemory(tenants, values),
   });
 }
 
@@ -47,6 +49,7 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
   requireAgreement(decided, 'backup', settingsOf(values));
   await using session = await openSession(values, context, Math.min(values.maxParallel, besides));
   await session.checkPlacesOf(shardOf(decided, values.shard).tenants);
+  const memory = tellMemory(shardOf(decided, values.shard).tenants, values);
   const report = await applyShard({
     plan: decided,
     shard: values.shard,
@@ -58,6 +61,7 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
     signal: context.stop.signal,
     work: (tenant, work) => backUpTenant(session.surroundingsOf(tenant), tenant, work),
     allowSkipped: values.allowSkipped,
+    appendix: () => memory,
   });
   tellBackups(session);
   await archive(values, report);

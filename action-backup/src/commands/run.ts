@@ -7,6 +7,7 @@ import { backUpTenant } from '../tenant/back-up-tenant.js';
 import { discover } from './discover.js';
 import type { RunValues } from '../inputs.js';
 import { warnOfLateLooks } from './late-looks.js';
+import { tellMemory } from './memory.js';
 import { BREAKER, openSession, tellBackups } from './session.js';
 
 /** `command: run`: backs up every selected tenant. */
@@ -14,6 +15,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
   await using session = await openSession(values, context);
   const { tenants, settled, told } = await discover(session, values);
   await warnOfLateLooks(tenants, values);
+  const memory = tellMemory(tenants, values);
   const worked = await workThroughTenants({
     tenants,
     concurrency: values.concurrency,
@@ -31,7 +33,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
-    appendix: told,
+    appendix: told + memory,
   });
   await archive(values, report);
 }
