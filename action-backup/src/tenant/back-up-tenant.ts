@@ -28,6 +28,7 @@ import type { OrphanRules } from '../storage/orphans.js';
 import { prune } from '../retention/prune.js';
 import type { RetentionPolicy } from '../retention/retention.js';
 import { countRows, openSnapshot, type SnapshotFacts } from '../dump/snapshot.js';
+import type { SequenceState } from '../dump/row-counter.js';
 import { storeDump } from '../storage/store-dump.js';
 import { TocReader } from '../dump/toc.js';
 import { DumpWatch } from '../dump/trailer.js';
@@ -145,6 +146,7 @@ export async function backUpTenant(
       });
       toc?.end();
       const rows = watch.counter?.rows ?? (await counting);
+      const sequences = watch.counter?.sequences ?? (await toc?.sequences);
       const manifest: Manifest = {
         schemaVersion: 2,
         projectId: tenant.projectId,
@@ -162,7 +164,7 @@ export async function backUpTenant(
         postgres: { server: facts.version, pgDump: versionWords(client) },
         tool: { name: 'neon-fleet', version: TOOL_VERSION },
         ...surroundings.origin,
-        contents: contentsOf(snapshot, isPartial(shape), rows, watch),
+        contents: contentsOf(snapshot, isPartial(shape), rows, sequences),
       };
       await commitBackup(store, manifest, signal);
       surroundings.onBackup(manifest);
@@ -189,7 +191,7 @@ function contentsOf(
   { snapshotAt, extensions, migrations, schema, roles, memberships, grants, defaultGrants }: SnapshotFacts,
   partial: boolean,
   rows: ReadonlyMap<string, number> | undefined,
-  { counter }: DumpWatch,
+  sequences: ReadonlyMap<string, SequenceState> | undefined,
 ): Contents {
   return {
     snapshotAt,
@@ -202,7 +204,7 @@ function contentsOf(
     grants: [...grants],
     defaultGrants: [...defaultGrants],
     ...(rows === undefined ? {} : { rowCounts: Object.fromEntries(rows) }),
-    ...(counter === undefined ? {} : { sequences: Object.fromEntries(counter.sequences) }),
+    ...(sequences === undefined ? {} : { sequences: Object.fromEntries(sequences) }),
   };
 }
 
