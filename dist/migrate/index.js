@@ -57774,12 +57774,8 @@ async function lockAndRead(connection, table, lock) {
 /** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
 function stateSql(table) {
     const name = qualifiedName(table);
-    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
-    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
-                 pg_catalog.to_jsonb(m) AS row
-            FROM (SELECT) one LEFT JOIN ${name} m ON true
-           ORDER BY m.id`;
+    // Whatever columns there are. Nothing is asked of the catalogs: a session that has just begun would have to load them.
+    return `SELECT m.* FROM (SELECT) one LEFT JOIN ${name} m ON true ORDER BY m.id`;
 }
 /** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
 async function finishReading(connection, table, read) {
@@ -57787,8 +57783,8 @@ async function finishReading(connection, table, read) {
         return { table: 'absent', userTables: await readUserTables(connection, table) };
     }
     const rows = schema_state_valueOf(read);
-    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
-    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    const format = rows[0] !== undefined && 'name' in rows[0] ? 'v1' : 'v0';
+    const applied = rows.filter(({ id }) => id !== null).map(readApplied);
     if (applied.length > 0)
         return { table: 'present', format, applied };
     // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
@@ -57804,17 +57800,19 @@ function schema_state_valueOf(settled) {
         return settled.value;
     throw settled?.reason ?? new Error('there was no answer');
 }
-function readApplied(row) {
-    const id = Reflect.get(row, 'id');
-    const hash = Reflect.get(row, 'hash');
-    const createdAt = Reflect.get(row, 'created_at');
-    const name = Reflect.get(row, 'name');
+function readApplied({ id, hash, created_at: createdAt, name }) {
     return {
-        id: typeof id === 'number' ? id : 0,
+        id: numberOf(id) ?? 0,
         hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        createdAt: numberOf(createdAt),
         ...(typeof name === 'string' ? { name } : {}),
     };
+}
+/** The driver gives a bigint as text. */
+function numberOf(value) {
+    if (typeof value === 'number')
+        return value;
+    return typeof value === 'string' && value !== '' ? Number(value) : undefined;
 }
 /** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
 async function readUserTables(connection, table) {
@@ -72978,6 +72976,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_net_ = __nccwpck_require__(7030);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -73480,6 +73480,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -73552,8 +73553,19 @@ function tlsOptions({ host }, authorities, verify) {
     return {
         rejectUnauthorized: verify,
         ...((0,external_node_net_.isIP)(host) === 0 ? { servername: host } : { host }),
-        ...(authorities === undefined ? {} : { ca: [...authorities] }),
+        secureContext: trustIn(authorities),
     };
+}
+const contexts = new Map();
+/** One context for all connections that believe the same authorities: making one costs as much as a handshake. */
+function trustIn(authorities) {
+    const key = authorities?.join('\n') ?? '';
+    const known = contexts.get(key);
+    if (known !== undefined)
+        return known;
+    const made = (0,external_node_tls_.createSecureContext)(authorities === undefined ? {} : { ca: [...authorities] });
+    contexts.set(key, made);
+    return made;
 }
 async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs }) {
     const client = new esm/* default.Client */.Ay.Client({
@@ -73659,8 +73671,6 @@ function libpqEnvironment(target, settings) {
 
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:tls"
-var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/trust.ts
 
 /** Decides whose certificates to believe; the same rule for connections of our own and for child processes. */
