@@ -38,7 +38,7 @@ export async function* checked(object: AsyncIterable<Buffer>, manifest: Manifest
 /** The backup is not what it was when it was made. */
 export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedError {
   return new ExplainedError({
-    message: `the backup ${key} is damaged: ${how}; the target was left as it was`,
-    hint: 'Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
+    message: `the backup ${key} is damaged: ${how}`,
+    hint: 'Nothing came of it. Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
   });
 }

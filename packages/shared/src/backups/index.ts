@@ -25,4 +25,5 @@ export {
   type Coverage,
   type Verification,
 } from './notes.js';
+export { proveBackup, usedSince, type ProvenBackup, type WantedProof } from './proof.js';
 export { PRIVILEGES, type DefaultGrants, type Membership, type ObjectGrants, type Role } from './roles.js';
