@@ -1,5 +1,13 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  openNeonFor,
+  openStorage,
+  printable,
+  publishRun,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import { instantOf, manifestKey, normalisePrefix } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
@@ -7,9 +15,7 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { archive } from '../storage/archive.js';
 import type { EraseValues } from '../inputs.js';
 import { readInventory, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { instantOf, manifestKey, normalisePrefix } from '../storage/keys.js';
 import { originOf } from '../words/origin.js';
-import { openStorage } from '../storage/storage.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** `command: erase`: removes all backups of one tenant that has left, and leaves a receipt. */

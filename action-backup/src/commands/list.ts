@@ -1,5 +1,13 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  logTenant,
+  openNeonFor,
+  openStorage,
+  printable,
+  publishRun,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import { instantOf, normalisePrefix, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   discoverTenants,
@@ -16,9 +24,6 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { instantOf, normalisePrefix, parseKey } from '../storage/keys.js';
-import { readCoverage, readVerification } from '../storage/notes.js';
-import { openStorage } from '../storage/storage.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** What `list` says of one database, for people and for machines. */

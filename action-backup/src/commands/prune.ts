@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, openStorage, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { databasePrefix, normalisePrefix } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
@@ -7,10 +8,8 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { databasePrefix, normalisePrefix } from '../storage/keys.js';
 import { earlierAttempts } from '../storage/orphans.js';
 import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
-import { openStorage } from '../storage/storage.js';
 
 /** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */
 export async function pruneCommand(values: PruneValues, context: ActionContext): Promise<void> {

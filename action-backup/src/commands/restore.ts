@@ -2,11 +2,13 @@ import * as core from '@actions/core';
 import {
   logTenant,
   openNeonFor,
+  openStorage,
   printable,
   publishRun,
   setSecretOutput,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
+import { normalisePrefix, openObject, type Manifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
@@ -24,15 +26,11 @@ import {
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from '../storage/archive.js';
-import { openObject } from '../storage/check-object.js';
 import { findBackup, type WantedBackup } from '../storage/find-backup.js';
 import type { RestoreValues } from '../inputs.js';
-import { normalisePrefix } from '../storage/keys.js';
 import { clientFor, loadAny, versionOf } from '../restore/load-any.js';
-import type { Manifest } from '../storage/manifest.js';
 import { makeTarget } from '../restore/new-project.js';
 import { planRoles } from '../roles/plan-roles.js';
-import { openStorage } from '../storage/storage.js';
 import { ownContents } from '../restore/target-contents.js';
 import { sizeWords } from '../words/sizes.js';
 

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
-import { openNeonFor, printable, type ActionContext } from '@neon-fleet/shared/actions';
+import { checkStorage, openNeonFor, openStorage, printable, type ActionContext } from '@neon-fleet/shared/actions';
+import { normalisePrefix, type Manifest } from '@neon-fleet/shared/backups';
 import type { Neon } from '@neon-fleet/shared/neon';
 import {
   knowsRestrict,
@@ -13,11 +14,8 @@ import {
 import type { BackupSurroundings } from '../tenant/back-up-tenant.js';
 import type { DumpShape } from '../dump/dump-options.js';
 import type { SessionValues } from '../inputs.js';
-import { normalisePrefix } from '../storage/keys.js';
-import type { Manifest } from '../storage/manifest.js';
 import { originOf } from '../words/origin.js';
 import { earlierAttempts, runDigits } from '../storage/orphans.js';
-import { checkStorage, openStorage } from '../storage/storage.js';
 
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
 export const BREAKER = { openAfter: 10 } as const;

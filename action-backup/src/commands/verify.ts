@@ -1,5 +1,13 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, openStorage, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  normalisePrefix,
+  parseKey,
+  readVerification,
+  writeVerification,
+  type Manifest,
+  type Verification,
+} from '@neon-fleet/shared/backups';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
@@ -10,12 +18,8 @@ import { ageWords } from '../words/ages.js';
 import { findBackup } from '../storage/find-backup.js';
 import type { VerifyValues } from '../inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { normalisePrefix, parseKey } from '../storage/keys.js';
-import type { Manifest } from '../storage/manifest.js';
-import { readVerification, writeVerification, type Verification } from '../storage/notes.js';
 import { originOf } from '../words/origin.js';
 import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
-import { openStorage } from '../storage/storage.js';
 import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
 
 /** `command: verify`: proves that backups are what was stored, and that they restore. It needs S3 only. */

@@ -1,4 +1,12 @@
-import { coverageKey, instantOf, manifestKey, parseKey, verificationKey, type ParsedKey } from '../storage/keys.js';
+import {
+  coverageKey,
+  instantOf,
+  manifestKey,
+  parseKey,
+  verificationKey,
+  type ParsedKey,
+} from '@neon-fleet/shared/backups';
+
 import type { RetentionPolicy } from './retention-policy.js';
 
 export type { RetentionPolicy } from './retention-policy.js';

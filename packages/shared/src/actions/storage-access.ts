@@ -1,6 +1,54 @@
 import * as core from '@actions/core';
-import { explain } from '@neon-fleet/shared/errors';
-import { isHopeless, openStore, roleCredentials, type ObjectStore, type StoreCredentials } from '@neon-fleet/shared/s3';
+
+import { explain } from '../errors/index.js';
+import { isHopeless, openStore, roleCredentials, type ObjectStore, type StoreCredentials } from '../s3/index.js';
+import { booleanInput, durationInput, patternInput, urlInput } from './inputs.js';
+
+/** Where the backups are; every action that reads or writes them takes these. */
+export const storageInputs = {
+  's3-bucket': patternInput({
+    description: 'Bucket that the backups are in.',
+    required: true,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/,
+    accepted: 'the name of a bucket, such as acme-backups',
+  }),
+  's3-prefix': patternInput({
+    description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
+    pattern: /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/,
+    accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
+  }),
+  'aws-region': patternInput({
+    description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
+    pattern: /^[a-z0-9-]{1,40}$/,
+    accepted: 'the name of a region, such as eu-central-1',
+  }),
+  's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
+  's3-force-path-style': booleanInput({
+    description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
+    default: 'false',
+  }),
+  's3-compatible': booleanInput({
+    description:
+      'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
+  }),
+  'role-to-assume': patternInput({
+    description:
+      "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
+    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+    accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
+  }),
+  'role-session-name': patternInput({
+    description: "Name of the session in AWS's own logs.",
+    pattern: /^[\w+=,.@-]{2,64}$/,
+    accepted: '2 to 64 letters, digits and _ + = , . @ -',
+    default: 'neon-fleet-backup',
+  }),
+  'role-duration': durationInput({
+    description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
+    default: '1h',
+    maxMs: 12 * 3_600_000,
+  }),
+} as const;
 
 /** The inputs that say where the backups are, parsed. */
 export interface StorageInputs {
