@@ -13,6 +13,7 @@ import {
   parsedInput,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readInputs,
   showGiven,
@@ -267,10 +268,6 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -354,7 +351,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read);
+    values = readInputs(inputs, read, planFileProblems);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

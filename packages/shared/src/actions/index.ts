@@ -1,7 +1,7 @@
 export { applyShard, type ShardRun } from './apply-shard.js';
 export { neededBySome, readCommandInputs, type Filled, type NeedsOfCommands } from './command-inputs.js';
 export { concurrencyInput, locationInputs, neonInputs, runInputs, selectionInputs } from './common-inputs.js';
-export { planFileInputs, rolloutInputs, shardingInputs } from './fleet-inputs.js';
+export { planFileInputs, planFileProblems, rolloutInputs, shardingInputs } from './fleet-inputs.js';
 export {
   booleanInput,
   choiceInput,
