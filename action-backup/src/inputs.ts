@@ -1,3 +1,4 @@
+import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
 import {
   booleanInput,
   choiceInput,
@@ -13,6 +14,7 @@ import {
   parsedInput,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readInputs,
   showGiven,
@@ -20,8 +22,8 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  storageInputs,
   textInput,
-  urlInput,
   type InputDefinition,
   type InputDefinitions,
   type InputProblem,
@@ -30,12 +32,11 @@ import {
 } from '@neon-fleet/shared/actions';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from '@neon-fleet/shared/fleet';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
-import { BUCKET_NAME, FOLDER, KMS_KEY, STORE_REGION } from '@neon-fleet/shared/s3';
+import { KMS_KEY } from '@neon-fleet/shared/s3';
 import { z } from 'zod';
 
-import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump/dump-options.js';
+import { ALLOWED_ARGUMENT_WORDS, isAllowedArgument } from './dump/dump-options.js';
 import { parseArchivePlace } from './storage/archive.js';
-import { isObjectKey, OBJECT_SUFFIXES } from './storage/keys.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {
@@ -105,48 +106,7 @@ export const inputs = {
   database: textInput({
     description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
   }),
-  's3-bucket': patternInput({
-    description: 'Bucket that the backups are in.',
-    required: true,
-    pattern: BUCKET_NAME,
-    accepted: 'the name of a bucket, such as acme-backups',
-  }),
-  's3-prefix': patternInput({
-    description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
-    pattern: FOLDER,
-    accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
-  }),
-  'aws-region': patternInput({
-    description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
-    pattern: STORE_REGION,
-    accepted: 'the name of a region, such as eu-central-1',
-  }),
-  's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
-  's3-force-path-style': booleanInput({
-    description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
-    default: 'false',
-  }),
-  's3-compatible': booleanInput({
-    description:
-      'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
-  }),
-  'role-to-assume': patternInput({
-    description:
-      "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
-    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
-    accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
-  }),
-  'role-session-name': patternInput({
-    description: "Name of the session in AWS's own logs.",
-    pattern: /^[\w+=,.@-]{2,64}$/,
-    accepted: '2 to 64 letters, digits and _ + = , . @ -',
-    default: 'neon-fleet-backup',
-  }),
-  'role-duration': durationInput({
-    description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
-    default: '1h',
-    maxMs: 12 * 3_600_000,
-  }),
+  ...storageInputs,
   sse: choiceInput(['AES256', 'aws:kms', 'aws:kms:dsse'], {
     description: "Encryption at rest. Default: the bucket's own.",
   }),
@@ -323,10 +283,6 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -413,7 +369,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read);
+    values = readInputs(inputs, read, planFileProblems);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

@@ -45440,8 +45440,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 108 modules
 var actions = __nccwpck_require__(1166);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
-var fleet = __nccwpck_require__(6082);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
+var fleet = __nccwpck_require__(3047);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
 var drizzle = __nccwpck_require__(7981);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -48306,8 +48306,8 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
-var fleet = __nccwpck_require__(6082);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
+var fleet = __nccwpck_require__(3047);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -57774,12 +57774,8 @@ async function lockAndRead(connection, table, lock) {
 /** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
 function stateSql(table) {
     const name = qualifiedName(table);
-    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
-    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
-                 pg_catalog.to_jsonb(m) AS row
-            FROM (SELECT) one LEFT JOIN ${name} m ON true
-           ORDER BY m.id`;
+    // Whatever columns there are. Nothing is asked of the catalogs: a session that has just begun would have to load them.
+    return `SELECT m.* FROM (SELECT) one LEFT JOIN ${name} m ON true ORDER BY m.id`;
 }
 /** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
 async function finishReading(connection, table, read) {
@@ -57787,8 +57783,8 @@ async function finishReading(connection, table, read) {
         return { table: 'absent', userTables: await readUserTables(connection, table) };
     }
     const rows = schema_state_valueOf(read);
-    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
-    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    const format = rows[0] !== undefined && 'name' in rows[0] ? 'v1' : 'v0';
+    const applied = rows.filter(({ id }) => id !== null).map(readApplied);
     if (applied.length > 0)
         return { table: 'present', format, applied };
     // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
@@ -57804,17 +57800,19 @@ function schema_state_valueOf(settled) {
         return settled.value;
     throw settled?.reason ?? new Error('there was no answer');
 }
-function readApplied(row) {
-    const id = Reflect.get(row, 'id');
-    const hash = Reflect.get(row, 'hash');
-    const createdAt = Reflect.get(row, 'created_at');
-    const name = Reflect.get(row, 'name');
+function readApplied({ id, hash, created_at: createdAt, name }) {
     return {
-        id: typeof id === 'number' ? id : 0,
+        id: numberOf(id) ?? 0,
         hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        createdAt: numberOf(createdAt),
         ...(typeof name === 'string' ? { name } : {}),
     };
+}
+/** The driver gives a bigint as text. */
+function numberOf(value) {
+    if (typeof value === 'number')
+        return value;
+    return typeof value === 'string' && value !== '' ? Number(value) : undefined;
 }
 /** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
 async function readUserTables(connection, table) {
@@ -57893,8 +57891,8 @@ function plannedRecord(assessment) {
     }
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 33 modules
-var fleet = __nccwpck_require__(6082);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
+var fleet = __nccwpck_require__(3047);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
@@ -58793,7 +58791,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 6082:
+/***/ 3047:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -58809,7 +58807,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   l9: () => (/* reexport */ carriedOver),
   XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
-  DD: () => (/* reexport */ selection_findIdleExclusions),
+  DD: () => (/* reexport */ findIdleExclusions),
   kA: () => (/* reexport */ fleetReportSchema),
   Gj: () => (/* reexport */ gate),
   cu: () => (/* reexport */ identityOf),
@@ -58835,7 +58833,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: FleetFileError, RETENTION_WORDS, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, discoverMembers, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, membersBy, outcomeSchema, parseFleetFile, parseRetention, planSchema, readFleetFile, resolveFleet, selectMembers, settle, shareBudget, sizeText, skipFor, tenantOf, tenantOfMember, verdictOf, weigh
+// UNUSED EXPORTS: FleetFileError, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, settle, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
@@ -58869,7 +58867,7 @@ function selection_selectTenants(fleet, patterns) {
     };
 }
 /** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
-function selection_findIdleExclusions(fleet, patterns) {
+function findIdleExclusions(fleet, patterns) {
     const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
     return {
         spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
@@ -58953,7 +58951,7 @@ function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
  * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
  * depends on the runner's address.
  */
-function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
+function foreseenSkip(project, { mayBePrivate = false } = {}) {
     if (project.deletedAt !== undefined)
         return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
     if (project.blocksPublicConnections !== true)
@@ -58967,7 +58965,7 @@ function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
 /** The names that Neon gives to a new project's database and role. */
 const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
 /** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
-function tenant_tenantOf(project, location = {}) {
+function tenantOf(project, location = {}) {
     return {
         key: project.name,
         projectId: project.projectId,
@@ -58980,7 +58978,6 @@ function tenant_tenantOf(project, location = {}) {
         ...(project.historyRetentionSeconds === undefined
             ? {}
             : { historyRetentionSeconds: project.historyRetentionSeconds }),
-        ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
     };
 }
 
@@ -59001,8 +58998,8 @@ function tenant_tenantOf(project, location = {}) {
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
     const fleet = listing.projects.map((project) => {
-        const tenant = tenant_tenantOf(project, location);
-        const skip = skips_foreseenSkip(project, whereabouts);
+        const tenant = tenantOf(project, location);
+        const skip = foreseenSkip(project, whereabouts);
         if (skip !== undefined)
             foreseen.set(tenant, skip);
         return tenant;
@@ -59018,7 +59015,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
     const isWhole = unlisted.length === 0;
-    const idle = selection_findIdleExclusions([...fleet, ...unavailable], exclusions);
+    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
     if (isWhole) {
         const nowhere = [...unmatched, ...idle.spelledOut];
         if (nowhere.length > 0)
@@ -59029,17 +59026,17 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     return {
         tenants: selected.filter((tenant) => !foreseen.has(tenant)),
         settled: [
-            ...unlisted.map(({ projectId }) => discovery_unlistedOutcome(projectId, location, now)),
+            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
             ...selected.flatMap((tenant) => {
                 const skip = foreseen.get(tenant);
-                return skip === undefined ? [] : [discovery_settle(tenant, skip, now)];
+                return skip === undefined ? [] : [settle(tenant, skip, now)];
             }),
         ],
         idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
-function discovery_settle({ projectId, name, database }, result, now) {
+function settle({ projectId, name, database }, result, now) {
     return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 function nothingMatches(unmatched, { projects }) {
@@ -59058,8 +59055,7 @@ function nobodyLeft() {
         hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
     });
 }
-/** The outcome of a project that Neon could not describe. */
-function discovery_unlistedOutcome(projectId, location, now) {
+function unlistedOutcome(projectId, location, now) {
     return {
         projectId,
         name: projectId,
@@ -59998,16 +59994,6 @@ var mod = __nccwpck_require__(1916);
 var dist = __nccwpck_require__(8815);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
-;// CONCATENATED MODULE: ./packages/shared/src/s3/names.ts
-/** A bucket. Stores other than Amazon's allow more than Amazon does. */
-const BUCKET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
-/** Folders of a bucket, none of them `.` or `..`. */
-const FOLDER = /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/;
-/** A region, as AWS names them. */
-const STORE_REGION = /^[a-z0-9-]{1,40}$/;
-/** Id, alias or ARN of a key of KMS. */
-const KMS_KEY = /^[A-Za-z0-9:/_-]{1,2048}$/;
-
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-units.ts
 
 const SECONDS = { s: 1, m: 60, min: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -60067,57 +60053,7 @@ function sizeText(bytes) {
     return `${bytes}B`;
 }
 
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/retention-policy.ts
-
-const HOUR_MS = 60 * 60 * 1_000;
-const AGE_UNITS = { h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
-const PERIOD_UNITS = { h: 'hourly', d: 'daily', w: 'weekly', m: 'monthly', y: 'yearly' };
-/** What is accepted, in words. */
-const RETENTION_WORDS = 'an age such as 7d, a number such as 10 or last=10, or counts by period such as 24h/7d/8w/12m/5y; leave it out to never delete';
-/**
- * Reads a policy. One length of time alone (`7d`, `36h`, `8w`) is an age; a number (`10`, `last=10`) counts backups; several
- * parts with slashes between them (`24h/7d/8w/12m/5y`, `last=3/12m`) count hours, days, weeks, months and years.
- *
- * @throws ExplainedError for everything else, since a policy that was misread deletes backups.
- */
-function parseRetention(text) {
-    const parts = text.trim().split('/');
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined) {
-        const age = /^([1-9]\d{0,4})([hdw])$/.exec(only);
-        if (age !== null)
-            return { keepMs: Number(age[1]) * (AGE_UNITS[age[2] ?? ''] ?? 0) };
-        const last = lastOf(only);
-        if (last !== undefined)
-            return { last };
-        throw unreadable(text);
-    }
-    const policy = {};
-    for (const part of parts) {
-        const found = /^([1-9]\d{0,4})([hdwmy])$/.exec(part);
-        const last = part.startsWith('last=') ? lastOf(part) : undefined;
-        const rule = found === null ? 'last' : PERIOD_UNITS[found[2]];
-        const count = found === null ? last : Number(found[1]);
-        if (count === undefined || policy[rule] !== undefined)
-            throw unreadable(text);
-        policy[rule] = count;
-    }
-    return policy;
-}
-function lastOf(text) {
-    const found = /^(?:last=)?([1-9]\d{0,4})$/.exec(text);
-    return found === null ? undefined : Number(found[1]);
-}
-function unreadable(text) {
-    return new errors/* ExplainedError */.hM({
-        message: `${JSON.stringify(text.slice(0, 100))} is no policy of retention`,
-        hint: `Accepted: ${RETENTION_WORDS}.`,
-    });
-}
-
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-schema.ts
-
-
 
 
 /*
@@ -60164,34 +60100,12 @@ const maintenanceWindow = schemas/* strictObject */.rej({
     end: clock,
 })
     .describe('When Neon may interrupt the compute, in UTC.');
-/** What a policy that was misread would delete is gone: it is read here, where a line and a column can be given. */
-const retention = schemas/* string */.YjP({ error: RETENTION_WORDS }).refine((text) => {
-    try {
-        parseRetention(text);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}, RETENTION_WORDS);
-const fleet_file_schema_name = (what, form) => schemas/* string */.YjP({ error: what }).regex(form, what);
 const backup = schemas/* strictObject */.rej({
     every: durationSetting({ min: 60 }).exactOptional().describe('How old the newest good backup may become.'),
-    retention: retention.exactOptional().describe('Which backups to keep.'),
-    bucket: fleet_file_schema_name('the name of a bucket, such as acme-backups-eu', BUCKET_NAME)
+    retention: line('a retention, such as 30d or 24h/7d/8w/12m', 100)
         .exactOptional()
-        .describe('Bucket of the backups, for data that must stay in a country.'),
-    prefix: fleet_file_schema_name("folders of letters, digits and ! _ . * ' ( ) = -, such as neon/enterprise", FOLDER)
-        .exactOptional()
-        .describe('Folder in the bucket.'),
-    'aws-region': fleet_file_schema_name('the name of a region of the store, such as eu-central-1', STORE_REGION)
-        .exactOptional()
-        .describe('Region of the bucket.'),
-    'kms-key': fleet_file_schema_name('the id, alias or ARN of a key of KMS', KMS_KEY)
-        .exactOptional()
-        .describe('Key of KMS that the backups are encrypted with.'),
+        .describe('Which backups to keep.'),
 })
-    .refine((policy) => Object.keys(policy).length > 0, 'at least one of every, retention, bucket, prefix, aws-region and kms-key: an empty policy says nothing')
     .describe('Policy for the backup action.');
 const suspendAfter = schemas/* union */.KCZ([
     schemas/* literal */.euz('default').transform(() => 0),
@@ -60297,7 +60211,7 @@ const MOST_ALIASES = 1_000;
  * @param file its name, for messages.
  * @throws FleetFileError with every problem, each with line and column.
  */
-function fleet_file_parseFleetFile(text, file = 'fleet.yml') {
+function parseFleetFile(text, file = 'fleet.yml') {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: '1.2', prettyErrors: false });
     const at = (offset, message) => {
@@ -60446,8 +60360,6 @@ function offsetOf(document, path, key) {
     return 0;
 }
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-resolve.ts
 
 
@@ -60456,7 +60368,7 @@ var promises_ = __nccwpck_require__(1455);
  *
  * @throws ExplainedError when what comes together contradicts itself.
  */
-function fleet_file_resolve_resolveFleet(file) {
+function resolveFleet(file) {
     const chosen = file.groups.map((group) => membersOf(group, file));
     return file.tenants.map((tenant, index) => {
         const groups = file.groups.filter((_, at) => chosen[at]?.has(index) === true);
@@ -60510,28 +60422,6 @@ function merge(under, over) {
         return under[part] === undefined && over[part] === undefined ? [] : [[part, { ...under[part], ...over[part] }]];
     });
     return { ...under, ...over, ...Object.fromEntries(nested) };
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/read-fleet-file.ts
-
-
-
-
-/**
- * Reads a fleet file and resolves everybody in it.
- *
- * @throws FleetFileError with everything that is wrong with it, and ExplainedError when it is not there or contradicts
- *   itself.
- */
-async function readFleetFile(path) {
-    const text = await readFile(path, 'utf8').catch((thrown) => {
-        throw new ExplainedError({
-            message: `fleet-file: ${JSON.stringify(path)} cannot be read: ${explain(thrown).message}; nothing was done`,
-            hint: 'Is the repository checked out, and the path right? `command: import` of provision writes a file to begin with.',
-        });
-    });
-    const file = parseFleetFile(text, path);
-    return { members: resolveFleet(file), ignored: file.ignored };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/percent.ts
@@ -60784,133 +60674,6 @@ function carriedOver(shard, earlier) {
     });
 }
 
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/members.ts
-
-
-
-
-
-/**
- * Chooses the tenants of a run out of a fleet file. Each is found by the id that the file gives, else by its exact name. A
- * tenant without a project is accounted for: `gone` when it had an id, else as a failure.
- *
- * @param patterns compared with key, name and project-id; undefined: everybody in the file.
- * @throws ExplainedError when a pattern matches nobody of the file, or nobody is left.
- */
-function discoverMembers(listing, { members, ignored }, patterns, location, now, whereabouts = {}) {
-    const find = memberFinder(listing, members);
-    const tenants = [];
-    const settled = [];
-    const { selected, idleExclusions } = selectMembers(members, patterns);
-    for (const member of selected) {
-        const found = find(member);
-        if ('project' in found) {
-            const tenant = tenantOfMember(member, found.project, location);
-            const skip = foreseenSkip(found.project, whereabouts);
-            if (skip === undefined)
-                tenants.push(tenant);
-            else
-                settled.push(settle(tenant, skip, now));
-        }
-        else if (found.unlisted) {
-            settled.push({ ...unlistedOutcome(found.projectId, location, now), name: member.name });
-        }
-        else {
-            settled.push(settle(tenantOfMember(member, nowhere(member), location), found.result, now));
-        }
-    }
-    const known = new Set(members.flatMap((member) => idsOf(find(member))));
-    const rest = listing.projects.filter(({ projectId }) => !known.has(projectId));
-    const ignoredIds = new Set(selectTenants(rest.map(selectable), ignored).selected.map(({ projectId }) => projectId));
-    const strangers = rest.filter(({ projectId }) => !ignoredIds.has(projectId));
-    return { tenants, settled, idleExclusions, strangers };
-}
-/**
- * Tells whom of the file a project or a backup belongs to: by the id, else by the name where the file gives no id. For
- * commands that do not ask Neon, with the name of the last backup.
- */
-function membersBy(members) {
-    const byId = new Map(members.flatMap((member) => (member.projectId === undefined ? [] : [[member.projectId, member]])));
-    const byName = new Map(members.flatMap((member) => (member.projectId === undefined ? [[member.name, member]] : [])));
-    return ({ projectId, name }) => byId.get(projectId) ?? byName.get(name);
-}
-function memberFinder({ projects, unavailableProjectIds }, members) {
-    const byId = new Map(projects.map((project) => [project.projectId, project]));
-    const taken = new Set(members.flatMap(({ projectId }) => projectId ?? []));
-    const byName = new Map();
-    for (const project of projects) {
-        if (!taken.has(project.projectId))
-            byName.set(project.name, [...(byName.get(project.name) ?? []), project]);
-    }
-    return ({ projectId, name }) => {
-        if (projectId !== undefined) {
-            const project = byId.get(projectId);
-            if (project !== undefined)
-                return { project };
-            if (unavailableProjectIds.includes(projectId))
-                return { unlisted: true, projectId };
-            const detail = 'the fleet file names this project, and Neon does not have it';
-            return { unlisted: false, result: { status: 'skipped', reason: 'gone', detail } };
-        }
-        const [project, ...others] = byName.get(name) ?? [];
-        if (project !== undefined && others.length === 0)
-            return { project };
-        if (project === undefined && unavailableProjectIds.length > 0)
-            return { unlisted: true, projectId: '' };
-        return { unlisted: false, result: notOne(name, others.length) };
-    };
-}
-function notOne(name, others) {
-    const error = others === 0
-        ? {
-            message: `Neon has no project called ${JSON.stringify(name)}`,
-            hint: 'Provision it first, or take it out of the fleet file; "command: import" of provision fills in project-id.',
-        }
-        : {
-            message: `Neon has ${others + 1} projects called ${JSON.stringify(name)}`,
-            hint: 'Set the project-id of the one that is meant in the fleet file.',
-        };
-    return { status: 'failed', detail: error.message, error };
-}
-function idsOf(found) {
-    return 'project' in found ? [found.project.projectId] : [];
-}
-/** Chooses out of the file alone. @throws ExplainedError when a pattern matches nobody, or nobody is left. */
-function selectMembers(members, patterns = ['*']) {
-    const candidates = members.map((member) => ({ ...member, projectId: member.projectId ?? '', member }));
-    const { selected, unmatched } = selectTenants(candidates, patterns);
-    const idle = findIdleExclusions(candidates, patterns);
-    const nowhereToBeFound = [...unmatched, ...idle.spelledOut].map((pattern) => JSON.stringify(pattern));
-    if (nowhereToBeFound.length > 0 || selected.length === 0) {
-        throw new ExplainedError({
-            message: members.length === 0
-                ? 'the fleet file names no tenant; nothing was done'
-                : nowhereToBeFound.length > 0
-                    ? `tenants: nobody in the fleet file matches ${nowhereToBeFound.join(', ')}; nothing was done`
-                    : 'tenants: the patterns select nobody; nothing was done',
-            hint: 'A pattern is compared with the key, the name and the project-id of each tenant of the file.',
-        });
-    }
-    return { selected: selected.map(({ member }) => member), idleExclusions: idle.globs };
-}
-/** A tenant as the file has it: what the inputs say of its database comes first, then the file, then Neon's defaults. */
-function tenantOfMember(member, project, location) {
-    const { branch, database, role, labels = {}, backup } = member.settings;
-    const tenant = tenantOf(project, {
-        branch: location.branch ?? branch,
-        database: location.database ?? database,
-        role: location.role ?? role,
-    });
-    return { ...tenant, key: member.key, labels, ...(backup === undefined ? {} : { backup }) };
-}
-/** In the place of a project that is not there. */
-function nowhere({ name, projectId = '' }) {
-    return { projectId, name, regionId: '', pgVersion: 0, createdAt: '' };
-}
-function selectable({ name, projectId }) {
-    return { key: '', name, projectId };
-}
-
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
 var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/outcome.ts
@@ -61005,6 +60768,8 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
@@ -61260,16 +61025,6 @@ async function writeWhole(file, text) {
 
 
 
-
-/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
-const backupSchema = schemas/* object */.Ikc({
-    every: schemas/* int */.Whr().positive().exactOptional(),
-    retention: schemas/* string */.YjP().exactOptional(),
-    bucket: schemas/* string */.YjP().regex(BUCKET_NAME).exactOptional(),
-    prefix: schemas/* string */.YjP().regex(FOLDER).exactOptional(),
-    'aws-region': schemas/* string */.YjP().regex(STORE_REGION).exactOptional(),
-    'kms-key': schemas/* string */.YjP().regex(KMS_KEY).exactOptional(),
-});
 const plan_tenantSchema = schemas/* object */.Ikc({
     key: schemas/* string */.YjP(),
     projectId: schemas/* string */.YjP(),
@@ -61280,8 +61035,6 @@ const plan_tenantSchema = schemas/* object */.Ikc({
     assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
     labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
     historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
-    storageBytes: schemas/* number */.aig().nonnegative().exactOptional(),
-    backup: backupSchema.exactOptional(),
 });
 const number = schemas/* int */.Whr().positive();
 const SCHEMA_VERSION = 1;
@@ -61593,7 +61346,7 @@ function readReport(text, file, planId) {
     const report = fleetReportSchema.safeParse(given).data;
     const { shard, attempt } = report?.plan ?? {};
     if (report === undefined || shard === undefined || attempt === undefined)
-        throw records_unreadable(file);
+        throw unreadable(file);
     const { action, startedAt, outcomes } = report;
     return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
 }
@@ -61606,7 +61359,7 @@ function readOutcomes(text, file, planId) {
     requireSamePlan(id, planId, file);
     const header = headerSchema.safeParse(given).data;
     if (header === undefined)
-        throw records_unreadable(file);
+        throw unreadable(file);
     const outcomes = lines.flatMap((line) => {
         const parsed = parseLine(line);
         // A line that was cut off when its process was killed, or the disk was full, says nothing.
@@ -61614,7 +61367,7 @@ function readOutcomes(text, file, planId) {
             return [];
         const outcome = outcomeSchema.safeParse(parsed);
         if (!outcome.success)
-            throw records_unreadable(file);
+            throw unreadable(file);
         return [outcome.data];
     });
     return { ...header, outcomes, complete: false };
@@ -61636,7 +61389,7 @@ function requireSamePlan(id, planId, file) {
         hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
     });
 }
-function records_unreadable(file) {
+function unreadable(file) {
     return new errors/* ExplainedError */.hM({
         message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
         hint: 'Use the same version of neon-fleet for plan, apply and report.',
@@ -61727,9 +61480,6 @@ async function soak(durationMs, signal) {
 
 
 
-
-
-
 /***/ }),
 
 /***/ 8835:
@@ -61779,7 +61529,6 @@ const projectSchema = schemas/* object */.Ikc({
     created_at: schemas/* string */.YjP(),
     compute_last_active_at: tolerant(schemas/* string */.YjP()),
     history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
-    synthetic_storage_size: tolerant(schemas/* number */.aig().nonnegative()),
     deleted_at: tolerant(schemas/* string */.YjP()),
     settings: tolerant(schemas/* object */.Ikc({
         allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
@@ -72682,7 +72431,6 @@ function projectRefOf(answer) {
         createdAt: answer.created_at,
         ...given('computeLastActiveAt', answer.compute_last_active_at),
         ...given('historyRetentionSeconds', answer.history_retention_seconds),
-        ...given('storageBytes', answer.synthetic_storage_size),
         ...(ips.length === 0 ? {} : { allowedIps: ips }),
         ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
         ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),
@@ -73228,6 +72976,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_net_ = __nccwpck_require__(7030);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -73730,6 +73480,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -73802,8 +73553,19 @@ function tlsOptions({ host }, authorities, verify) {
     return {
         rejectUnauthorized: verify,
         ...((0,external_node_net_.isIP)(host) === 0 ? { servername: host } : { host }),
-        ...(authorities === undefined ? {} : { ca: [...authorities] }),
+        secureContext: trustIn(authorities),
     };
+}
+const contexts = new Map();
+/** One context for all connections that believe the same authorities: making one costs as much as a handshake. */
+function trustIn(authorities) {
+    const key = authorities?.join('\n') ?? '';
+    const known = contexts.get(key);
+    if (known !== undefined)
+        return known;
+    const made = (0,external_node_tls_.createSecureContext)(authorities === undefined ? {} : { ca: [...authorities] });
+    contexts.set(key, made);
+    return made;
 }
 async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs }) {
     const client = new esm/* default.Client */.Ay.Client({
@@ -73909,8 +73671,6 @@ function libpqEnvironment(target, settings) {
 
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:tls"
-var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/trust.ts
 
 /** Decides whose certificates to believe; the same rule for connections of our own and for child processes. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 
 import { applyShard, publishMerged, publishPlan, type ActionContext } from '@neon-fleet/shared/actions';
+import { normalisePrefix } from '@neon-fleet/shared/backups';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
 import type { ApplyValues, PlanValues, ReportValues, SessionValues } from '../inputs.js';
-import { normalisePrefix } from '../storage/keys.js';
 import { discover } from './discover.js';
 import { refuseLateLooks } from './late-looks.js';
 import { tellMemory } from './memory.js';

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { instantOf, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   selectMembers,
@@ -17,10 +18,8 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
 import { selectStored, tenantOfStored } from '../storage/inventory.js';
-import { instantOf, parseKey } from '../storage/keys.js';
-import { readCoverage, readVerification } from '../storage/notes.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
-import { Stores } from '../storage/storage.js';
+import { Stores } from '../storage/stores.js';
 import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { databasePrefix } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
@@ -7,11 +8,10 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
 import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { databasePrefix } from '../storage/keys.js';
 import { earlierAttempts } from '../storage/orphans.js';
 import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
-import { Stores } from '../storage/storage.js';
+import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 
 /** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */

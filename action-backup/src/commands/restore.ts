@@ -7,6 +7,7 @@ import {
   setSecretOutput,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
+import { type Manifest, openObject } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
@@ -24,15 +25,13 @@ import {
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from '../storage/archive.js';
-import { openObject } from '../storage/check-object.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import type { WantedBackup } from '../storage/find-backup.js';
 import type { RestoreValues } from '../inputs.js';
 import { clientFor, loadAny, versionOf } from '../restore/load-any.js';
-import type { Manifest } from '../storage/manifest.js';
 import { makeTarget } from '../restore/new-project.js';
 import { planRoles } from '../roles/plan-roles.js';
-import { Stores } from '../storage/storage.js';
+import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 import { ownContents } from '../restore/target-contents.js';
 import { sizeWords } from '../words/sizes.js';

@@ -1,3 +1,4 @@
+import { type Manifest } from '@neon-fleet/shared/backups';
 import * as core from '@actions/core';
 import { openNeonFor, printable, type ActionContext } from '@neon-fleet/shared/actions';
 import type { Tenant } from '@neon-fleet/shared/fleet';
@@ -15,11 +16,10 @@ import type { BackupSurroundings } from '../tenant/back-up-tenant.js';
 import { WokenComputes } from '../tenant/suspend.js';
 import type { DumpShape } from '../dump/dump-options.js';
 import type { SessionValues } from '../inputs.js';
-import type { Manifest } from '../storage/manifest.js';
 import { originOf } from '../words/origin.js';
 import { earlierAttempts, runDigits } from '../storage/orphans.js';
 import { checkPlaces, distinctPlaces } from '../storage/place.js';
-import { checkStorages, Stores } from '../storage/storage.js';
+import { checkStorages, Stores } from '../storage/stores.js';
 import { policyOf } from '../policy/policy.js';
 
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */

@@ -1,5 +1,12 @@
 import * as core from '@actions/core';
 import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  type Manifest,
+  parseKey,
+  readVerification,
+  type Verification,
+  writeVerification,
+} from '@neon-fleet/shared/backups';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
@@ -10,13 +17,10 @@ import { ageWords } from '../words/ages.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
 import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { parseKey } from '../storage/keys.js';
-import type { Manifest } from '../storage/manifest.js';
-import { readVerification, writeVerification, type Verification } from '../storage/notes.js';
 import { originOf } from '../words/origin.js';
 import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
 import { readPlaces, whereWords } from '../storage/placed.js';
-import { Stores } from '../storage/storage.js';
+import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
 

@@ -1,6 +1,6 @@
+import { normalisePrefix } from '@neon-fleet/shared/backups';
 import { parseRetention, type BackupSettings, type RetentionPolicy } from '@neon-fleet/shared/fleet';
 
-import { normalisePrefix } from '../storage/keys.js';
 import type { Place } from '../storage/place.js';
 
 /** The inputs that are the policy of everybody of whom the fleet file says nothing else. */

@@ -1,6 +1,12 @@
+import {
+  coverageKey,
+  instantOf,
+  manifestKey,
+  type ParsedKey,
+  parseKey,
+  verificationKey,
+} from '@neon-fleet/shared/backups';
 import type { RetentionPolicy } from '@neon-fleet/shared/fleet';
-
-import { coverageKey, instantOf, manifestKey, parseKey, verificationKey, type ParsedKey } from '../storage/keys.js';
 
 export type { RetentionPolicy } from '@neon-fleet/shared/fleet';
 

@@ -1,10 +1,8 @@
+import { manifestKey, parseKey, readManifest, type Manifest, type ParsedKey } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
 import { S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
-
-import { manifestKey, parseKey, type ParsedKey } from './keys.js';
-import { readManifest, type Manifest } from './manifest.js';
 
 /** What the bucket holds of one database. */
 export interface StoredDatabase {

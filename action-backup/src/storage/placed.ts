@@ -4,7 +4,7 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 import { policyOf, type Policy, type PolicyInputs } from '../policy/policy.js';
 import { readInventory, type NamedDatabase } from './inventory.js';
 import { checkPlaces, distinctPlaces, placeWords, type Place } from './place.js';
-import type { Stores } from './storage.js';
+import type { Stores } from './stores.js';
 
 /** What one place holds of one database, and whose it is. */
 export interface PlacedDatabase extends NamedDatabase {

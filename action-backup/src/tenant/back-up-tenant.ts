@@ -1,3 +1,4 @@
+import { backupTimestamp, objectKey, type Contents, type Manifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
@@ -22,8 +23,6 @@ import { isAlone, type WokenComputes } from './suspend.js';
 import type { DueRules } from './due.js';
 import { dump } from '../dump/dump.js';
 import { impossible, isPartial, suffixOf, type DumpShape } from '../dump/dump-options.js';
-import { backupTimestamp, objectKey } from '../storage/keys.js';
-import type { Contents, Manifest } from '../storage/manifest.js';
 import type { OrphanRules } from '../storage/orphans.js';
 import { prune } from '../retention/prune.js';
 import type { RetentionPolicy } from '../retention/retention.js';

@@ -1,11 +1,17 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  coverageKey,
+  manifestKey,
+  objectKey,
+  verificationKey,
+  writeCoverage,
+  writeVerification,
+} from '@neon-fleet/shared/backups';
 import { tenantOf } from '@neon-fleet/shared/fleet';
 
 import { readInventory, selectStored, type NamedDatabase } from '../../../src/storage/inventory.js';
-import { coverageKey, manifestKey, objectKey, verificationKey } from '../../../src/storage/keys.js';
 import { chooseRows, describeRow, judge, type Row } from '../../../src/commands/list.js';
 import type { PlacedDatabase } from '../../../src/storage/placed.js';
-import { writeCoverage, writeVerification } from '../../../src/storage/notes.js';
 import { prune, type PruneRules } from '../../../src/retention/prune.js';
 import { pruneStored } from '../../../src/commands/prune.js';
 import { StoredBackups } from '../../support/stored-backups.js';

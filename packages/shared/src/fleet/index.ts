@@ -31,7 +31,7 @@ export {
   type Fleet,
   type MemberDiscovery,
 } from './members.js';
-export { joinMigrations } from './migration-record.js';
+export { joinMigrations, leftSomething } from './migration-record.js';
 export { identityOf } from './order.js';
 export {
   outcomeSchema,

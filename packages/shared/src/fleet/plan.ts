@@ -196,9 +196,14 @@ function noPlan(file: string, why: string): ExplainedError {
   });
 }
 
-/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
-function contradictionIn({ waves, shards }: Plan): string | undefined {
-  const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+/**
+ * A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never; shares beyond the
+ * budget would let more fail than were allowed.
+ */
+function contradictionIn({ maxFailures, waves, shards, settled }: Plan): string | undefined {
+  const planned = shards.flatMap(({ tenants }) => tenants);
+  const ended = new Set(settled.map(identityOf));
+  const twice = firstTwice(planned) ?? planned.find((tenant) => ended.has(identityOf(tenant)));
   if (twice !== undefined) return `${twice.projectId} is in it twice`;
   if (new Set(shards.map(({ shard }) => shard)).size < shards.length) return 'a shard is in it twice';
   for (const { wave, tenants, shards: numbers } of waves) {
@@ -208,7 +213,16 @@ function contradictionIn({ waves, shards }: Plan): string | undefined {
     if (!sameShards || inThem !== tenants) return `wave ${wave} is not what its shards are`;
   }
   const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
-  return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+  if (astray !== undefined) return `shard ${astray.shard} belongs to no wave`;
+  if (!areCounted(shards.map(({ shard }) => shard))) return `its shards are not numbered from 1 to ${shards.length}`;
+  if (!areCounted(waves.map(({ wave }) => wave))) return `its waves are not numbered from 1 to ${waves.length}`;
+  const shares = shards.reduce((sum, shard) => sum + shard.maxFailures, 0);
+  if (shards.length === 0 || shares === maxFailures) return undefined;
+  return `its shards may have ${shares} failures together, and the whole fleet ${maxFailures}`;
+}
+
+function areCounted(numbers: readonly number[]): boolean {
+  return numbers.every((number, index) => number === index + 1);
 }
 
 /**
