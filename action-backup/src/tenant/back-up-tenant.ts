@@ -1,4 +1,4 @@
-import { backupTimestamp, objectKey, type Contents, type Manifest } from '@neon-fleet/shared/backups';
+import { backupTimestamp, type Contents, type Manifest, objectKey } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';

@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 
 import { ExplainedError, systemCode } from '../errors/index.js';
+import { BUCKET_NAME, FOLDER, KMS_KEY, STORE_REGION } from '../s3/names.js';
 import { maxFailuresOf, shareBudget, type MaxFailures } from './error-budget.js';
+import type { BackupSettings } from './fleet-file-schema.js';
 import { identityOf } from './order.js';
 import { outcomeSchema, type Outcome } from './outcome.js';
 import { ACTIONS, type FleetReport } from './report.js';
@@ -12,6 +14,16 @@ import type { Selectable } from './selection.js';
 import type { Tenant } from './tenant.js';
 import { assignWaves, type WaveSpec } from './waves.js';
 import { writeWhole } from './write-whole.js';
+
+/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
+const backupSchema = z.object({
+  every: z.int().positive().exactOptional(),
+  retention: z.string().exactOptional(),
+  bucket: z.string().regex(BUCKET_NAME).exactOptional(),
+  prefix: z.string().regex(FOLDER).exactOptional(),
+  'aws-region': z.string().regex(STORE_REGION).exactOptional(),
+  'kms-key': z.string().regex(KMS_KEY).exactOptional(),
+}) satisfies z.ZodType<BackupSettings>;
 
 const tenantSchema = z.object({
   key: z.string(),
@@ -23,6 +35,8 @@ const tenantSchema = z.object({
   assumed: z.object({ database: z.boolean(), role: z.boolean() }),
   labels: z.record(z.string(), z.string()),
   historyRetentionSeconds: z.int().nonnegative().exactOptional(),
+  storageBytes: z.number().nonnegative().exactOptional(),
+  backup: backupSchema.exactOptional(),
 }) satisfies z.ZodType<Tenant>;
 
 const number = z.int().positive();
