@@ -22,7 +22,7 @@ afterAll(async () => {
 async function isAsleep(projectId: string): Promise<boolean> {
   const api = createApiClient({ apiKey: fleet.neon.apiKey, baseURL: fleet.neon.apiUrl });
   const { data } = await api.listProjectEndpoints(projectId);
-  return data.endpoints.every(({ current_state: state }) => `${state}` === 'idle');
+  return data.endpoints.every(({ current_state: state }) => state === 'idle');
 }
 
 const dumps = async (id: string) => (await store.keys(id)).filter((key) => key.endsWith('.sql.gz'));

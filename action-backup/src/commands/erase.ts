@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
-import { instantOf, manifestKey } from '@neon-fleet/shared/backups';
+import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import { instantOf, manifestKey, placeWords } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
@@ -9,9 +9,7 @@ import { archive } from '../storage/archive.js';
 import type { EraseValues } from '../inputs.js';
 import { tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
-import { placeWords } from '../storage/place.js';
 import { readPlaces, type PlacedDatabase } from '../storage/placed.js';
-import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 

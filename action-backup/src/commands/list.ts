@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
 import { instantOf, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
@@ -19,7 +19,6 @@ import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
 import { selectStored, tenantOfStored } from '../storage/inventory.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
-import { Stores } from '../storage/stores.js';
 import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
 import { databasePrefix } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
@@ -11,7 +11,6 @@ import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inv
 import { earlierAttempts } from '../storage/orphans.js';
 import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
-import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 
 /** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */

@@ -1,11 +1,12 @@
 import * as core from '@actions/core';
 import {
+  type ActionContext,
   logTenant,
   openNeonFor,
   printable,
   publishRun,
   setSecretOutput,
-  type ActionContext,
+  Stores,
 } from '@neon-fleet/shared/actions';
 import { type Manifest, openObject } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
@@ -31,7 +32,6 @@ import type { RestoreValues } from '../inputs.js';
 import { clientFor, loadAny, versionOf } from '../restore/load-any.js';
 import { makeTarget } from '../restore/new-project.js';
 import { planRoles } from '../roles/plan-roles.js';
-import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 import { ownContents } from '../restore/target-contents.js';
 import { sizeWords } from '../words/sizes.js';

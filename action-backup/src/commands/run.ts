@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, printableLine, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, printableLine, publishRun } from '@neon-fleet/shared/actions';
 import { workThroughTenants } from '@neon-fleet/shared/fleet';
 
 import { archive } from '../storage/archive.js';

@@ -1,6 +1,6 @@
-import { type Manifest } from '@neon-fleet/shared/backups';
 import * as core from '@actions/core';
-import { openNeonFor, printable, type ActionContext } from '@neon-fleet/shared/actions';
+import { checkStorages, openNeonFor, printable, Stores, type ActionContext } from '@neon-fleet/shared/actions';
+import { checkPlaces, distinctPlaces, type Manifest } from '@neon-fleet/shared/backups';
 import type { Tenant } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
 import {
@@ -18,8 +18,6 @@ import type { DumpShape } from '../dump/dump-options.js';
 import type { SessionValues } from '../inputs.js';
 import { originOf } from '../words/origin.js';
 import { earlierAttempts, runDigits } from '../storage/orphans.js';
-import { checkPlaces, distinctPlaces } from '../storage/place.js';
-import { checkStorages, Stores } from '../storage/stores.js';
 import { policyOf } from '../policy/policy.js';
 
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */

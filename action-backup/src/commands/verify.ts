@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
 import {
   type Manifest,
   parseKey,
@@ -20,7 +20,6 @@ import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inv
 import { originOf } from '../words/origin.js';
 import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
 import { readPlaces, whereWords } from '../storage/placed.js';
-import { Stores } from '../storage/stores.js';
 import { fleetOf } from './discover.js';
 import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
 

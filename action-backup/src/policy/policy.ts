@@ -1,7 +1,5 @@
-import { normalisePrefix } from '@neon-fleet/shared/backups';
+import { normalisePrefix, type Place } from '@neon-fleet/shared/backups';
 import { parseRetention, type BackupSettings, type RetentionPolicy } from '@neon-fleet/shared/fleet';
-
-import type { Place } from '../storage/place.js';
 
 /** The inputs that are the policy of everybody of whom the fleet file says nothing else. */
 export interface PolicyInputs {

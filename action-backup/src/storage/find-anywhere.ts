@@ -1,13 +1,12 @@
-import { type Manifest } from '@neon-fleet/shared/backups';
+import type { Stores } from '@neon-fleet/shared/actions';
+import type { Manifest, Place } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import type { Fleet } from '@neon-fleet/shared/fleet';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
 import { policyOf, type PolicyInputs } from '../policy/policy.js';
 import { findBackup, type WantedBackup } from './find-backup.js';
-import type { Place } from './place.js';
 import { placesOf, whereWords } from './placed.js';
-import type { Stores } from './stores.js';
 
 /** A backup, and where it lies. */
 export interface FoundBackup {

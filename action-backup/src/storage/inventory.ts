@@ -1,4 +1,4 @@
-import { manifestKey, parseKey, readManifest, type Manifest, type ParsedKey } from '@neon-fleet/shared/backups';
+import { type Manifest, manifestKey, type ParsedKey, parseKey, readManifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
 import { S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';

@@ -1,10 +1,10 @@
+import type { Stores } from '@neon-fleet/shared/actions';
+import { checkPlaces, distinctPlaces, type Place, placeWords } from '@neon-fleet/shared/backups';
 import { membersBy, type DesiredTenant, type Fleet } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { policyOf, type Policy, type PolicyInputs } from '../policy/policy.js';
 import { readInventory, type NamedDatabase } from './inventory.js';
-import { checkPlaces, distinctPlaces, placeWords, type Place } from './place.js';
-import type { Stores } from './stores.js';
 
 /** What one place holds of one database, and whose it is. */
 export interface PlacedDatabase extends NamedDatabase {

@@ -2,12 +2,12 @@ import {
   coverageKey,
   databasePrefix,
   instantOf,
+  type Manifest,
   manifestKey,
   parseKey,
   readCoverage,
   readManifest,
   writeCoverage,
-  type Manifest,
 } from '@neon-fleet/shared/backups';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';

@@ -1,4 +1,3 @@
-import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
   coverageKey,
   manifestKey,
@@ -7,6 +6,7 @@ import {
   writeCoverage,
   writeVerification,
 } from '@neon-fleet/shared/backups';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { tenantOf } from '@neon-fleet/shared/fleet';
 
 import { readInventory, selectStored, type NamedDatabase } from '../../../src/storage/inventory.js';

@@ -33,7 +33,14 @@ export { publishPlan, type PublishedPlan } from './publish-plan.js';
 export { publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';
 export { setSecretOutput } from './secret-output.js';
-export { checkStorage, openStorage, storageInputs, type StorageInputs } from './storage-access.js';
+export {
+  checkStorage,
+  checkStorages,
+  openStorage,
+  storageInputs,
+  Stores,
+  type StorageInputs,
+} from './storage-access.js';
 export { listenForStop, type Stop } from './stop.js';
 export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';

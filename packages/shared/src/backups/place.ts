@@ -1,5 +1,5 @@
-import { ExplainedError } from '@neon-fleet/shared/errors';
-import { placeOf } from '@neon-fleet/shared/s3';
+import { ExplainedError } from '../errors/index.js';
+import { placeOf } from '../s3/index.js';
 
 /** Where backups are kept, and with which key. */
 export interface Place {
