@@ -80,7 +80,9 @@ export interface Catalog {
   /** Writes a batch in one transaction: a handful of statements, however many tenants. */
   write(batch: CatalogBatch): Promise<void>;
   /** Marks projects as retired, or as gone when nobody here did it. */
-  close(projectIds: readonly string[], status: 'retired' | 'gone'): Promise<void>;
+  close(projectIds: readonly string[], status: 'retired' | 'gone', at?: Date): Promise<void>;
+  /** Which of these projects somebody has retired. */
+  retired(projectIds: readonly string[]): Promise<ReadonlySet<string>>;
   rename(names: readonly { readonly projectId: string; readonly name: string }[]): Promise<void>;
   /**
    * Claims the creation of a key's project until `release` or the end of the connection. Undefined: another process that
@@ -163,8 +165,13 @@ export function catalogOver(connection: Connection): Catalog {
         }
       }),
 
-    async close(projectIds, status) {
-      if (projectIds.length > 0) await query(QUERIES.closeProjects, [projectIds, status]);
+    async close(projectIds, status, at = new Date()) {
+      if (projectIds.length > 0) await query(QUERIES.closeProjects, [projectIds, status, at.toISOString()]);
+    },
+
+    async retired(projectIds) {
+      const rows = await query(QUERIES.retired, [projectIds]);
+      return new Set(rows.map((row) => String(row['neon_project_id'])));
     },
 
     async rename(names) {
@@ -196,7 +203,8 @@ export function catalogOver(connection: Connection): Catalog {
   };
 }
 
-async function writeBatch(connection: Connection, { projects, run, backups, events }: CatalogBatch): Promise<void> {
+async function writeBatch(connection: Connection, batch: CatalogBatch): Promise<void> {
+  const { projects, run, backups, events, closures = [] } = batch;
   if (projects !== undefined && projects.length > 0) {
     const given = JSON.stringify(projects.map(projectRow));
     await connection.query(QUERIES.registerCustomers, [given]);
@@ -208,6 +216,10 @@ async function writeBatch(connection: Connection, { projects, run, backups, even
   }
   if (events !== undefined && events.length > 0) {
     await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
+  }
+  // There are few of them: one command retires one tenant.
+  for (const { projectId, status, at } of closures) {
+    await connection.query(QUERIES.closeProjects, [[projectId], status, at]);
   }
 }
 

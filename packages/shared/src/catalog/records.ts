@@ -75,6 +75,12 @@ const eventRecordSchema = z.object({
   details: z.record(z.string(), z.unknown()).exactOptional(),
 });
 
+const closureRecordSchema = z.object({
+  projectId: z.string(),
+  status: z.enum(['retired', 'gone']),
+  at: z.iso.datetime(),
+});
+
 /** What is written at once. */
 export const catalogBatchSchema = z.object({
   schemaVersion: z.literal(1),
@@ -82,6 +88,8 @@ export const catalogBatchSchema = z.object({
   run: runRecordSchema.exactOptional(),
   backups: z.array(backupRecordSchema).exactOptional(),
   events: z.array(eventRecordSchema).exactOptional(),
+  /** Projects that are not there any more; after everything else, as the same batch may be the first to know them. */
+  closures: z.array(closureRecordSchema).exactOptional(),
 });
 
 export type ProjectRecord = Readonly<z.infer<typeof projectRecordSchema>>;

@@ -94,7 +94,8 @@ function nobodyLeft(): ExplainedError {
   });
 }
 
-function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
+/** The outcome of a project that Neon could not describe. */
+export function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
   return {
     projectId,
     name: projectId,

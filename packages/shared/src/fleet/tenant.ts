@@ -1,4 +1,5 @@
 import type { AssumedNames, ProjectRef } from '../neon/index.js';
+import type { BackupSettings } from './fleet-file-schema.js';
 
 /** A project that was selected for a run, with what the run was told about where its database is. */
 export interface Tenant {
@@ -16,6 +17,10 @@ export interface Tenant {
   readonly labels: Readonly<Record<string, string>>;
   /** How far back the project can be restored; absent where Neon did not say. */
   readonly historyRetentionSeconds?: number;
+  /** What the project takes in Neon's storage, its history included; absent where Neon did not say. */
+  readonly storageBytes?: number;
+  /** What the fleet file says about its backups; absent without one, or when it says nothing. */
+  readonly backup?: BackupSettings;
 }
 
 /** Where a tenant's data is inside its project, as far as the inputs say. */
@@ -42,5 +47,6 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     ...(project.historyRetentionSeconds === undefined
       ? {}
       : { historyRetentionSeconds: project.historyRetentionSeconds }),
+    ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
   };
 }
