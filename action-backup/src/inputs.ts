@@ -169,10 +169,11 @@ export const inputs = {
     default: 'gzip',
   }),
   'compression-level': integerInput({
-    description: 'Level of compression, from 1 (fast) to 9 (small).',
+    description:
+      'Level of compression, from 1 (fast) to 9 (small). With gzip, 6 makes backups of text 6 to 15 % smaller than 1 and takes about twice the processor time.',
     min: 1,
     max: 9,
-    default: '6',
+    default: '1',
   }),
   'exclude-tables': linesInput({
     description: 'Tables to leave out, one pattern of pg_dump a line, such as `audit.*`.',
