@@ -341,6 +341,7 @@ describe('other statements outside a transaction', () => {
         infrastructure: true,
         error: { code: 'interrupted' },
         detail: expect.stringMatching(/whether 0001_outside took effect is not known/),
+        migration: { to: '0000_init', applied: [], unsettled: ['0001_outside'], changed: true },
       });
 
       const next = await migrate(url, slow);
