@@ -4,10 +4,11 @@ import * as core from '@actions/core';
 
 import { explain } from '../errors/index.js';
 import {
-  carriedOver,
+  confirmed,
   identityOf,
   makeReport,
   openRecorder,
+  resumeShard,
   shardOf,
   workThroughTenants,
   writeShardReport,
@@ -51,10 +52,19 @@ export async function applyShard(run: ShardRun, env: RunEnvironment = process.en
   const shard = shardOf(plan, run.shard);
   const attempt = attemptOf(env);
   const folder = path.join(outputFolder(env), `shard-${shard.shard}`);
-  const carried = carriedOver(shard, previousRecords);
+  const { carried, toConfirm } = resumeShard(shard, previousRecords);
   const done = new Set(carried.map(identityOf));
-  if (carried.length > 0) {
-    core.info(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
+  if (carried.length + toConfirm.size > 0) {
+    const again = toConfirm.size === 0 ? '' : `; it changed ${toConfirm.size} of them, which are looked at again`;
+    core.info(
+      `${carried.length + toConfirm.size} of ${shard.tenants.length} tenants were done by an earlier attempt${again}`,
+    );
+  }
+  const left = shard.tenants.filter((tenant) => !done.has(identityOf(tenant)));
+  // Those first that only need a look, so that the budget for what is left to do cannot keep it from them.
+  const tenants = left.toSorted((a, b) => isKnown(b) - isKnown(a));
+  function isKnown(tenant: PlannedTenant): number {
+    return toConfirm.has(identityOf(tenant)) ? 1 : 0;
   }
 
   const header = {
@@ -67,8 +77,12 @@ export async function applyShard(run: ShardRun, env: RunEnvironment = process.en
   const recorder = await openRecorder(folder, header, carried);
   const keep = keeper(recorder);
   const worked = await workThroughTenants({
-    tenants: shard.tenants.filter((tenant) => !done.has(identityOf(tenant))),
-    work: run.work,
+    tenants,
+    work: async (tenant, context) => {
+      const result = await run.work(tenant, context);
+      const earlier = toConfirm.get(identityOf(tenant));
+      return earlier === undefined ? result : confirmed(earlier, result);
+    },
     concurrency: run.concurrency,
     signal: run.signal,
     budget: { maxFailures: shard.maxFailures },

@@ -35,7 +35,11 @@ export async function putBack(
     return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
   }
   note('Putting the database back to where it was before this run.');
-  const restore = () => rollBack(restorePoint);
+  const request = { sent: false };
+  const restore = () => {
+    request.sent = true;
+    return rollBack(restorePoint);
+  };
   let words: string;
   try {
     words =
@@ -43,7 +47,9 @@ export async function putBack(
         ? await restore()
         : await relocked(run, target, restore, options);
   } catch (thrown) {
-    return notPutBack(failure, thrown, leftBehindWords(run));
+    await connection?.close();
+    // A request that failed may have been carried out all the same.
+    return notPutBack(failure, thrown, request.sent ? await whereItIs(run, target, options) : leftBehindWords(run));
   }
   // The restore has ended its session; should it have had nothing to do, this lets go of the lock.
   await connection?.close();
@@ -79,6 +85,13 @@ async function look(target: ConnectionTarget, options: PutBackOptions): Promise<
   } catch (thrown) {
     return thrown instanceof Error ? thrown : new Error(String(thrown));
   }
+}
+
+async function whereItIs(run: Run, target: ConnectionTarget, options: PutBackOptions): Promise<string> {
+  const standing = await look(target, options);
+  // Of a file that was done in part drizzle's table says nothing.
+  if (standing instanceof Error || run.applied.length === 0) return 'where it is now is not known';
+  return isBackAt(standing, run) ? `all the same it is back at ${run.from ?? 'no migration'}` : leftBehindWords(run);
 }
 
 function named(options: PutBackOptions): LockDatabaseOptions {

@@ -22,7 +22,6 @@ export { readFleetFile } from './read-fleet-file.js';
 export { resolveFleet, type DesiredTenant } from './fleet-file-resolve.js';
 export { durationText, sizeText } from './fleet-file-units.js';
 export { MAX_FAILURES_FORM, maxFailuresOf, parseMaxFailures, shareBudget, type MaxFailures } from './error-budget.js';
-export { carriedOver, gate, mergeRecords, type GateDecision, type Merged, type MergeOptions } from './merge.js';
 export {
   discoverMembers,
   membersBy,
@@ -31,6 +30,16 @@ export {
   type Fleet,
   type MemberDiscovery,
 } from './members.js';
+export {
+  confirmed,
+  gate,
+  mergeRecords,
+  resumeShard,
+  type GateDecision,
+  type Merged,
+  type MergeOptions,
+  type Resumed,
+} from './merge.js';
 export { joinMigrations, leftSomething } from './migration-record.js';
 export { identityOf } from './order.js';
 export {

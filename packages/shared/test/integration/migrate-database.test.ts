@@ -471,7 +471,21 @@ describe('a restore point', () => {
       error: {
         message: expect.stringMatching(/division by zero; and putting .* failed as well: the branch is protected/),
       },
+      detail: expect.stringMatching(/; applied before that, and kept: 0000_init, 0001_name$/),
       migration: { restorePoint: { kind: 'lsn' }, applied: ['0000_init', '0001_name'] },
+    });
+  });
+
+  test('that works, and is said not to, is looked at', async () => {
+    const url = await newDatabase();
+    const rollBack = async (point: RestorePoint) => {
+      await rollBackOf(url)(point);
+      throw new Error('the operation did not end in time');
+    };
+    expect(await migrate(url, poisoned, { ...RESTORE, rollBack })).toMatchObject({
+      status: 'failed',
+      detail: expect.stringMatching(/did not end in time; all the same it is back at no migration$/),
+      migration: { restorePoint: { kind: 'lsn' } },
     });
   });
 

@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import {
-  carriedOver,
+  confirmed,
   gate,
   identityOf,
   joinMigrations,
   mergeRecords,
+  resumeShard,
   shardOf,
   type MigrationRecord,
   type Outcome,
@@ -229,9 +230,36 @@ describe('a re-run', () => {
   test('carries over what is green, word by word, and nothing else', () => {
     const green = [outcomeOf(a), outcomeOf(b, { status: 'unchanged', reason: 'up-to-date', detail: 'at 0001' })];
     const others = [outcomeOf(c, FAILED), outcomeOf(d, { status: 'skipped', reason: 'drift', detail: '' })];
-    expect(carriedOver(shardOf(plan, 1), [recordOf(plan, 1, { outcomes: [...green, ...others] })])).toStrictEqual(
-      green,
-    );
+    const resumed = resumeShard(shardOf(plan, 1), [recordOf(plan, 1, { outcomes: [...green, ...others] })]);
+    expect(resumed).toStrictEqual({ carried: green, toConfirm: new Map() });
+  });
+
+  test('looks again at who was changed, also when a later attempt found nothing to do', () => {
+    const changed = outcomeOf(a, { ...DONE, migration: migration('0', ['1'], '0/1') });
+    const upToDate: TenantResult = { status: 'unchanged', reason: 'up-to-date', detail: 'at 1' };
+    const records = [
+      recordOf(plan, 1, { outcomes: [changed, outcomeOf(b, upToDate)] }),
+      recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(a, upToDate)] }),
+    ];
+    const { carried, toConfirm } = resumeShard(shardOf(plan, 1), records);
+    expect(carried.map(({ name }) => name)).toStrictEqual([b.name]);
+    expect([...toConfirm]).toMatchObject([[identityOf(a), { migration: { applied: ['1'] } }]]);
+  });
+
+  test('says the same of who was changed and has it all still, and what it did otherwise', () => {
+    const result: TenantResult = { ...DONE, migration: migration('0', ['1'], '0/1') };
+    const upToDate: TenantResult = { status: 'unchanged', reason: 'up-to-date', detail: 'at 1' };
+    expect(confirmed(outcomeOf(a, result), upToDate)).toStrictEqual(outcomeOf(a, result));
+    expect(confirmed(outcomeOf(a, result), FAILED)).toBe(FAILED);
+    const again: TenantResult = { ...DONE, migration: migration('0', ['1'], '0/2') };
+    expect(confirmed(outcomeOf(a, result), again)).toBe(again);
+  });
+
+  test('tells how many it says nothing about', () => {
+    const both = recordOf(plan, 1, { outcomes: [outcomeOf(a), outcomeOf(b, FAILED)] });
+    expect(mergeRecords(plan, [both]).ofEarlierAttempts).toBe(0);
+    const records = [both, recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(b)] })];
+    expect(mergeRecords(plan, records).ofEarlierAttempts).toBe(1);
   });
 
   test('goes by the newest attempt', () => {
@@ -239,7 +267,7 @@ describe('a re-run', () => {
       recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(a, FAILED), outcomeOf(b)] }),
       recordOf(plan, 1, { attempt: 1, outcomes: [outcomeOf(a), outcomeOf(b, FAILED)] }),
     ];
-    expect(carriedOver(shardOf(plan, 1), records).map(({ name }) => name)).toStrictEqual([b.name]);
+    expect(resumeShard(shardOf(plan, 1), records).carried.map(({ name }) => name)).toStrictEqual([b.name]);
   });
 
   const migration = (from: string | undefined, applied: string[], lsn: string): MigrationRecord => ({
