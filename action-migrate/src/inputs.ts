@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -21,6 +24,7 @@ import {
   selectionInputs,
   shardingInputs,
   showGiven,
+  sourceInputs,
   textInput,
   type Filled,
   type InputDefinitions,
@@ -51,6 +55,8 @@ export const inputs = {
   ...neonInputs,
   'neon-api-key': neededBySome(neonInputs['neon-api-key'], 'Not for `report` and `check`.'),
   tenants: neededBySome(selectionInputs.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
+  ...sourceInputs,
+  ...catalogInputs,
   'migrations-folder': textInput({
     description: 'Folder that `drizzle-kit generate` writes.',
     default: './drizzle',
@@ -97,9 +103,9 @@ export const inputs = {
     min: 1,
     max: 256,
   }),
-  state: choiceInput(['none', 'live'], {
+  state: choiceInput(['none', 'catalog', 'live'], {
     description:
-      'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
+      'For `plan`: `none` decides without waking a compute; `live` connects to every tenant, so that only those that there is work for are planned; `catalog` takes those for up to date that `catalog-url` says are, without waking them.',
     default: 'none',
   }),
   ...planFileInputs,
@@ -119,6 +125,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   lagging: {
     description: 'For `assert`: how many tenants are not yet at `at-least`.',
     example: '3',
@@ -217,7 +224,7 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (dryRun === true && command === 'apply') {
     add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
-  problems.push(...folderProblems(values), ...fileProblems(values));
+  problems.push(...folderProblems(values), ...fileProblems(values), ...catalogProblems(values));
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

@@ -112,6 +112,8 @@ function batchOf(
   const run = runRecordOf(report, ({ projectId }) => {
     const project = reached.get(projectId);
     return {
+      // What is at home in the project was found by its own names, which are registered in the same transaction.
+      isDatabaseAssumed: true,
       ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
       ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
     };

@@ -1,4 +1,4 @@
-import { applyShard, type ActionContext } from '@neon-fleet/shared/actions';
+import { applyShard, attemptOf, countInCatalog, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
 import type { ApplyInputs } from '../inputs.js';
@@ -8,22 +8,30 @@ import { wayBack } from '../restore-point/way-back.js';
 /** Works through one shard of a plan. */
 export async function apply(values: ApplyInputs, context: ActionContext): Promise<void> {
   const plan = await readPlan(values.plan);
-  const { wave } = shardOf(plan, values.shard);
+  const { wave, tenants } = shardOf(plan, values.shard);
   const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
   requireAgreement(plan, 'migrate', settingsOf(rollout, values));
-  await applyShard({
+  const { catalogUrl } = values;
+  const { id: planId, maxFailures } = plan;
+  await using fleet =
+    catalogUrl === undefined
+      ? undefined
+      : countInCatalog(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: attemptOf(process.env) });
+  const report = await applyShard({
     plan,
     shard: values.shard,
     previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
     startedAt: context.startedAt,
     concurrency: values.concurrency,
     breaker: BREAKER,
+    fleet,
     signal: context.stop.signal,
     work: workOf(rollout, values, planNameOf(plan.id)),
     allowSkipped: values.allowSkipped,
     appendix: ({ outcomes }) => wayBack(outcomes),
   });
+  await tellRun(report, { catalogUrl, tenants, signal: context.stop.signal });
 }
 
 /** Names what belongs to a plan, the same in all shards and attempts. */

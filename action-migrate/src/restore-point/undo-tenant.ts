@@ -76,7 +76,12 @@ export async function undoTenant(
     return notBack(migration, after, keptAs);
   }
   const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
-  return { status: 'succeeded', detail };
+  return { status: 'succeeded', detail, migration: leftAt(migration) };
+}
+
+/** The version that is left behind when the rollout is taken back. */
+function leftAt({ from, to }: MigrationRecord): MigrationRecord {
+  return { ...(to === undefined ? {} : { from: to }), ...(from === undefined ? {} : { to: from }), applied: [] };
 }
 
 /** What a look at a tenant showed. */
@@ -150,8 +155,9 @@ function locked(): TenantResult {
   return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
 }
 
-function alreadyThere({ from }: MigrationRecord): TenantResult {
-  return { status: 'unchanged', reason: 'up-to-date', detail: `at ${from ?? 'no migration'} already` };
+function alreadyThere(migration: MigrationRecord): TenantResult {
+  const detail = `at ${migration.from ?? 'no migration'} already`;
+  return { status: 'unchanged', reason: 'up-to-date', detail, migration: leftAt(migration) };
 }
 
 function movedOn({ to }: MigrationRecord, version: string | undefined): TenantResult {

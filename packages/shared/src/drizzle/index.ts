@@ -18,6 +18,7 @@ export {
   type MigrationsTable,
 } from './migrations-table.js';
 export {
+  digestUpTo,
   fileOf,
   findMigration,
   lookAtMigrations,

@@ -16,6 +16,7 @@ export function joinMigrations(
   const { from, restorePoint } = earlier;
   return {
     ...(from === undefined ? {} : { from }),
+    ...(later.verified === undefined ? {} : { verified: later.verified }),
     ...(later.to === undefined ? {} : { to: later.to }),
     applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
     ...(later.pending === undefined ? {} : { pending: later.pending }),

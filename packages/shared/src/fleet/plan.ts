@@ -23,6 +23,8 @@ const tenantSchema = z.object({
   assumed: z.object({ database: z.boolean(), role: z.boolean() }),
   labels: z.record(z.string(), z.string()),
   historyRetentionSeconds: z.int().nonnegative().exactOptional(),
+  regionId: z.string().exactOptional(),
+  pgVersion: z.int().positive().exactOptional(),
 }) satisfies z.ZodType<Tenant>;
 
 const number = z.int().positive();

@@ -16,6 +16,9 @@ export interface Tenant {
   readonly labels: Readonly<Record<string, string>>;
   /** How far back the project can be restored; absent where Neon did not say. */
   readonly historyRetentionSeconds?: number;
+  /** Where the project is and which major version it has; absent where only its id is known. */
+  readonly regionId?: string;
+  readonly pgVersion?: number;
 }
 
 /** Where a tenant's data is inside its project, as far as the inputs say. */
@@ -42,5 +45,7 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     ...(project.historyRetentionSeconds === undefined
       ? {}
       : { historyRetentionSeconds: project.historyRetentionSeconds }),
+    regionId: project.regionId,
+    pgVersion: project.pgVersion,
   };
 }
