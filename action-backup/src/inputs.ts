@@ -1,5 +1,8 @@
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -20,6 +23,7 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  sourceInputs,
   textInput,
   urlInput,
   type InputDefinition,
@@ -95,6 +99,8 @@ export const inputs = {
     selectionInputs.tenants,
     'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
+  ...sourceInputs,
+  ...catalogInputs,
   ...locationInputs,
   database: textInput({
     description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
@@ -320,6 +326,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   backups: {
     description: 'The backups that this run made, as a JSON list.',
     example:
@@ -395,7 +402,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read);
+    values = readInputs(inputs, read, catalogProblems);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

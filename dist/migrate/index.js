@@ -45418,8 +45418,8 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1166);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2850);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3924);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1043);
 
 
 await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
@@ -45429,7 +45429,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 2850:
+/***/ 1043:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45438,10 +45438,10 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 108 modules
-var actions = __nccwpck_require__(1166);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 116 modules
+var actions = __nccwpck_require__(3924);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
+var src_fleet = __nccwpck_require__(8857);
 // EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
 var drizzle = __nccwpck_require__(7981);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -45965,7 +45965,7 @@ async function afterStop(target, start, thrown, options) {
         throw thrown;
     return {
         status: 'skipped',
-        reason: (0,fleet/* stopReasonOf */.qw)(options.signal),
+        reason: (0,src_fleet/* stopReasonOf */.qw)(options.signal),
         detail: `stopped while being worked on; applied before that, and kept: ${migration.applied.join(', ')}`,
         error: (0,errors/* explain */.WE)(thrown),
         migration,
@@ -46361,6 +46361,26 @@ async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure
     });
 }
 
+;// CONCATENATED MODULE: ./action-migrate/src/proof.ts
+
+
+/**
+ * Adds to a good result what was read in the database: that it has all of the folder's migrations up to its version, and
+ * no other. A later plan that holds the same folder against it need not look again.
+ */
+async function withProof(engine, tenant, result) {
+    const { migration } = result;
+    if (migration?.to === undefined || src_fleet/* STATUS_WEIGHTS */.rx[result.status] !== 'green')
+        return result;
+    const verified = proofOf(await engine.schemaOf(tenant), migration.to);
+    return verified === undefined ? result : { ...result, migration: { ...migration, verified } };
+}
+/** What a database shows that has all of the folder's migrations up to a tag; undefined when the folder has no such tag. */
+function proofOf({ folder, table }, tag) {
+    const digest = (0,drizzle/* digestUpTo */.hs)(folder, tag);
+    return digest === undefined ? undefined : { table: (0,drizzle/* qualifiedName */.OL)(table), digest };
+}
+
 ;// CONCATENATED MODULE: ./action-migrate/src/rollout.ts
 
 
@@ -46375,7 +46395,7 @@ async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure
  * @throws ExplainedError before anything is done, when the migrations, `to` or `post-check` cannot be used.
  */
 async function openRollout(values, context, share = 1) {
-    const neon = (0,actions/* openNeonFor */.g1)(values, context, { share });
+    const neon = (0,actions/* sparingCatalog */.EU)((0,actions/* openNeonFor */.g1)(values, context, { share }), values.catalogUrl);
     const authorities = await (0,postgres/* trustedAuthorities */.DR)(process.env);
     const { signal } = context.stop;
     const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
@@ -46383,17 +46403,15 @@ async function openRollout(values, context, share = 1) {
         (0,drizzle/* refuseUnusablePostCheck */.yO)(values.postCheck);
     return { neon, engine, authorities };
 }
-/** Lists the fleet and chooses who takes part. */
-async function discover({ neon }, values) {
-    // GitHub's own runners are on the public internet; others may have a way of their own.
-    const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
-    return (0,fleet/* discoverTenants */.Fj)(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
+/** Chooses who takes part. */
+async function discover({ neon }, values, context) {
+    return (0,actions/* discoverFleet */.KV)(values, neon, context);
 }
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
 const BREAKER = { openAfter: 10 };
 /** The work on one tenant of a rollout. */
 function workOf(rollout, values, runName) {
-    return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
+    return async (tenant, context) => withProof(rollout.engine, tenant, await migrateTenant(rollout, tenant, values, runName, context));
 }
 /** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */
 function settingsOf({ engine }, values) {
@@ -46479,29 +46497,100 @@ function oneLine(text) {
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/apply.ts
+var __addDisposableResource = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
 
 
 
 
 /** Works through one shard of a plan. */
 async function apply(values, context) {
-    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
-    const { wave } = (0,fleet/* shardOf */.IS)(plan, values.shard);
-    const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
-    const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
-    (0,fleet/* requireAgreement */.OS)(plan, 'migrate', settingsOf(rollout, values));
-    await (0,actions/* applyShard */.B_)({
-        plan,
-        shard: values.shard,
-        previousRecords: values.reports === undefined ? [] : await (0,fleet/* readRecords */.T3)(values.reports, plan),
-        startedAt: context.startedAt,
-        concurrency: values.concurrency,
-        breaker: BREAKER,
-        signal: context.stop.signal,
-        work: workOf(rollout, values, planNameOf(plan.id)),
-        allowSkipped: values.allowSkipped,
-        appendix: ({ outcomes }) => wayBack(outcomes),
-    });
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const plan = await (0,src_fleet/* readPlan */.m3)(values.plan);
+        const { wave, tenants } = (0,src_fleet/* shardOf */.IS)(plan, values.shard);
+        const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
+        const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
+        (0,src_fleet/* requireAgreement */.OS)(plan, 'migrate', settingsOf(rollout, values));
+        const { catalogUrl } = values;
+        const { id: planId, maxFailures } = plan;
+        const fleet = __addDisposableResource(env_1, catalogUrl === undefined
+            ? undefined
+            : (0,actions/* countInCatalog */.ws)(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: (0,actions/* attemptOf */.tx)(process.env) }), true);
+        const report = await (0,actions/* applyShard */.B_)({
+            plan,
+            shard: values.shard,
+            previousRecords: values.reports === undefined ? [] : await (0,src_fleet/* readRecords */.T3)(values.reports, plan),
+            startedAt: context.startedAt,
+            concurrency: values.concurrency,
+            breaker: BREAKER,
+            fleet,
+            signal: context.stop.signal,
+            work: workOf(rollout, values, planNameOf(plan.id)),
+            allowSkipped: values.allowSkipped,
+            appendix: ({ outcomes }) => wayBack(outcomes),
+        });
+        await (0,actions/* tellRun */.RD)(report, { catalogUrl, tenants, signal: context.stop.signal });
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        const result_1 = __disposeResources(env_1);
+        if (result_1)
+            await result_1;
+    }
 }
 /** Names what belongs to a plan, the same in all shards and attempts. */
 function planNameOf(planId) {
@@ -46564,11 +46653,11 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 async function assertAtLeast(values, context) {
     const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-    const discovery = await discover(rollout, values);
+    const discovery = await discover(rollout, values, context);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const { signal } = context.stop;
-    const looked = await (0,fleet/* workThroughTenants */.E_)({
+    const looked = await (0,src_fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency: values.concurrency,
         signal,
@@ -47301,6 +47390,7 @@ function escapeHtml(text) {
 
 
 
+
 /** Adopts tenants whose schema came from elsewhere; only looks, unless `dry-run` says `false`. */
 async function baseline_baseline(values, context) {
     if (values.scratchUrl !== undefined)
@@ -47322,11 +47412,11 @@ async function baseline_baseline(values, context) {
         authorities,
         signal,
     });
-    const discovery = await discover(rollout, values);
+    const discovery = await discover(rollout, values, context);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const unequal = [];
-    const worked = await (0,fleet/* workThroughTenants */.E_)({
+    const worked = await (0,src_fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency: values.concurrency,
         signal,
@@ -47349,10 +47439,13 @@ async function baseline_baseline(values, context) {
             });
             if (differences.length > 0)
                 unequal.push({ name: tenant.name, differences });
-            return result;
+            if (dryRun || result.status !== 'succeeded')
+                return result;
+            const verified = proofOf({ folder, table }, at.tag);
+            return { ...result, migration: { to: at.tag, applied: [], ...(verified === undefined ? {} : { verified }) } };
         },
     });
-    await (0,actions/* publishRun */.ZM)({
+    const report = await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: dryRun ? 'baseline (dry run)' : 'baseline',
         startedAt: context.startedAt,
@@ -47360,6 +47453,9 @@ async function baseline_baseline(values, context) {
         allowSkipped: values.allowSkipped,
         appendix: told + renderBaseline(unequal),
     });
+    if (dryRun)
+        return;
+    await (0,actions/* tellRun */.RD)(report, { catalogUrl: values.catalogUrl, tenants, signal });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/check/check-migrations.ts
@@ -47477,7 +47573,7 @@ const CREDENTIALS = [
     'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
 ];
 /** Inputs that are secrets and of no use to `check`. */
-const SECRET_INPUTS = ['neon-api-key', 'scratch-url'];
+const SECRET_INPUTS = ['neon-api-key', 'scratch-url', 'catalog-url'];
 /**
  * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can
  * read the step's own environment whatever environment it is given itself.
@@ -47597,7 +47693,68 @@ async function check(values, context) {
         core/* setFailed */.C1((0,actions/* printableLine */.oy)(message));
 }
 
+;// CONCATENATED MODULE: ./action-migrate/src/look/believe-catalog.ts
+
+
+
+/**
+ * `state: catalog`: decides by what was read in each database when it was last worked on, and wakes nobody.
+ *
+ * @throws ExplainedError when the catalog cannot be reached.
+ */
+async function believeCatalog({ engine }, tenants, catalogUrl, context) {
+    const { mask, stop, startedAt } = context;
+    const catalog = await (0,actions/* openNeededCatalog */.L4)(catalogUrl, { mask, signal: stop.signal });
+    const known = new Map();
+    try {
+        for await (const page of catalog.versions()) {
+            for (const { projectId, versions } of page)
+                if (versions !== undefined)
+                    known.set(projectId, versions);
+        }
+    }
+    finally {
+        await catalog.end();
+    }
+    const withWork = [];
+    const settled = [];
+    for (const tenant of tenants) {
+        const result = foreseenByCatalog(tenant, known.get(tenant.projectId) ?? [], await engine.schemaOf(tenant));
+        if (result === undefined)
+            withWork.push(tenant);
+        else
+            settled.push((0,src_fleet/* settle */.G9)(tenant, result, startedAt));
+    }
+    return { withWork, settled };
+}
+/**
+ * What migrating would make of a tenant by what is recorded of this very database, branch and table; undefined when there
+ * is work for it, or when the record was made of other migrations: an edited file, or one merged out of order.
+ */
+function foreseenByCatalog({ branch = '', database }, recorded, wanted) {
+    const there = recorded.flatMap((each) => {
+        if (each.branch !== branch || each.database !== database)
+            return [];
+        const proof = proofOf(wanted, each.version);
+        return proof?.table === each.table && proof.digest === each.digest ? [each.version] : [];
+    });
+    const [version] = there;
+    if (version === undefined)
+        return undefined;
+    const tags = wanted.folder.migrations.map(({ tag }) => tag);
+    if (tags.indexOf(version) < tags.indexOf(wanted.target))
+        return undefined;
+    const beyond = version === wanted.target ? '' : `, which is beyond ${wanted.target}; nothing is taken back`;
+    return {
+        status: 'unchanged',
+        reason: 'up-to-date',
+        detail: `at ${version}${beyond}, by the catalog`,
+        migration: { from: version, to: version, applied: [], pending: [] },
+    };
+}
+
 ;// CONCATENATED MODULE: ./action-migrate/src/look/look-at-all.ts
+
 
 
 
@@ -47607,7 +47764,7 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
     const { signal } = context.stop;
     const pending = [];
     const settled = new Set();
-    const outcomes = await (0,fleet/* workThroughTenants */.E_)({
+    const outcomes = await (0,src_fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency,
         signal,
@@ -47618,7 +47775,7 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
             const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
             if (foreseen !== undefined) {
                 settled.add(tenant);
-                return foreseen;
+                return withProof(rollout.engine, tenant, foreseen);
             }
             const migrations = pendingIn(assessment);
             pending.push({ tenant, migrations, format: wanted.folder.format });
@@ -47716,17 +47873,22 @@ function render_pending_oneLine(text) {
 
 
 
+
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
 const CALLS_A_TENANT = 1;
-/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
+/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes of tenants. */
 async function plan(values, context) {
     const rollout = await openRollout(values, context);
-    const discovery = await discover(rollout, values);
+    const discovery = await discover(rollout, values, context);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const isLive = values.state === 'live' || values.dryRun === true;
     const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
-    const decided = (0,fleet/* makePlan */.Cs)({
+    const believed = !isLive && values.state === 'catalog' && values.catalogUrl !== undefined
+        ? await believeCatalog(rollout, tenants, values.catalogUrl, context)
+        : undefined;
+    const known = seen ?? believed;
+    const decided = (0,src_fleet/* makePlan */.Cs)({
         id: (0,external_node_crypto_.randomUUID)(),
         action: 'migrate',
         createdAt: context.startedAt,
@@ -47735,8 +47897,8 @@ async function plan(values, context) {
         waves: values.waves,
         maxShards: values.maxShards,
         tenantsPerShard: values.tenantsPerShard,
-        tenants: seen?.withWork ?? tenants,
-        settled: [...settled, ...(seen?.settled ?? [])],
+        tenants: known?.withWork ?? tenants,
+        settled: [...settled, ...(known?.settled ?? [])],
     });
     requireFewWaves(decided, values.maxWaves);
     await (0,actions/* publishPlan */.JL)(decided, {
@@ -47767,10 +47929,10 @@ function costOf({ waves, shards }, ratePerMinute) {
 
 /** Puts together what the shards of a plan reported; after a wave it decides whether the next one may start. */
 async function report(values, context) {
-    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
-    await (0,actions/* publishMerged */.EB)({
+    const plan = await (0,src_fleet/* readPlan */.m3)(values.plan);
+    const merged = await (0,actions/* publishMerged */.EB)({
         plan,
-        records: await (0,fleet/* readRecords */.T3)(values.reports, plan),
+        records: await (0,src_fleet/* readRecords */.T3)(values.reports, plan),
         allowSkipped: values.allowSkipped,
         runCancelled: values.runCancelled,
         throughWave: values.throughWave,
@@ -47778,6 +47940,11 @@ async function report(values, context) {
         signal: context.stop.signal,
         appendix: ({ outcomes }) => wayBack(outcomes),
     });
+    // A gate is not the end: what it knows is told by the report after the last wave.
+    if (values.throughWave !== undefined)
+        return;
+    const tenants = plan.shards.flatMap((shard) => shard.tenants);
+    await (0,actions/* tellRun */.RD)(merged, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/run.ts
@@ -47789,14 +47956,14 @@ async function report(values, context) {
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 async function run(values, context) {
     const rollout = await openRollout(values, context);
-    const discovery = await discover(rollout, values);
+    const discovery = await discover(rollout, values, context);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
-    const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves, settled.map(({ name, projectId }) => ({ key: name, name, projectId })));
-    const worked = await (0,fleet/* rollOut */.Of)({
+    const waves = (0,src_fleet/* assignWaves */.AQ)(tenants, values.waves, settled.map(({ name, projectId }) => ({ key: name, name, projectId })));
+    const worked = await (0,src_fleet/* rollOut */.Of)({
         waves,
         soakMs: values.soak ?? 0,
-        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, tenants.length),
+        maxFailures: (0,src_fleet/* maxFailuresOf */.Jv)(values.maxFailures, tenants.length),
         concurrency: values.concurrency,
         breaker: BREAKER,
         signal: context.stop.signal,
@@ -47814,7 +47981,7 @@ async function run(values, context) {
         },
     });
     const outcomes = [...worked, ...settled];
-    await (0,actions/* publishRun */.ZM)({
+    const report = await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: 'run',
         startedAt: context.startedAt,
@@ -47822,6 +47989,7 @@ async function run(values, context) {
         allowSkipped: values.allowSkipped,
         appendix: told + wayBack(outcomes),
     });
+    await (0,actions/* tellRun */.RD)(report, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-tenant.ts
@@ -47879,7 +48047,11 @@ async function undoTenant(rollout, tenant, options, { signal, note }) {
         return notBack(migration, after, keptAs);
     }
     const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
-    return { status: 'succeeded', detail };
+    return { status: 'succeeded', detail, migration: leftAt(migration) };
+}
+/** The version that is left behind when the rollout is taken back. */
+function leftAt({ from, to }) {
+    return { ...(to === undefined ? {} : { from: to }), ...(from === undefined ? {} : { to: from }), applied: [] };
 }
 /** Which migrations the database has, read while no run of neon-fleet works on it. */
 async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
@@ -47937,8 +48109,9 @@ function withoutWayBack({ applied }) {
 function locked() {
     return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
 }
-function alreadyThere({ from }) {
-    return { status: 'unchanged', reason: 'up-to-date', detail: `at ${from ?? 'no migration'} already` };
+function alreadyThere(migration) {
+    const detail = `at ${migration.from ?? 'no migration'} already`;
+    return { status: 'unchanged', reason: 'up-to-date', detail, migration: leftAt(migration) };
 }
 function movedOn({ to }, version) {
     const error = {
@@ -47976,9 +48149,9 @@ function notBack({ from }, after, keptAs) {
 async function undo(values, context) {
     const report = await readRollout(values.undoReport);
     const changed = undoableTenants(report.outcomes, (outcome) => tenantIn(outcome, values));
-    const { selected, unmatched } = (0,fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
+    const { selected, unmatched } = (0,src_fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
     const everybody = report.outcomes.map((outcome) => tenantIn(outcome, values));
-    const nobody = [...unmatched, ...(0,fleet/* findIdleExclusions */.DD)(everybody, values.tenants ?? []).spelledOut];
+    const nobody = [...unmatched, ...(0,src_fleet/* findIdleExclusions */.DD)(everybody, values.tenants ?? []).spelledOut];
     if (selected.length === 0 || nobody.length > 0)
         throw nothingToUndo(values.undoReport, nobody);
     const rollout = await openRollout(values, context);
@@ -47987,10 +48160,12 @@ async function undo(values, context) {
         runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
         dryRun: values.dryRun === true,
     };
-    const outcomes = await (0,fleet/* rollOut */.Of)({
-        waves: (0,fleet/* assignWaves */.AQ)(selected, values.waves),
+    if (!options.dryRun)
+        await (0,actions/* castDoubt */.Y7)(values.catalogUrl, selected, context);
+    const outcomes = await (0,src_fleet/* rollOut */.Of)({
+        waves: (0,src_fleet/* assignWaves */.AQ)(selected, values.waves),
         soakMs: values.soak ?? 0,
-        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, selected.length),
+        maxFailures: (0,src_fleet/* maxFailuresOf */.Jv)(values.maxFailures, selected.length),
         concurrency: values.concurrency,
         breaker: BREAKER,
         signal: context.stop.signal,
@@ -47998,13 +48173,16 @@ async function undo(values, context) {
         onOutcome: actions/* logTenant */.ZS,
         onHalt: ({ why }) => core/* warning */.$e((0,actions/* printableLine */.oy)(`Nobody else is put back: ${why}`)),
     });
-    await (0,actions/* publishRun */.ZM)({
+    const undone = await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: values.dryRun === true ? 'undo (dry run)' : 'undo',
         startedAt: context.startedAt,
         outcomes,
         allowSkipped: values.allowSkipped,
     });
+    if (options.dryRun)
+        return;
+    await (0,actions/* tellRun */.RD)(undone, { catalogUrl: values.catalogUrl, tenants: selected, signal: context.stop.signal });
 }
 /** Where a tenant of the report is: the same inputs as of the rollout say so. */
 function tenantIn({ projectId, name, database }, { branch, database: given, role }) {
@@ -48014,7 +48192,7 @@ function tenantIn({ projectId, name, database }, { branch, database: given, role
         name,
         ...(branch === undefined ? {} : { branch }),
         database,
-        role: role ?? fleet/* NEON_DEFAULTS */.SM.role,
+        role: role ?? src_fleet/* NEON_DEFAULTS */.SM.role,
         assumed: { database: given === undefined, role: role === undefined },
         labels: {},
     };
@@ -48031,7 +48209,7 @@ async function readRollout(file) {
             hint: 'The output report of run, apply and report says where one is; another job gets it as an artifact.',
         }, { cause: thrown });
     }
-    const report = fleet/* fleetReportSchema */.kA.safeParse(parsed(text));
+    const report = src_fleet/* fleetReportSchema */.kA.safeParse(parsed(text));
     if (report.success && report.data.action === 'migrate')
         return report.data;
     throw new errors/* ExplainedError */.hM({
@@ -48080,6 +48258,8 @@ const inputs = {
     ...actions/* neonInputs */.IH,
     'neon-api-key': (0,actions/* neededBySome */.f$)(actions/* neonInputs */.IH['neon-api-key'], 'Not for `report` and `check`.'),
     tenants: (0,actions/* neededBySome */.f$)(actions/* selectionInputs */.Iz.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
+    ...actions/* sourceInputs */.ZU,
+    ...actions/* catalogInputs */.dw,
     'migrations-folder': (0,actions/* textInput */._Z)({
         description: 'Folder that `drizzle-kit generate` writes.',
         default: './drizzle',
@@ -48121,8 +48301,8 @@ const inputs = {
         min: 1,
         max: 256,
     }),
-    state: (0,actions/* choiceInput */.ij)(['none', 'live'], {
-        description: 'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
+    state: (0,actions/* choiceInput */.ij)(['none', 'catalog', 'live'], {
+        description: 'For `plan`: `none` decides without waking a compute; `live` connects to every tenant, so that only those that there is work for are planned; `catalog` takes those for up to date that `catalog-url` says are, without waking them.',
         default: 'none',
     }),
     ...actions/* planFileInputs */.ff,
@@ -48141,6 +48321,7 @@ const outputs = {
     ...actions/* commonOutputs */.e5,
     ...actions/* planOutputs */.iS,
     ...actions/* gateOutputs */.QP,
+    ...actions/* catalogOutputs */.U0,
     lagging: {
         description: 'For `assert`: how many tenants are not yet at `at-least`.',
         example: '3',
@@ -48203,7 +48384,7 @@ function contradictions(values) {
     if (dryRun === true && command === 'apply') {
         add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
     }
-    problems.push(...folderProblems(values), ...fileProblems(values));
+    problems.push(...folderProblems(values), ...fileProblems(values), ...(0,actions/* catalogProblems */.EL)(values));
     if (engine === 'drizzle-kit') {
         // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
         if (to !== undefined)
@@ -48228,6 +48409,12 @@ function contradictions(values) {
 
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 async function main(context) {
+    // Before anything can print them, also in the message about inputs that are wrong.
+    for (const name of ['neon-api-key', 'catalog-url', 'scratch-url']) {
+        const secret = context.readInput(name);
+        if (secret.trim() !== '')
+            context.mask(secret);
+    }
     const values = readMigrateInputs(context.readInput);
     context.stop.limit(values.timeLimit);
     switch (values.command) {
@@ -48253,7 +48440,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 1166:
+/***/ 3924:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48261,10 +48448,17 @@ async function main(context) {
 __nccwpck_require__.d(__webpack_exports__, {
   dz: () => (/* reexport */ InputError),
   B_: () => (/* reexport */ applyShard),
+  tx: () => (/* reexport */ attemptOf),
   tE: () => (/* reexport */ booleanInput),
+  Y7: () => (/* reexport */ castDoubt),
+  dw: () => (/* reexport */ catalogInputs),
+  U0: () => (/* reexport */ catalogOutputs),
+  EL: () => (/* reexport */ catalogProblems),
   ij: () => (/* reexport */ choiceInput),
   e5: () => (/* reexport */ commonOutputs),
   ei: () => (/* reexport */ concurrencyInput),
+  ws: () => (/* reexport */ countInCatalog),
+  KV: () => (/* reexport */ discoverFleet),
   Ts: () => (/* reexport */ durationInput),
   QP: () => (/* reexport */ gateOutputs),
   $A: () => (/* reexport */ integerInput),
@@ -48275,12 +48469,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   U3: () => (/* reexport */ migrationsFolderProblems),
   f$: () => (/* reexport */ neededBySome),
   IH: () => (/* reexport */ neonInputs),
+  L4: () => (/* reexport */ openNeededCatalog),
   g1: () => (/* reexport */ openNeonFor),
   nW: () => (/* reexport */ patternInput),
   ff: () => (/* reexport */ planFileInputs),
   iS: () => (/* reexport */ planOutputs),
   g$: () => (/* reexport */ printable),
-  oy: () => (/* reexport */ printable_printableLine),
+  oy: () => (/* reexport */ printableLine),
   EB: () => (/* reexport */ publishMerged),
   JL: () => (/* reexport */ publishPlan),
   ZM: () => (/* reexport */ publishRun),
@@ -48292,12 +48487,15 @@ __nccwpck_require__.d(__webpack_exports__, {
   Iz: () => (/* reexport */ selectionInputs),
   im: () => (/* reexport */ shardingInputs),
   vP: () => (/* reexport */ showGiven),
+  ZU: () => (/* reexport */ sourceInputs),
+  EU: () => (/* reexport */ sparingCatalog),
   xc: () => (/* reexport */ tellIdleExclusions),
+  RD: () => (/* reexport */ tellRun),
   _Z: () => (/* reexport */ textInput),
   Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: catalogInputs, catalogOutputs, choicesInput, durationWords, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, tellCatalog, urlInput
+// UNUSED EXPORTS: choicesInput, durationWords, knownTenants, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, tellCatalog, urlInput
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -48306,8 +48504,8 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
+var src_fleet = __nccwpck_require__(8857);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -48385,7 +48583,7 @@ function rememberSecret(form) {
  * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
  * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
  */
-function masking_redact(text) {
+function redact(text) {
     let redacted = '';
     let from = 0;
     for (let at = 0; at + SHORTEST_REDACTED <= text.length;) {
@@ -48427,7 +48625,7 @@ function printable(text) {
         .join('\n');
 }
 /** The same for a place that holds one line. */
-function printable_printableLine(text) {
+function printableLine(text) {
     return printable(text.replace(/\s+/g, ' ').trim());
 }
 
@@ -48706,11 +48904,11 @@ function withoutSecrets(outcome) {
     const { error } = outcome;
     return {
         ...outcome,
-        detail: masking_redact(outcome.detail),
+        detail: redact(outcome.detail),
         error: {
             ...error,
-            message: masking_redact(error.message),
-            ...(error.hint === undefined ? {} : { hint: masking_redact(error.hint) }),
+            message: redact(error.message),
+            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
         },
     };
 }
@@ -48731,9 +48929,9 @@ async function announce(report, file, appendix = '') {
     await writeReportSummary(report, appendix);
     annotate(report);
     if (report.verdict === 'succeeded')
-        lib_core/* info */.pq(printable_printableLine(message));
+        lib_core/* info */.pq(printableLine(message));
     else
-        lib_core/* setFailed */.C1(printable_printableLine(message));
+        lib_core/* setFailed */.C1(printableLine(message));
 }
 /** More than this below the table would leave too little room for the tenants. */
 const LONGEST_APPENDIX = 400 * 1024;
@@ -48755,7 +48953,7 @@ async function writeSummary(text) {
     }
     catch (thrown) {
         lib_core/* summary */.z.emptyBuffer();
-        lib_core/* warning */.$e(printable_printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+        lib_core/* warning */.$e(printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
     }
 }
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
@@ -48782,7 +48980,7 @@ function annotate({ action, outcomes }) {
 /** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
 function logTenant({ outcome, progress, notes }) {
     const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
-    lib_core/* startGroup */.Oh(printable_printableLine(title));
+    lib_core/* startGroup */.Oh(printableLine(title));
     for (const line of [...notes, ...storyOf(outcome)])
         lib_core/* info */.pq(printable(line));
     lib_core/* endGroup */.N4();
@@ -48804,11 +49002,11 @@ function logTenant({ outcome, progress, notes }) {
  */
 async function applyShard(run, env = process.env) {
     const { plan, previousRecords = [] } = run;
-    const shard = (0,fleet/* shardOf */.IS)(plan, run.shard);
+    const shard = (0,src_fleet/* shardOf */.IS)(plan, run.shard);
     const attempt = attemptOf(env);
     const folder = external_node_path_default().join(outputFolder(env), `shard-${shard.shard}`);
-    const carried = (0,fleet/* carriedOver */.l9)(shard, previousRecords);
-    const done = new Set(carried.map(fleet/* identityOf */.cu));
+    const carried = (0,src_fleet/* carriedOver */.l9)(shard, previousRecords);
+    const done = new Set(carried.map(src_fleet/* identityOf */.cu));
     if (carried.length > 0) {
         lib_core/* info */.pq(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
     }
@@ -48819,18 +49017,18 @@ async function applyShard(run, env = process.env) {
         attempt,
         startedAt: run.startedAt.toISOString(),
     };
-    const recorder = await (0,fleet/* openRecorder */.LS)(folder, header, carried);
+    const recorder = await (0,src_fleet/* openRecorder */.LS)(folder, header, carried);
     const keep = keeper(recorder);
-    const worked = await (0,fleet/* workThroughTenants */.E_)({
-        tenants: shard.tenants.filter((tenant) => !done.has((0,fleet/* identityOf */.cu)(tenant))),
+    const worked = await (0,src_fleet/* workThroughTenants */.E_)({
+        tenants: shard.tenants.filter((tenant) => !done.has((0,src_fleet/* identityOf */.cu)(tenant))),
         work: run.work,
         concurrency: run.concurrency,
         signal: run.signal,
-        budget: { maxFailures: shard.maxFailures },
+        budget: { maxFailures: shard.maxFailures, ...(run.fleet === undefined ? {} : { fleet: run.fleet }) },
         ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
         ...(run.retries === undefined ? {} : { retries: run.retries }),
         ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
-        onHalt: ({ why }) => lib_core/* warning */.$e(printable_printableLine(`no other tenant is started: ${why}`)),
+        onHalt: ({ why }) => lib_core/* warning */.$e(printableLine(`no other tenant is started: ${why}`)),
         onOutcome: ({ outcome, progress, notes }) => {
             keep(withoutSecrets(outcome));
             const total = shard.tenants.length;
@@ -48838,7 +49036,7 @@ async function applyShard(run, env = process.env) {
         },
     });
     recorder.close();
-    const report = (0,fleet/* makeReport */.dO)({
+    const report = (0,src_fleet/* makeReport */.dO)({
         action: plan.action,
         command: 'apply',
         startedAt: run.startedAt,
@@ -48848,7 +49046,7 @@ async function applyShard(run, env = process.env) {
         runUrl: runUrl(env),
         plan: { id: plan.id, shard: shard.shard, attempt },
     });
-    await announce(report, await (0,fleet/* writeShardReport */.Mk)(folder, shard.shard, report), run.appendix?.(report));
+    await announce(report, await (0,src_fleet/* writeShardReport */.Mk)(folder, shard.shard, report), run.appendix?.(report));
     return report;
 }
 /** Keeps outcomes; tells once, and goes on, when that is not possible: the report at the end has them as well. */
@@ -49107,7 +49305,7 @@ const selectionInputs = {
 };
 /** How a run behaves. */
 const runInputs = {
-    'allow-skipped': choicesInput(fleet/* SKIP_REASONS */.eI, {
+    'allow-skipped': choicesInput(src_fleet/* SKIP_REASONS */.eI, {
         description: 'Reasons for skipping a tenant that leave the run green, for example `drift`.',
     }),
     'time-limit': durationInput({
@@ -49134,18 +49332,18 @@ const MOST_TENANTS_PER_SHARD = 100_000;
 const LONGEST_SOAK_MS = 5 * 3_600_000; // a job of GitHub's own runners ends after six hours
 /** In which steps a fleet is rolled out, and what ends it. */
 const rolloutInputs = {
-    waves: parsedInput(fleet/* parseWaves */.aX, {
+    waves: parsedInput(src_fleet/* parseWaves */.aX, {
         description: 'Steps of the rollout, each counting all tenants so far: `1, 1%, 10%, 100%`. In front there may be names or globs, those on one line being one wave. The first of several waves is the canary: a failure in it ends the rollout.',
-        accepted: fleet/* WAVES_FORM */.g7,
+        accepted: src_fleet/* WAVES_FORM */.g7,
         default: '100%',
     }),
     soak: durationInput({
         description: 'How long to wait after a wave before the next one starts, so that what a change breaks can show.',
         maxMs: LONGEST_SOAK_MS,
     }),
-    'max-failures': parsedInput(fleet/* parseMaxFailures */.$T, {
+    'max-failures': parsedInput(src_fleet/* parseMaxFailures */.$T, {
         description: 'Failures allowed over the whole fleet, as a number or a percentage (at least one then, unless it is `0%`). With more no other tenant is started. Failures of Neon itself do not count.',
-        accepted: fleet/* MAX_FAILURES_FORM */.G6,
+        accepted: src_fleet/* MAX_FAILURES_FORM */.G6,
         default: '1%',
     }),
 };
@@ -49154,7 +49352,7 @@ const shardingInputs = {
     'max-shards': integerInput({
         description: 'How many jobs the fleet is divided among at most. A matrix of GitHub has at most 256.',
         min: 1,
-        max: fleet/* MOST_SHARDS */.Y,
+        max: src_fleet/* MOST_SHARDS */.Y,
         default: '256',
     }),
     'tenants-per-shard': integerInput({
@@ -49166,21 +49364,21 @@ const shardingInputs = {
     'max-parallel': integerInput({
         description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
-        max: fleet/* MOST_SHARDS */.Y,
+        max: src_fleet/* MOST_SHARDS */.Y,
         default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
 const planFileInputs = {
     plan: textInput({ description: 'Path of the plan that the command `plan` wrote (`apply`, `report`).' }),
-    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: fleet/* MOST_SHARDS */.Y }),
+    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: src_fleet/* MOST_SHARDS */.Y }),
     reports: textInput({
         description: "Folder with the shards' records, also of earlier attempts: what `apply` goes on from and `report` puts together.",
     }),
     'through-wave': integerInput({
         description: 'Makes `report` a gate after this wave: the output `go` says whether the next may start, and the step is green.',
         min: 1,
-        max: fleet/* MOST_SHARDS */.Y,
+        max: src_fleet/* MOST_SHARDS */.Y,
     }),
 };
 
@@ -49198,7 +49396,7 @@ function tellIdleExclusions({ idleExclusions }) {
         return '';
     const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
     const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
-    lib_core/* warning */.$e(printable_printableLine(message));
+    lib_core/* warning */.$e(printableLine(message));
     return `\n<p>⚠️ ${cell(message)}</p>\n`;
 }
 
@@ -49329,7 +49527,7 @@ function renderPlanSummary(plan, cost, appendix = '') {
         wavesTable(plan),
     ].join('\n');
     const maxBytes = SUMMARY_BYTES - byteLength(head) - byteLength(below);
-    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes((0,fleet/* inOrderOfAttention */.ju)(plan.settled), { maxBytes })}`;
+    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes((0,src_fleet/* inOrderOfAttention */.ju)(plan.settled), { maxBytes })}`;
     return head + settled + below;
 }
 /** How many tenants there is work for. */
@@ -49358,7 +49556,7 @@ function wavesTable({ settled, waves }) {
     return `<table>\n${[head, ...settledRow, ...rows, ...moreRow].join('\n')}\n</table>\n`;
 }
 function settledWords(settled) {
-    const counts = (0,fleet/* countOutcomes */.XF)(settled);
+    const counts = (0,src_fleet/* countOutcomes */.XF)(settled);
     return ['failed', 'skipped', 'succeeded', 'unchanged']
         .filter((status) => counts[status] > 0)
         .map((status) => `${STATUS_SIGNS[status]} ${number(counts[status])} ${status}`)
@@ -49388,7 +49586,7 @@ var external_node_crypto_ = __nccwpck_require__(7598);
  * which is 1 unless the verdict is `succeeded`.
  */
 async function publishRun(run, env = process.env) {
-    const report = (0,fleet/* makeReport */.dO)({
+    const report = (0,src_fleet/* makeReport */.dO)({
         action: run.action,
         command: run.command,
         startedAt: run.startedAt,
@@ -49403,7 +49601,7 @@ async function publishRun(run, env = process.env) {
 /** Writes a report where the output `report` says that it is. */
 async function writeReport(report, env) {
     const file = external_node_path_default().join(outputFolder(env), `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
-    await (0,fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
+    await (0,src_fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
     return file;
 }
 
@@ -49424,12 +49622,12 @@ const WHERE_ALL_IS = '\n<p>The full report, every tenant with its outcome, is in
  */
 async function publishMerged(run, env = process.env) {
     const { plan, records, throughWave } = run;
-    const decision = throughWave === undefined ? undefined : (0,fleet/* gate */.Gj)(plan, records, throughWave);
-    const { outcomes } = (0,fleet/* mergeRecords */.PI)(plan, records, {
+    const decision = throughWave === undefined ? undefined : (0,src_fleet/* gate */.Gj)(plan, records, throughWave);
+    const { outcomes } = (0,src_fleet/* mergeRecords */.PI)(plan, records, {
         runCancelled: run.runCancelled === true,
         ...(throughWave === undefined ? {} : { throughWave }),
     });
-    const report = (0,fleet/* makeReport */.dO)({
+    const report = (0,src_fleet/* makeReport */.dO)({
         action: plan.action,
         command: 'report',
         startedAt: new Date(plan.createdAt),
@@ -49451,16 +49649,16 @@ async function announceGate(report, file, appendix, { go, why }, { throughWave, 
     const message = `wave ${throughWave ?? ''}: ${go ? 'the next wave may start' : 'no other wave is started'} (${why})`;
     if (go && soakMs > 0) {
         lib_core/* info */.pq(`waiting ${durationWords(soakMs)} before the next wave`);
-        await (0,fleet/* soak */.Rb)(soakMs, signal);
+        await (0,src_fleet/* soak */.Rb)(soakMs, signal);
         signal.throwIfAborted();
     }
-    setReportOutputs(report, file, printable_printableLine(message));
+    setReportOutputs(report, file, printableLine(message));
     lib_core/* setOutput */.uH('go', go);
     await writeReportSummary(report, appendix, { note: `${go ? '🟢' : '🛑'} ${cell(message)}` });
     if (go)
-        lib_core/* info */.pq(printable_printableLine(message));
+        lib_core/* info */.pq(printableLine(message));
     else
-        lib_core/* warning */.$e(printable_printableLine(message));
+        lib_core/* warning */.$e(printableLine(message));
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-plan.ts
@@ -49477,7 +49675,7 @@ async function announceGate(report, file, appendix, { go, why }, { throughWave, 
 async function publishPlan(plan, { cost, appendix }, env = process.env) {
     const published = { ...plan, settled: plan.settled.map(withoutSecrets) };
     const file = external_node_path_default().join(outputFolder(env), 'plan.json');
-    await (0,fleet/* writePlan */.pD)(published, file);
+    await (0,src_fleet/* writePlan */.pD)(published, file);
     const tenants = tenantsOf(plan);
     const waves = plan.waves.map(({ wave, name, tenants: members, shards }) => ({
         wave,
@@ -49496,7 +49694,7 @@ async function publishPlan(plan, { cost, appendix }, env = process.env) {
     lib_core/* setOutput */.uH('verdict', 'succeeded');
     lib_core/* setOutput */.uH('message', message);
     await writeSummary(renderPlanSummary(published, cost, appendix));
-    lib_core/* info */.pq(printable_printableLine(message));
+    lib_core/* info */.pq(printableLine(message));
     return file;
 }
 
@@ -49515,14 +49713,14 @@ function listenForStop(source, startedAtMs = performance.now()) {
     // Every tenant that is being worked on listens, and so does every request.
     (0,external_node_events_.setMaxListeners)(0, controller.signal);
     let timer;
-    const cancel = () => controller.abort(new fleet/* StoppedError */.Ko('cancelled'));
+    const cancel = () => controller.abort(new src_fleet/* StoppedError */.Ko('cancelled'));
     source.on('SIGINT', cancel);
     source.on('SIGTERM', cancel);
     return {
         signal: controller.signal,
         limit(timeLimitMs) {
             const leftMs = timeLimitMs - (performance.now() - startedAtMs);
-            timer = setTimeout(() => controller.abort(new fleet/* StoppedError */.Ko('deadline')), Math.min(Math.max(0, leftMs), MAX_TIMER_MS));
+            timer = setTimeout(() => controller.abort(new src_fleet/* StoppedError */.Ko('deadline')), Math.min(Math.max(0, leftMs), MAX_TIMER_MS));
             // A run that is done does not wait for its limit.
             timer.unref();
         },
@@ -49572,12 +49770,12 @@ async function runAction(name, main) {
         const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
         const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        const verdict = thrown instanceof src_fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
         lib_core/* setOutput */.uH('verdict', verdict);
         for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
             lib_core/* setOutput */.uH(count, 0);
-        lib_core/* setOutput */.uH('message', masking_redact(printable_printableLine(message)));
-        await writeSummary(renderFailure(name, verdict, masking_redact(text)));
+        lib_core/* setOutput */.uH('message', redact(printableLine(message)));
+        await writeSummary(renderFailure(name, verdict, redact(text)));
         lib_core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
             lib_core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
@@ -49652,27 +49850,6 @@ function throttlingTeller() {
 
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
-var api = __nccwpck_require__(3759);
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
-
-
-function string(params) {
-    return core._coercedString(schemas.ZodString, params);
-}
-function coerce_number(params) {
-    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
-}
-function coerce_boolean(params) {
-    return core._coercedBoolean(schemas.ZodBoolean, params);
-}
-function bigint(params) {
-    return core._coercedBigint(schemas.ZodBigInt, params);
-}
-function date(params) {
-    return core._coercedDate(schemas.ZodDate, params);
-}
-
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/migrations.ts
 
 
@@ -49771,6 +49948,42 @@ CREATE INDEX event_at_idx ON fleet.event (at DESC NULLS LAST);
 CREATE INDEX event_project_id_at_idx ON fleet.event (project_id, at DESC NULLS LAST);
 `,
     },
+    {
+        tag: '0001_version_of_each_database',
+        sql: `
+ALTER TABLE fleet.project ADD COLUMN schema_version_at timestamp with time zone;
+CREATE TABLE fleet.database_version (
+  project_id uuid NOT NULL CONSTRAINT database_version_project_id_project_id_fk REFERENCES fleet.project (id),
+  branch_name text NOT NULL,
+  database_name text NOT NULL,
+  migrations_table text NOT NULL,
+  schema_version text NOT NULL,
+  migrations_digest text,
+  recorded_at timestamp with time zone NOT NULL,
+  CONSTRAINT database_version_pk PRIMARY KEY (project_id, branch_name, database_name, migrations_table)
+);
+ALTER TABLE fleet.migration_outcome ADD COLUMN in_doubt boolean DEFAULT false NOT NULL;
+ALTER TABLE fleet.migration_outcome ADD COLUMN action text DEFAULT 'provision' NOT NULL;
+CREATE INDEX migration_outcome_project_id_migrated_at_idx ON fleet.migration_outcome (project_id, started_at DESC NULLS LAST) WHERE action <> 'backup';
+CREATE TABLE fleet.run_part (
+  run_id uuid NOT NULL CONSTRAINT run_part_run_id_migration_run_id_fk REFERENCES fleet.migration_run (id) ON DELETE CASCADE,
+  part integer NOT NULL,
+  attempt integer NOT NULL,
+  verdict text NOT NULL,
+  CONSTRAINT run_part_run_id_part_pk PRIMARY KEY (run_id, part)
+);
+CREATE TABLE fleet.shard_failures (
+  plan_id uuid NOT NULL,
+  attempt integer NOT NULL,
+  shard integer NOT NULL,
+  failures integer NOT NULL,
+  told_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT shard_failures_plan_id_attempt_shard_pk PRIMARY KEY (plan_id, attempt, shard)
+);
+CREATE INDEX shard_failures_told_at_idx ON fleet.shard_failures (told_at);
+ALTER TABLE fleet.backup ADD COLUMN gone_at timestamp with time zone;
+`,
+    },
 ];
 const LOCK_WAIT_MS = 60_000;
 const UNDEFINED_TABLE = '42P01';
@@ -49781,16 +49994,16 @@ const INVALID_SCHEMA = '3F000';
  *
  * @throws ExplainedError, PostgresError.
  */
-async function migrations_migrateCatalog(connection, signal) {
+async function migrateCatalog(connection, signal) {
     if ((await missing(connection)).length === 0)
         return;
-    const isMine = await takeLock(connection, {
+    const isMine = await (0,postgres/* takeLock */.HJ)(connection, {
         mode: 'exclusive',
         waitMs: LOCK_WAIT_MS,
         ...(signal === undefined ? {} : { signal }),
     });
     if (!isMine) {
-        throw new ExplainedError({
+        throw new errors/* ExplainedError */.hM({
             message: 'another run holds the lock of the catalog, and has for a minute',
             hint: 'Is catalog-url the database of a tenant? It needs one of its own.',
         });
@@ -49820,7 +50033,7 @@ async function missing(connection) {
     const applied = await appliedTags(connection);
     const unknown = applied.filter((tag) => !CATALOG_MIGRATIONS.some((migration) => migration.tag === tag));
     if (unknown.length > 0) {
-        throw new ExplainedError({
+        throw new errors/* ExplainedError */.hM({
             message: `the catalog is newer than this version of neon-fleet (${unknown.join(', ')})`,
             hint: 'Use the newest version of neon-fleet in every workflow that has this catalog-url.',
         });
@@ -49833,7 +50046,7 @@ async function appliedTags(connection) {
         return rows.map(({ tag }) => String(tag));
     }
     catch (thrown) {
-        if (thrown instanceof PostgresError && [UNDEFINED_TABLE, INVALID_SCHEMA].includes(thrown.sqlState ?? ''))
+        if (thrown instanceof postgres/* PostgresError */.Yj && [UNDEFINED_TABLE, INVALID_SCHEMA].includes(thrown.sqlState ?? ''))
             return [];
         throw thrown;
     }
@@ -49844,24 +50057,33 @@ async function appliedTags(connection) {
  * Every statement that the actions send to the catalog. Reads go page by page along an index, writes take a whole batch
  * as one JSON parameter. A test explains each of them.
  */
-const PROJECT_COLUMNS = `c.slug::text AS slug, c.name, p.neon_project_id, p.region, p.postgres_version, p.branch_name,
-  p.database_name, p.role_name, p.schema_version, p.status, p.predecessor_ids`;
+const PROJECT_COLUMNS = `c.slug::text AS key, c.name, p.neon_project_id AS "projectId", p.region AS "regionId",
+  p.postgres_version AS "pgVersion", p.branch_name AS branch, p.database_name AS database, p.role_name AS role,
+  p.schema_version AS "schemaVersion", p.status, p.predecessor_ids AS "predecessorIds"`;
 /** $1: the last project id of the page before, $2: how many. */
 const TENANTS = `SELECT ${PROJECT_COLUMNS}
   FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
-const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS backup_at, newest.size_bytes AS backup_bytes,
-    verified.verified_at, last.status AS outcome, last.reason, last.error_code, last.started_at AS outcome_at,
-    run.run_url, run.run_key
+const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS "backupAt", newest.size_bytes AS "backupBytes",
+    verified.verified_at AS "verifiedAt", last.status AS outcome, last.reason, last.error_code AS "errorCode",
+    last.started_at AS "outcomeAt", run.run_url AS "runUrl", run.run_key AS "runKey"
   FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
-  LEFT JOIN LATERAL (SELECT b.created_at, b.size_bytes FROM fleet.backup b WHERE b.project_id = p.id
+  LEFT JOIN LATERAL (SELECT b.created_at, b.size_bytes FROM fleet.backup b WHERE b.project_id = p.id AND b.gone_at IS NULL
     ORDER BY b.created_at DESC NULLS LAST LIMIT 1) newest ON true
   LEFT JOIN LATERAL (SELECT b.verified_at FROM fleet.backup b WHERE b.project_id = p.id AND b.verify_outcome = 'passed'
-    ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
+    AND b.gone_at IS NULL ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
   LEFT JOIN LATERAL (SELECT o.status, o.reason, o.error_code, o.started_at, o.run_id FROM fleet.migration_outcome o
-    WHERE o.project_id = p.id ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
+    WHERE o.project_id = p.id AND o.action <> 'backup' ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
   LEFT JOIN fleet.migration_run run ON run.id = last.run_id
+  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
+  ORDER BY p.neon_project_id LIMIT $2`;
+/** $1 and $2 as above: what each database was certainly at. */
+const VERSIONS = `SELECT p.neon_project_id AS "projectId", each.versions
+  FROM fleet.project p CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('branch', v.branch_name,
+      'database', v.database_name, 'table', v.migrations_table, 'version', v.schema_version,
+      'digest', v.migrations_digest)) AS versions
+    FROM fleet.database_version v WHERE v.project_id = p.id AND v.migrations_digest IS NOT NULL) each
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
 // With a limit these are looked up row by row along the index, whatever the planner thinks of the length of a batch.
@@ -49884,40 +50106,82 @@ const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_pro
     status = CASE WHEN p.status = 'ready' AND EXCLUDED.status = 'creating' THEN p.status ELSE EXCLUDED.status END,
     ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = NULL`;
 const GIVEN_OUTCOMES = `jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text, slug text, region text,
-  postgres_version int, database_name text, status text, reason text, from_version text, to_version text, error_code text,
-  attempts int, started_at timestamptz, duration_ms bigint)`;
+  postgres_version int, branch_name text, database_name text, database_assumed boolean, role_name text, status text,
+  reason text, from_version text, to_version text, version_known boolean, migrations_table text, migrations_digest text,
+  in_doubt boolean, error_code text, attempts int, started_at timestamptz, duration_ms bigint)`;
 /** Tenants that the catalog does not know yet are learnt from the runs over them. */
 const LEARN_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
   SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_OUTCOMES}
   WHERE given.region IS NOT NULL
     AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
   ON CONFLICT (slug) DO NOTHING`;
-const LEARN_PROJECTS = `INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, database_name, status)
+const LEARN_PROJECTS = `INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, database_name, role_name, status)
   SELECT DISTINCT ON (given.neon_project_id) c.id, given.neon_project_id, given.region, given.postgres_version,
-    given.database_name, 'ready'
+    CASE WHEN given.database_assumed THEN NULL ELSE given.database_name END, given.role_name, 'ready'
   FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${CUSTOMER_OF_SLUG} c
   WHERE given.region IS NOT NULL
     AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
   ON CONFLICT (neon_project_id) DO NOTHING`;
+/** The row stays locked until the transaction ends: of several shards that end at once, one after the other settles it. */
 const RECORD_RUN = `INSERT INTO fleet.migration_run AS r (run_key, action, command, verdict, started_at, duration_ms, run_url, actor)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-  ON CONFLICT (run_key) DO UPDATE SET verdict = EXCLUDED.verdict, duration_ms = EXCLUDED.duration_ms
+  ON CONFLICT (run_key) DO UPDATE SET started_at = LEAST(r.started_at, EXCLUDED.started_at),
+    duration_ms = EXTRACT(EPOCH FROM GREATEST(r.started_at + r.duration_ms * interval '1 millisecond',
+      EXCLUDED.started_at + EXCLUDED.duration_ms * interval '1 millisecond') - LEAST(r.started_at, EXCLUDED.started_at)) * 1000
   RETURNING id`;
-const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome (run_id, project_id, database_name, status, reason, from_version,
-    to_version, error_code, attempts, started_at, duration_ms)
+/** $1 run, $2 part, $3 attempt, $4 verdict. An older attempt that is told later does not count. */
+const RECORD_PART = `INSERT INTO fleet.run_part AS part (run_id, part, attempt, verdict) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (run_id, part) DO UPDATE SET attempt = EXCLUDED.attempt, verdict = EXCLUDED.verdict
+  WHERE EXCLUDED.attempt >= part.attempt`;
+/** The worst verdict of all parts counts. A report that is older than a shard's newest attempt does not know about it. */
+const SETTLE_VERDICT = `UPDATE fleet.migration_run AS r SET verdict = worst.verdict
+  FROM (SELECT part.verdict FROM fleet.run_part part WHERE part.run_id = $1 AND (part.part > 0
+      OR part.attempt >= (SELECT max(shard.attempt) FROM fleet.run_part shard WHERE shard.run_id = $1))
+    ORDER BY array_position(ARRAY['failed', 'incomplete', 'succeeded'], part.verdict) LIMIT 1) worst
+  WHERE r.id = $1`;
+const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome AS o (run_id, project_id, database_name, status, reason, from_version,
+    to_version, error_code, attempts, started_at, duration_ms, in_doubt, action)
   SELECT $2::uuid, p.id, given.database_name, given.status, given.reason, given.from_version, given.to_version,
-    given.error_code, given.attempts, given.started_at, given.duration_ms
+    given.error_code, given.attempts, given.started_at, given.duration_ms, COALESCE(given.in_doubt, false), $3
   FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
   ON CONFLICT (run_id, project_id, database_name) DO UPDATE SET status = EXCLUDED.status, reason = EXCLUDED.reason,
     from_version = EXCLUDED.from_version, to_version = EXCLUDED.to_version, error_code = EXCLUDED.error_code,
-    attempts = EXCLUDED.attempts, started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms`;
-/** An older run that is written later does not turn the version back. */
-const RECORD_VERSIONS = `UPDATE fleet.project AS p SET schema_version = given.to_version
-  FROM ${GIVEN_OUTCOMES}
-  WHERE p.neon_project_id = given.neon_project_id AND given.to_version IS NOT NULL
-    AND p.schema_version IS DISTINCT FROM given.to_version
-    AND NOT EXISTS (SELECT FROM fleet.migration_outcome o WHERE o.project_id = p.id AND o.started_at > given.started_at
-      AND o.to_version IS NOT NULL)`;
+    attempts = EXCLUDED.attempts, started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms,
+    in_doubt = EXCLUDED.in_doubt
+  WHERE EXCLUDED.started_at >= o.started_at`;
+/**
+ * The version of a project is that of its own database on its own branch. An older run that is written later does not
+ * turn it back.
+ */
+const RECORD_VERSIONS = `UPDATE fleet.project AS p SET schema_version = newest.to_version, schema_version_at = newest.started_at
+  FROM (SELECT DISTINCT ON (home.id) home.id, given.to_version, given.started_at
+    FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL (SELECT h.id, h.branch_name, h.database_name, h.schema_version_at
+      FROM fleet.project h WHERE h.neon_project_id = given.neon_project_id LIMIT 1) home
+    WHERE given.version_known AND given.branch_name IS NOT DISTINCT FROM home.branch_name
+      AND (given.database_assumed OR given.database_name = COALESCE(home.database_name, given.database_name))
+      AND (home.schema_version_at IS NULL OR home.schema_version_at <= given.started_at)
+    ORDER BY home.id, given.started_at DESC) newest
+  WHERE p.id = newest.id`;
+/** What was read before something went wrong in a project is not certain any more, on whichever branch it was read. */
+const DOUBT_VERSIONS = `UPDATE fleet.database_version AS v SET migrations_digest = NULL
+  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
+  WHERE given.in_doubt AND v.project_id = p.id AND v.recorded_at <= given.started_at`;
+/** $1: ids of projects that are about to be put back: a process that is killed there leaves no certainty behind. */
+const DOUBT_PROJECTS = `UPDATE fleet.database_version AS v SET migrations_digest = NULL
+  FROM fleet.project p WHERE p.neon_project_id = ANY ($1::text[]) AND v.project_id = p.id`;
+/** The same for what is told later than it happened. */
+const KEEP_VERSIONS = `INSERT INTO fleet.database_version AS v (project_id, branch_name, database_name, migrations_table,
+    schema_version, migrations_digest, recorded_at)
+  SELECT p.id, COALESCE(given.branch_name, ''), given.database_name, given.migrations_table, given.to_version,
+    given.migrations_digest, given.started_at
+  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
+  WHERE given.migrations_digest IS NOT NULL AND given.to_version IS NOT NULL
+    AND NOT EXISTS (SELECT FROM fleet.migration_outcome o WHERE o.project_id = p.id
+      AND o.started_at >= given.started_at AND o.in_doubt LIMIT 1)
+  ON CONFLICT (project_id, branch_name, database_name, migrations_table) DO UPDATE SET
+    schema_version = EXCLUDED.schema_version, migrations_digest = EXCLUDED.migrations_digest,
+    recorded_at = EXCLUDED.recorded_at
+  WHERE EXCLUDED.recorded_at >= v.recorded_at`;
 const RECORD_BACKUPS = `INSERT INTO fleet.backup AS b (project_id, database_name, storage_key, size_bytes, sha256, schema_version,
     created_at, verified_at, verify_outcome)
   SELECT p.id, given.database_name, given.storage_key, given.size_bytes, given.sha256, given.schema_version,
@@ -49925,8 +50189,19 @@ const RECORD_BACKUPS = `INSERT INTO fleet.backup AS b (project_id, database_name
   FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, database_name text, storage_key text, size_bytes bigint,
     sha256 text, schema_version text, created_at timestamptz, verified_at timestamptz, verify_outcome text)
   CROSS JOIN LATERAL ${PROJECT_OF_ID} p
-  ON CONFLICT (storage_key) DO UPDATE SET verified_at = COALESCE(EXCLUDED.verified_at, b.verified_at),
-    verify_outcome = COALESCE(EXCLUDED.verify_outcome, b.verify_outcome)`;
+  ON CONFLICT (storage_key) DO UPDATE SET verified_at = EXCLUDED.verified_at, verify_outcome = EXCLUDED.verify_outcome
+  WHERE EXCLUDED.verified_at >= COALESCE(b.verified_at, '-infinity')`;
+/** $1 keys, $2 when. */
+const CLOSE_BACKUPS = `UPDATE fleet.backup SET gone_at = $2 WHERE storage_key = ANY ($1::text[]) AND gone_at IS NULL`;
+/** $1 plan, $2 attempt, $3 shard, $4 how many it has had so far. */
+const TELL_FAILURES = `INSERT INTO fleet.shard_failures (plan_id, attempt, shard, failures) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (plan_id, attempt, shard) DO UPDATE SET failures = EXCLUDED.failures, told_at = now()`;
+/** A shard with failures is run again by every later attempt, so that those of an older one do not count. */
+const SUM_FAILURES = `SELECT COALESCE(sum(failures), 0)::int AS failures FROM fleet.shard_failures
+  WHERE plan_id = $1 AND attempt = $2`;
+const FORGET_FAILURES = `DELETE FROM fleet.shard_failures WHERE told_at < now() - interval '30 days'`;
+/** Neon says to every session which project it is in; elsewhere there is no such setting. */
+const OWN_PROJECT = `SELECT current_setting('neon.project_id', true) AS id`;
 const RECORD_EVENTS = `INSERT INTO fleet.event (event_key, at, action, what, project_id, actor, run_url, details)
   SELECT given.event_key, given.at, given.action, given.what, p.id, given.actor, given.run_url, given.details
   FROM jsonb_to_recordset($1::jsonb) AS given (event_key text, at timestamptz, action text, what text, neon_project_id text,
@@ -49950,18 +50225,29 @@ const SUCCESSOR = `SELECT ${PROJECT_COLUMNS}
 const BY_KEY = `SELECT ${PROJECT_COLUMNS}
   FROM fleet.customer c JOIN fleet.project p ON p.customer_id = c.id
   WHERE c.slug = $1::citext AND p.status IN ('creating', 'ready')`;
-const queries_QUERIES = {
+const QUERIES = {
     tenants: TENANTS,
     byKey: BY_KEY,
     status: STATUS,
+    versions: VERSIONS,
     registerCustomers: REGISTER_CUSTOMERS,
     registerProjects: REGISTER_PROJECTS,
     learnCustomers: LEARN_CUSTOMERS,
     learnProjects: LEARN_PROJECTS,
     recordRun: RECORD_RUN,
+    recordPart: RECORD_PART,
+    settleVerdict: SETTLE_VERDICT,
     recordOutcomes: RECORD_OUTCOMES,
     recordVersions: RECORD_VERSIONS,
+    doubtVersions: DOUBT_VERSIONS,
+    doubtProjects: DOUBT_PROJECTS,
+    keepVersions: KEEP_VERSIONS,
     recordBackups: RECORD_BACKUPS,
+    closeBackups: CLOSE_BACKUPS,
+    tellFailures: TELL_FAILURES,
+    sumFailures: SUM_FAILURES,
+    forgetFailures: FORGET_FAILURES,
+    ownProject: OWN_PROJECT,
     recordEvents: RECORD_EVENTS,
     closeProjects: CLOSE_PROJECTS,
     renameCustomers: RENAME_CUSTOMERS,
@@ -49969,6 +50255,27 @@ const queries_QUERIES = {
     release: RELEASE,
     successor: SUCCESSOR,
 };
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
+var api = __nccwpck_require__(3759);
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
+
+
+function string(params) {
+    return core._coercedString(schemas.ZodString, params);
+}
+function coerce_number(params) {
+    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
+}
+function coerce_boolean(params) {
+    return core._coercedBoolean(schemas.ZodBoolean, params);
+}
+function bigint(params) {
+    return core._coercedBigint(schemas.ZodBigInt, params);
+}
+function date(params) {
+    return core._coercedDate(schemas.ZodDate, params);
+}
 
 ;// CONCATENATED MODULE: ./node_modules/drizzle-orm/entity.js
 const entityKind = Symbol.for("drizzle:entityKind");
@@ -56359,9 +56666,9 @@ class PrimaryKey {
  */
 const citext = customType({ dataType: () => 'citext' });
 const moment = (name) => timestamp(name, { withTimezone: true, mode: 'string' });
-const schema_fleet = pgSchema('fleet');
+const fleet = pgSchema('fleet');
 /** Who pays: one for each tenant. The slug is the tenant's key. */
-const customer = schema_fleet.table('customer', {
+const customer = fleet.table('customer', {
     id: uuid('id').primaryKey().defaultRandom(),
     slug: citext('slug').notNull().unique(),
     name: text_text('name').notNull(),
@@ -56369,7 +56676,7 @@ const customer = schema_fleet.table('customer', {
 });
 const PROJECT_STATUSES = ['creating', 'ready', 'retired', 'gone'];
 /** A Neon project of a customer, with what only we know about it. */
-const project = schema_fleet.table('project', {
+const project = fleet.table('project', {
     id: uuid('id').primaryKey().defaultRandom(),
     customerId: uuid('customer_id')
         .notNull()
@@ -56390,20 +56697,45 @@ const project = schema_fleet.table('project', {
     createdAt: moment('created_at').notNull().defaultNow(),
     readyAt: moment('ready_at'),
     closedAt: moment('closed_at'),
+    /** Since when `schemaVersion` is what is known; of several reports the newest counts, in whatever order they come. */
+    schemaVersionAt: moment('schema_version_at'),
 }, (table) => [
     index('project_customer_id_idx').on(table.customerId),
     index('project_predecessor_ids_idx').using('gin', table.predecessorIds),
     check('project_status_check', sql_sql `${table.status} IN ('creating', 'ready', 'retired', 'gone')`),
 ]);
+/**
+ * That a database held exactly the migrations of a folder up to a version. A plan that trusts the catalog decides by it, so
+ * that it is there only where it was read in the database itself.
+ */
+const databaseVersion = fleet.table('database_version', {
+    projectId: uuid('project_id')
+        .notNull()
+        .references(() => project.id),
+    /** As the inputs named it; empty: the default branch. */
+    branchName: text_text('branch_name').notNull(),
+    databaseName: text_text('database_name').notNull(),
+    /** The table that says so, with its schema. */
+    migrationsTable: text_text('migrations_table').notNull(),
+    schemaVersion: text_text('schema_version').notNull(),
+    /** Of the migrations up to that version. Null: something has gone wrong since, and it has to be looked at. */
+    migrationsDigest: text_text('migrations_digest'),
+    recordedAt: moment('recorded_at').notNull(),
+}, (table) => [
+    primaryKey({
+        name: 'database_version_pk',
+        columns: [table.projectId, table.branchName, table.databaseName, table.migrationsTable],
+    }),
+]);
 /** That somebody is about to create a project for a key: there can be one of them only. */
-const creationIntent = schema_fleet.table('creation_intent', {
+const creationIntent = fleet.table('creation_intent', {
     slug: citext('slug').primaryKey(),
     /** The mark on the project that may or may not have been made. */
     attempt: uuid('attempt').notNull(),
     claimedAt: moment('claimed_at').notNull().defaultNow(),
     runUrl: text_text('run_url'),
 });
-const migrationRun = schema_fleet.table('migration_run', {
+const migrationRun = fleet.table('migration_run', {
     id: uuid('id').primaryKey().defaultRandom(),
     /** What makes writing the same run twice harmless. */
     runKey: text_text('run_key').notNull().unique(),
@@ -56415,7 +56747,27 @@ const migrationRun = schema_fleet.table('migration_run', {
     runUrl: text_text('run_url'),
     actor: text_text('actor'),
 }, (table) => [index('migration_run_started_at_idx').on(table.startedAt.desc())]);
-const migrationOutcome = schema_fleet.table('migration_outcome', {
+/** How each shard of a run ended, by its newest attempt; part 0 is the report over all of them. */
+const runPart = fleet.table('run_part', {
+    runId: uuid('run_id')
+        .notNull()
+        .references(() => migrationRun.id, { onDelete: 'cascade' }),
+    part: integer('part').notNull(),
+    attempt: integer('attempt').notNull(),
+    verdict: text_text('verdict').notNull(),
+}, (table) => [primaryKey({ columns: [table.runId, table.part] })]);
+/** The failures that each shard of a rollout has had so far: its error budget, which all of them share. */
+const shardFailures = fleet.table('shard_failures', {
+    planId: uuid('plan_id').notNull(),
+    attempt: integer('attempt').notNull(),
+    shard: integer('shard').notNull(),
+    failures: integer('failures').notNull(),
+    toldAt: moment('told_at').notNull().defaultNow(),
+}, (table) => [
+    primaryKey({ columns: [table.planId, table.attempt, table.shard] }),
+    index('shard_failures_told_at_idx').on(table.toldAt),
+]);
+const migrationOutcome = fleet.table('migration_outcome', {
     runId: uuid('run_id')
         .notNull()
         .references(() => migrationRun.id, { onDelete: 'cascade' }),
@@ -56431,11 +56783,18 @@ const migrationOutcome = schema_fleet.table('migration_outcome', {
     attempts: integer('attempts').notNull(),
     startedAt: moment('started_at').notNull(),
     durationMs: bigint_bigint('duration_ms', { mode: 'number' }).notNull(),
+    /** It ended in a way after which what was known about the schema is not certain any more. */
+    inDoubt: boolean_boolean('in_doubt').notNull().default(false),
+    /** Of the run; what was there before the column was, provision had told. */
+    action: text_text('action').notNull().default('provision'),
 }, (table) => [
     primaryKey({ columns: [table.runId, table.projectId, table.databaseName] }),
     index('migration_outcome_project_id_started_at_idx').on(table.projectId, table.startedAt.desc()),
+    index('migration_outcome_project_id_migrated_at_idx')
+        .on(table.projectId, table.startedAt.desc())
+        .where(sql_sql `${table.action} <> 'backup'`),
 ]);
-const backup = schema_fleet.table('backup', {
+const backup = fleet.table('backup', {
     id: uuid('id').primaryKey().defaultRandom(),
     projectId: uuid('project_id')
         .notNull()
@@ -56448,6 +56807,8 @@ const backup = schema_fleet.table('backup', {
     createdAt: moment('created_at').notNull(),
     verifiedAt: moment('verified_at'),
     verifyOutcome: text_text('verify_outcome'),
+    /** When it was deleted; the row stays, for those who ask what there was. */
+    goneAt: moment('gone_at'),
 }, (table) => [
     index('backup_project_id_created_at_idx').on(table.projectId, table.createdAt.desc()),
     index('backup_project_id_verified_at_idx')
@@ -56455,7 +56816,7 @@ const backup = schema_fleet.table('backup', {
         .where(sql_sql `${table.verifyOutcome} = 'passed'`),
 ]);
 /** Who did what, when, to whom. */
-const schema_event = schema_fleet.table('event', {
+const schema_event = fleet.table('event', {
     id: uuid('id').primaryKey().defaultRandom(),
     eventKey: text_text('event_key').notNull().unique(),
     at: moment('at').notNull(),
@@ -56470,129 +56831,65 @@ const schema_event = schema_fleet.table('event', {
     index('event_project_id_at_idx').on(table.projectId, table.at.desc()),
 ]);
 
-;// CONCATENATED MODULE: ./packages/shared/src/catalog/catalog.ts
-
-
-
+;// CONCATENATED MODULE: ./packages/shared/src/catalog/read.ts
 
 
 const when = classic_schemas/* union */.KCZ([classic_schemas/* date */.p6U().transform((date) => date.toISOString()), classic_schemas/* string */.YjP()]);
+/** The columns have these names in the statements; a null is a property that is not there. */
 const tenantSchema = classic_schemas/* object */.Ikc({
-    slug: classic_schemas/* string */.YjP(),
+    key: classic_schemas/* string */.YjP(),
     name: classic_schemas/* string */.YjP(),
-    neon_project_id: classic_schemas/* string */.YjP(),
-    region: classic_schemas/* string */.YjP(),
-    postgres_version: classic_schemas/* number */.aig(),
-    branch_name: classic_schemas/* string */.YjP().nullable(),
-    database_name: classic_schemas/* string */.YjP().nullable(),
-    role_name: classic_schemas/* string */.YjP().nullable(),
-    schema_version: classic_schemas/* string */.YjP().nullable(),
+    projectId: classic_schemas/* string */.YjP(),
+    regionId: classic_schemas/* string */.YjP(),
+    pgVersion: classic_schemas/* number */.aig(),
+    branch: classic_schemas/* string */.YjP().exactOptional(),
+    database: classic_schemas/* string */.YjP().exactOptional(),
+    role: classic_schemas/* string */.YjP().exactOptional(),
+    schemaVersion: classic_schemas/* string */.YjP().exactOptional(),
     status: classic_schemas/* enum */.k5n(PROJECT_STATUSES),
-    predecessor_ids: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()),
+    /** Ids that the tenant's project had before: its old backups are under them. */
+    predecessorIds: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()),
 });
 const statusSchema = tenantSchema.extend({
-    backup_at: when.nullable(),
-    backup_bytes: coerce_number().nullable(),
-    verified_at: when.nullable(),
-    outcome: classic_schemas/* string */.YjP().nullable(),
-    reason: classic_schemas/* string */.YjP().nullable(),
-    error_code: classic_schemas/* string */.YjP().nullable(),
-    outcome_at: when.nullable(),
-    run_url: classic_schemas/* string */.YjP().nullable(),
-    run_key: classic_schemas/* string */.YjP().nullable(),
+    backupAt: when.exactOptional(),
+    backupBytes: coerce_number().exactOptional(),
+    verifiedAt: when.exactOptional(),
+    outcome: classic_schemas/* string */.YjP().exactOptional(),
+    reason: classic_schemas/* string */.YjP().exactOptional(),
+    errorCode: classic_schemas/* string */.YjP().exactOptional(),
+    outcomeAt: when.exactOptional(),
+    runUrl: classic_schemas/* string */.YjP().exactOptional(),
+    runKey: classic_schemas/* string */.YjP().exactOptional(),
 });
-/** Rows a page: small enough for a plan that follows the index, large enough for few round trips. */
-const PAGE = 1_000;
-/** Its pages are in memory or on an SSD; with the default for spinning disks a batch would read whole tables. */
-const CATALOG_SESSION = 'SET random_page_cost = 1.1';
-/** Connects to the catalog and brings it to this program's version. @throws PostgresError, ExplainedError. */
-async function catalog_openCatalog(url, options = {}) {
-    const { signal, authorities } = options;
-    const connection = await connect(parseConnectionUri(url), {
-        authorities,
-        applicationName: 'neon-fleet catalog',
-        ...(signal === undefined ? {} : { signal }),
-    });
-    try {
-        await migrateCatalog(connection, signal);
-        await connection.query(CATALOG_SESSION);
-    }
-    catch (thrown) {
-        await connection.close();
-        throw thrown;
-    }
-    return catalogOver(connection);
+const versionsSchema = classic_schemas/* object */.Ikc({
+    projectId: classic_schemas/* string */.YjP(),
+    versions: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        /** As the inputs named it; empty: the default branch. */
+        branch: classic_schemas/* string */.YjP(),
+        database: classic_schemas/* string */.YjP(),
+        /** Drizzle's own table, with its schema. */
+        table: classic_schemas/* string */.YjP(),
+        /** The newest migration that it had. */
+        version: classic_schemas/* string */.YjP(),
+        /** Of the folder's migrations up to that one, all of which it had, and no other. */
+        digest: classic_schemas/* string */.YjP(),
+    }))
+        .exactOptional(),
+});
+const readTenant = reader(tenantSchema);
+const readStatus = reader(statusSchema);
+const readVersions = reader(versionsSchema);
+function reader(schema) {
+    return (row) => schema.parse(Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)));
 }
-/** The same over a connection that is open. */
-function catalogOver(connection) {
-    // One connection does one thing at a time, and a transaction must not be shared by two of them.
-    let last = Promise.resolve();
-    const inTurn = (work) => {
-        const mine = last.then(work, work);
-        last = mine.catch(() => undefined);
-        return mine;
-    };
-    const query = (sql, parameters) => inTurn(() => connection.query(sql, parameters));
-    async function* pages(sql, read) {
-        let after = '';
-        for (;;) {
-            const rows = await query(sql, [after, PAGE]);
-            const page = rows.map(read);
-            yield page;
-            const { projectId } = page.at(-1) ?? {};
-            if (projectId === undefined || page.length < PAGE)
-                return;
-            after = projectId;
-        }
-    }
-    return {
-        tenants: () => pages(QUERIES.tenants, readTenant),
-        status: () => pages(QUERIES.status, readStatus),
-        async tenantOf(projectId) {
-            const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
-            return rows.find((tenant) => tenant.status === 'ready') ?? rows[0];
-        },
-        async byKey(key) {
-            return (await query(QUERIES.byKey, [key])).map(readTenant);
-        },
-        write: (batch) => inTurn(async () => {
-            await connection.query('BEGIN');
-            try {
-                await writeBatch(connection, batch);
-                await connection.query('COMMIT');
-            }
-            catch (thrown) {
-                await connection.query('ROLLBACK').catch(() => undefined);
-                throw thrown;
-            }
-        }),
-        async close(projectIds, status) {
-            if (projectIds.length > 0)
-                await query(QUERIES.closeProjects, [projectIds, status]);
-        },
-        async rename(names) {
-            const given = names.map(({ projectId, name }) => ({ neon_project_id: projectId, name: withoutNul(name) }));
-            if (given.length > 0)
-                await query(QUERIES.renameCustomers, [JSON.stringify(given)]);
-        },
-        claim: (key, attempt, runUrl) => inTurn(async () => {
-            // Ends with the session: a process that was killed keeps nobody waiting.
-            const [lock] = await connection.query("SELECT pg_try_advisory_lock(hashtext('neon-fleet creation'), hashtext(lower($1))) AS held", [key]);
-            if (lock?.['held'] !== true)
-                return undefined;
-            const [row] = await connection.query(QUERIES.claim, [key, attempt, runUrl ?? null]);
-            return { attempt: String(row?.['attempt']) };
-        }),
-        release: (key) => inTurn(async () => {
-            await connection.query(QUERIES.release, [key]);
-            await connection.query("SELECT pg_advisory_unlock(hashtext('neon-fleet creation'), hashtext(lower($1)))", [
-                key,
-            ]);
-        }),
-        end: () => inTurn(() => connection.close()),
-    };
-}
-async function writeBatch(connection, { projects, run, backups, events }) {
+
+;// CONCATENATED MODULE: ./packages/shared/src/catalog/write.ts
+
+/** So many outcomes go into one parameter: what a shard has, while a whole fleet's would be too large for one. */
+const OUTCOMES_A_STATEMENT = 5_000;
+/** Writes a batch within a transaction that is open: a handful of statements, however many tenants a shard has. */
+async function writeBatch(connection, batch) {
+    const { projects, run, backups, backupsGone, events } = batch;
     if (projects !== undefined && projects.length > 0) {
         const given = JSON.stringify(projects.map(projectRow));
         await connection.query(QUERIES.registerCustomers, [given]);
@@ -56603,29 +56900,14 @@ async function writeBatch(connection, { projects, run, backups, events }) {
     if (backups !== undefined && backups.length > 0) {
         await connection.query(QUERIES.recordBackups, [JSON.stringify(backups.map(backupRow))]);
     }
+    if (backupsGone !== undefined && backupsGone.storageKeys.length > 0) {
+        await connection.query(QUERIES.closeBackups, [backupsGone.storageKeys, backupsGone.at]);
+    }
     if (events !== undefined && events.length > 0) {
         await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
     }
 }
 async function writeRun(connection, run) {
-    const outcomes = JSON.stringify(run.outcomes.map((outcome) => ({
-        neon_project_id: outcome.projectId,
-        name: withoutNul(outcome.name),
-        slug: withoutNul(outcome.key ?? outcome.name),
-        region: outcome.regionId,
-        postgres_version: outcome.pgVersion,
-        database_name: withoutNul(outcome.database),
-        status: outcome.status,
-        reason: outcome.reason,
-        from_version: outcome.from,
-        to_version: outcome.to,
-        error_code: outcome.errorCode,
-        attempts: outcome.attempts,
-        started_at: outcome.startedAt,
-        duration_ms: Math.round(outcome.durationMs),
-    })));
-    await connection.query(QUERIES.learnCustomers, [outcomes]);
-    await connection.query(QUERIES.learnProjects, [outcomes]);
     const [row] = await connection.query(QUERIES.recordRun, [
         run.runKey,
         run.action,
@@ -56636,8 +56918,54 @@ async function writeRun(connection, run) {
         run.runUrl ?? null,
         run.actor ?? null,
     ]);
-    await connection.query(QUERIES.recordOutcomes, [outcomes, row?.['id']]);
-    await connection.query(QUERIES.recordVersions, [outcomes]);
+    const id = row?.['id'];
+    const { number, attempt } = run.part ?? { number: 0, attempt: 1 };
+    await connection.query(QUERIES.recordPart, [id, number, attempt, run.verdict]);
+    await connection.query(QUERIES.settleVerdict, [id]);
+    // Whoever reports on a whole rollout clears away what older ones counted.
+    if (run.part?.number === 0)
+        await connection.query(QUERIES.forgetFailures);
+    const outcomes = onceEach(run.outcomes);
+    for (let from = 0; from < outcomes.length; from += OUTCOMES_A_STATEMENT) {
+        const given = JSON.stringify(outcomes.slice(from, from + OUTCOMES_A_STATEMENT).map(outcomeRow));
+        await connection.query(QUERIES.learnCustomers, [given]);
+        await connection.query(QUERIES.learnProjects, [given]);
+        await connection.query(QUERIES.recordOutcomes, [given, id, run.action]);
+        await connection.query(QUERIES.recordVersions, [given]);
+        await connection.query(QUERIES.doubtVersions, [given]);
+        await connection.query(QUERIES.keepVersions, [given]);
+    }
+}
+/** One statement cannot touch a row twice. In the order of their ids two jobs never wait for each other in a circle. */
+function onceEach(outcomes) {
+    const byDatabase = new Map(outcomes.map((outcome) => [`${outcome.projectId}\n${outcome.database}`, outcome]));
+    return [...byDatabase.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, outcome]) => outcome);
+}
+function outcomeRow(outcome) {
+    const { verified } = outcome;
+    return {
+        neon_project_id: outcome.projectId,
+        name: withoutNul(outcome.name),
+        slug: withoutNul(outcome.key ?? outcome.name),
+        region: outcome.regionId,
+        postgres_version: outcome.pgVersion,
+        branch_name: outcome.branch,
+        database_name: withoutNul(outcome.database),
+        database_assumed: outcome.isDatabaseAssumed === true,
+        role_name: outcome.role,
+        status: outcome.status,
+        reason: outcome.reason,
+        from_version: outcome.from,
+        to_version: outcome.to,
+        version_known: outcome.isVersionKnown === true || outcome.to !== undefined,
+        migrations_table: verified?.table,
+        migrations_digest: verified?.digest,
+        in_doubt: outcome.inDoubt === true,
+        error_code: outcome.errorCode,
+        attempts: outcome.attempts,
+        started_at: outcome.startedAt,
+        duration_ms: Math.round(outcome.durationMs),
+    };
 }
 function projectRow(project) {
     return {
@@ -56683,37 +57011,117 @@ function eventRow(event) {
 function withoutNul(text) {
     return text.replaceAll('\u0000', '');
 }
-function readTenant(row) {
-    return tenantFrom(tenantSchema.parse(row));
+
+;// CONCATENATED MODULE: ./packages/shared/src/catalog/catalog.ts
+
+
+
+
+
+/** Rows a page: small enough for a plan that follows the index, large enough for few round trips. */
+const PAGE = 1_000;
+/** Its pages are in memory or on an SSD; with the default for spinning disks a batch would read whole tables. */
+const CATALOG_SESSION = 'SET random_page_cost = 1.1';
+/** Connects to the catalog and brings it to this program's version. @throws PostgresError, ExplainedError. */
+async function openCatalog(url, options = {}) {
+    const { signal, authorities } = options;
+    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(url), {
+        authorities,
+        applicationName: 'neon-fleet catalog',
+        ...(signal === undefined ? {} : { signal }),
+    });
+    try {
+        await migrateCatalog(connection, signal);
+        await connection.query(CATALOG_SESSION);
+    }
+    catch (thrown) {
+        await connection.close();
+        throw thrown;
+    }
+    return catalogOver(connection);
 }
-function tenantFrom(row) {
-    return {
-        key: row.slug,
-        name: row.name,
-        projectId: row.neon_project_id,
-        regionId: row.region,
-        pgVersion: row.postgres_version,
-        ...(row.branch_name === null ? {} : { branch: row.branch_name }),
-        ...(row.database_name === null ? {} : { database: row.database_name }),
-        ...(row.role_name === null ? {} : { role: row.role_name }),
-        ...(row.schema_version === null ? {} : { schemaVersion: row.schema_version }),
-        status: row.status,
-        predecessorIds: row.predecessor_ids,
+/** The same over a connection that is open. */
+function catalogOver(connection) {
+    // One connection does one thing at a time, and a transaction must not be shared by two of them.
+    let last = Promise.resolve();
+    const inTurn = (work) => {
+        const mine = last.then(work, work);
+        last = mine.catch(() => undefined);
+        return mine;
     };
-}
-function readStatus(row) {
-    const status = statusSchema.parse(row);
+    const query = (sql, parameters) => inTurn(() => connection.query(sql, parameters));
+    async function* pages(sql, read) {
+        let after = '';
+        for (;;) {
+            const rows = await query(sql, [after, PAGE]);
+            const page = rows.map(read);
+            yield page;
+            const { projectId } = page.at(-1) ?? {};
+            if (projectId === undefined || page.length < PAGE)
+                return;
+            after = projectId;
+        }
+    }
     return {
-        ...tenantFrom(status),
-        ...(status.backup_at === null ? {} : { backupAt: status.backup_at }),
-        ...(status.backup_bytes === null ? {} : { backupBytes: status.backup_bytes }),
-        ...(status.verified_at === null ? {} : { verifiedAt: status.verified_at }),
-        ...(status.outcome === null ? {} : { outcome: status.outcome }),
-        ...(status.reason === null ? {} : { reason: status.reason }),
-        ...(status.error_code === null ? {} : { errorCode: status.error_code }),
-        ...(status.outcome_at === null ? {} : { outcomeAt: status.outcome_at }),
-        ...(status.run_url === null ? {} : { runUrl: status.run_url }),
-        ...(status.run_key === null ? {} : { runKey: status.run_key }),
+        tenants: () => pages(QUERIES.tenants, readTenant),
+        status: () => pages(QUERIES.status, readStatus),
+        versions: () => pages(QUERIES.versions, readVersions),
+        async tenantOf(projectId) {
+            const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
+            return rows.find((tenant) => tenant.status === 'ready') ?? rows[0];
+        },
+        async byKey(key) {
+            return (await query(QUERIES.byKey, [key])).map(readTenant);
+        },
+        write: (batch) => inTurn(async () => {
+            await connection.query('BEGIN');
+            try {
+                await writeBatch(connection, batch);
+                await connection.query('COMMIT');
+            }
+            catch (thrown) {
+                await connection.query('ROLLBACK').catch(() => undefined);
+                throw thrown;
+            }
+        }),
+        async close(projectIds, status) {
+            if (projectIds.length > 0)
+                await query(QUERIES.closeProjects, [projectIds, status]);
+        },
+        async rename(names) {
+            const given = names.map(({ projectId, name }) => ({ neon_project_id: projectId, name: withoutNul(name) }));
+            if (given.length > 0)
+                await query(QUERIES.renameCustomers, [JSON.stringify(given)]);
+        },
+        claim: (key, attempt, runUrl) => inTurn(async () => {
+            // Ends with the session: a process that was killed keeps nobody waiting.
+            const [lock] = await connection.query("SELECT pg_try_advisory_lock(hashtext('neon-fleet creation'), hashtext(lower($1))) AS held", [key]);
+            if (lock?.['held'] !== true)
+                return undefined;
+            const [row] = await connection.query(QUERIES.claim, [key, attempt, runUrl ?? null]);
+            return { attempt: String(row?.['attempt']) };
+        }),
+        release: (key) => inTurn(async () => {
+            await connection.query(QUERIES.release, [key]);
+            await connection.query("SELECT pg_advisory_unlock(hashtext('neon-fleet creation'), hashtext(lower($1)))", [
+                key,
+            ]);
+        }),
+        async doubt(projectIds) {
+            if (projectIds.length > 0)
+                await query(QUERIES.doubtProjects, [projectIds]);
+        },
+        async exchangeFailures({ planId, attempt, shard }, failures) {
+            await query(QUERIES.tellFailures, [planId, attempt, shard, failures]);
+            const [row] = await query(QUERIES.sumFailures, [planId, attempt]);
+            return Number(row?.['failures']);
+        },
+        async ownProject() {
+            const [row] = await query(QUERIES.ownProject);
+            const id = row?.['id'];
+            return typeof id === 'string' && id !== '' ? id : undefined;
+        },
+        end: () => inTurn(() => connection.close()),
     };
 }
 
@@ -56747,11 +57155,22 @@ const outcomeRecordSchema = classic_schemas/* object */.Ikc({
     /** With both of these a project that the catalog does not know is registered. */
     regionId: classic_schemas/* string */.YjP().exactOptional(),
     pgVersion: classic_schemas/* int */.Whr().exactOptional(),
+    /** As the inputs named it; absent: the default branch. */
+    branch: classic_schemas/* string */.YjP().exactOptional(),
     database: classic_schemas/* string */.YjP(),
+    /** Whether the database's name was only assumed: it says nothing about where the tenant's data is then. */
+    isDatabaseAssumed: classic_schemas/* literal */.euz(true).exactOptional(),
+    role: classic_schemas/* string */.YjP().exactOptional(),
     status: classic_schemas/* string */.YjP(),
     reason: classic_schemas/* string */.YjP().exactOptional(),
     from: classic_schemas/* string */.YjP().exactOptional(),
     to: classic_schemas/* string */.YjP().exactOptional(),
+    /** That `to` is where the database is now, or, without a `to`, that it has no migration. */
+    isVersionKnown: classic_schemas/* literal */.euz(true).exactOptional(),
+    /** Read in the database: the table that records the migrations, and a digest of those up to `to`. */
+    verified: classic_schemas/* object */.Ikc({ table: classic_schemas/* string */.YjP(), digest: classic_schemas/* string */.YjP() }).exactOptional(),
+    /** What was known about the project's schema before is not certain any more. */
+    inDoubt: classic_schemas/* literal */.euz(true).exactOptional(),
     errorCode: classic_schemas/* string */.YjP().exactOptional(),
     attempts: classic_schemas/* int */.Whr(),
     startedAt: iso/* datetime */.w$(),
@@ -56766,6 +57185,8 @@ const runRecordSchema = classic_schemas/* object */.Ikc({
     durationMs: classic_schemas/* number */.aig(),
     runUrl: classic_schemas/* string */.YjP().exactOptional(),
     actor: classic_schemas/* string */.YjP().exactOptional(),
+    /** Of a run over several jobs: which shard it is, or 0 for the report over all of them, and which attempt. */
+    part: classic_schemas/* object */.Ikc({ number: classic_schemas/* int */.Whr().nonnegative(), attempt: classic_schemas/* int */.Whr().positive() }).exactOptional(),
     outcomes: classic_schemas/* array */.YOg(outcomeRecordSchema),
 });
 const backupRecordSchema = classic_schemas/* object */.Ikc({
@@ -56795,22 +57216,56 @@ const catalogBatchSchema = classic_schemas/* object */.Ikc({
     projects: classic_schemas/* array */.YOg(projectRecordSchema).exactOptional(),
     run: runRecordSchema.exactOptional(),
     backups: classic_schemas/* array */.YOg(backupRecordSchema).exactOptional(),
+    /** Keys of backups that were deleted; of what is no backup, or not known, nothing is kept. */
+    backupsGone: classic_schemas/* object */.Ikc({ storageKeys: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), at: iso/* datetime */.w$() }).exactOptional(),
     events: classic_schemas/* array */.YOg(eventRecordSchema).exactOptional(),
 });
 
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/source.ts
 
+const BY_CATALOG = {
+    what: 'tenant of the catalog',
+    sees: 'The catalog knows',
+    nobody: 'The catalog knows no tenant at all. provision with `command: sync` takes in the projects that there are.',
+};
 /**
  * `source: catalog`: the tenants of a run with their databases and roles, without a call to Neon and without waking
- * anybody. What the inputs say about the place of the data comes before what the catalog says.
+ * anybody. What the inputs say about the place of the data comes before what the catalog says. Projects that are closed
+ * take no part, as if Neon did not list them; those that are still being made are skipped as such.
+ *
+ * @param catalogProject the project that the catalog itself is in: never a tenant.
+ * @throws ExplainedError when a pattern matches nobody, or an exclusion that is spelled out does, or when nobody is left.
  */
-async function tenantsOfCatalog(catalog, patterns, location = {}) {
-    const all = [];
-    for await (const page of catalog.tenants())
-        all.push(...page.map((tenant) => tenantOf(tenant, location)));
-    const { selected, unmatched } = selectTenants(all, patterns);
-    return { tenants: selected, unmatched };
+async function tenantsOfCatalog(catalog, patterns, location = {}, { now = new Date(), catalogProject } = {}) {
+    const everybody = [];
+    const creating = new Set();
+    for await (const page of catalog.tenants()) {
+        for (const known of page) {
+            const tenant = tenantOf(known, location);
+            everybody.push(tenant);
+            if (known.status === 'creating')
+                creating.add(tenant);
+        }
+    }
+    const fleet = everybody.filter(({ projectId }) => projectId !== catalogProject);
+    const { selected, unmatched } = (0,src_fleet/* selectTenants */.Mu)(fleet, patterns);
+    const idle = (0,src_fleet/* findIdleExclusions */.DD)(everybody, patterns);
+    const nowhere = [...unmatched, ...idle.spelledOut];
+    if (nowhere.length > 0)
+        throw (0,src_fleet/* nothingMatches */.n_)(nowhere, fleet, BY_CATALOG);
+    if (selected.length === 0)
+        throw (0,src_fleet/* nobodyLeft */.LQ)();
+    return {
+        tenants: selected.filter((tenant) => !creating.has(tenant)),
+        settled: selected.filter((tenant) => creating.has(tenant)).map((tenant) => (0,src_fleet/* settle */.G9)(tenant, CREATING, now)),
+        idleExclusions: idle.globs,
+    };
 }
+const CREATING = {
+    status: 'skipped',
+    reason: 'creating',
+    detail: 'by the catalog its creation has not been finished; run provision',
+};
 function tenantOf(known, location) {
     const branch = location.branch ?? known.branch;
     const database = location.database ?? known.database;
@@ -56820,11 +57275,12 @@ function tenantOf(known, location) {
         name: known.name,
         projectId: known.projectId,
         ...(branch === undefined ? {} : { branch }),
-        database: database ?? NEON_DEFAULTS.database,
-        role: role ?? NEON_DEFAULTS.role,
+        database: database ?? src_fleet/* NEON_DEFAULTS */.SM.database,
+        role: role ?? src_fleet/* NEON_DEFAULTS */.SM.role,
         assumed: { database: database === undefined, role: role === undefined },
         labels: {},
-        ...(known.schemaVersion === undefined ? {} : { schemaVersion: known.schemaVersion }),
+        regionId: known.regionId,
+        pgVersion: known.pgVersion,
     };
 }
 
@@ -56846,21 +57302,6 @@ function tenantOf(known, location) {
 
 
 
-
-/** Where the fleet's catalog is; every action that writes to it takes this. */
-const catalogInputs = {
-    'catalog-url': textInput({
-        description: 'Connection URI of the catalog, a PostgreSQL database of its own (see docs/catalog.md). Not set: there is none, and everything works from the Neon API.',
-        secret: true,
-        accepted: 'a connection URI',
-    }),
-};
-const catalogOutputs = {
-    'catalog-replay': {
-        description: 'Path of a file with what the catalog could not be told, for `command: sync` of provision; else empty.',
-        example: '/home/runner/work/_temp/neon-fleet/catalog-1f6c.json',
-    },
-};
 /**
  * Opens the catalog for reading. A catalog that is down is a warning and no failure: everything works from the Neon API
  * as well.
@@ -56870,53 +57311,173 @@ async function openCatalogIfThere(url, { mask, signal }) {
         return undefined;
     mask(url);
     try {
-        return await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
+        return await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal });
     }
     catch (thrown) {
         signal.throwIfAborted();
-        core.warning(printableLine(`The catalog cannot be reached, going on without it: ${redact(explain(thrown).message)}`));
+        lib_core/* warning */.$e(printableLine(`The catalog cannot be reached, going on without it: ${redact((0,errors/* explain */.WE)(thrown).message)}`));
         return undefined;
     }
 }
 /**
- * Tells the catalog what was done. When that fails it is kept in a file that `command: sync` tells it later; a migration
- * or a backup never fails for it. Also works after a cancellation: it has no signal, and is short.
+ * Opens the catalog for a run that takes its tenants or their versions from there: nothing else can stand in for it.
+ *
+ * @throws ExplainedError when it cannot be reached; the signal's reason.
  */
-async function tellCatalog(url, batch, env = process.env) {
-    if (url === undefined)
+async function openNeededCatalog(url, { mask, signal }) {
+    mask(url);
+    try {
+        return await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal });
+    }
+    catch (thrown) {
+        signal.throwIfAborted();
+        const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
+        throw new errors/* ExplainedError */.hM({
+            message: `the catalog cannot be reached, and this run needs it; nothing was done: ${redact(message)}`,
+            ...(code === undefined ? {} : { code }),
+            hint: hint ?? 'Run again when it is there, or without it: source: neon, state: none.',
+        }, { cause: thrown });
+    }
+}
+/**
+ * Takes back, before branches are put back, what the catalog is certain about in these projects: a run that is killed in
+ * the middle must not leave a version behind that is not there any more.
+ */
+async function castDoubt(url, tenants, { mask, stop }) {
+    const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
+    if (catalog === undefined)
         return;
     try {
-        const catalog = await openCatalog(url, { authorities: await trustedAuthorities(process.env) });
+        await catalog.doubt(tenants.map(({ projectId }) => projectId));
+    }
+    catch (thrown) {
+        lib_core/* warning */.$e(printableLine(`The catalog was not told what is about to change: ${redact((0,errors/* explain */.WE)(thrown).message)}`));
+    }
+    finally {
+        await catalog.end();
+    }
+}
+/** How long telling the catalog may take. A run that is being cancelled has a few seconds in all. */
+const TELL_LIMIT_MS = 60_000;
+const TELL_LIMIT_WHEN_STOPPING_MS = 1_500;
+/**
+ * Tells the catalog what was done. It is kept in a file first, so that it is there whatever happens to this process; the
+ * file goes away when the catalog has it. When that fails `command: sync` tells it later: a migration or a backup never
+ * fails for it.
+ *
+ * @param stop of the run: also after a cancellation it is tried, but not for long.
+ */
+async function tellCatalog(url, batch, env = process.env, stop) {
+    if (url === undefined)
+        return;
+    const file = await keepBatch(batch, env).catch(() => undefined);
+    try {
+        const limit = AbortSignal.timeout(stop?.aborted === true ? TELL_LIMIT_WHEN_STOPPING_MS : TELL_LIMIT_MS);
+        const catalog = await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal: limit });
         try {
             await catalog.write(batch);
         }
         finally {
             await catalog.end();
         }
+        if (file !== undefined)
+            await (0,promises_.rm)(file, { force: true });
     }
     catch (thrown) {
-        const file = await keepBatch(batch, env);
-        core.setOutput('catalog-replay', file);
-        const why = redact(explain(thrown).message);
-        core.warning(printableLine(`The catalog was not told (${why}). It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`));
+        const why = redact((0,errors/* explain */.WE)(thrown).message);
+        const kept = file === undefined
+            ? 'It could not be kept in a file either.'
+            : `It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`;
+        if (file !== undefined)
+            lib_core/* setOutput */.uH('catalog-replay', file);
+        lib_core/* warning */.$e(printableLine(`The catalog was not told (${why}). ${kept}`));
     }
 }
 async function keepBatch(batch, env) {
-    const folder = path.join(env.RUNNER_TEMP ?? tmpdir(), 'neon-fleet');
-    await mkdir(folder, { recursive: true });
-    const file = path.join(folder, `catalog-${randomUUID()}.json`);
-    await writeFile(file, `${JSON.stringify(batch)}\n`);
+    const folder = external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
+    await (0,promises_.mkdir)(folder, { recursive: true });
+    const file = external_node_path_default().join(folder, `catalog-${(0,external_node_crypto_.randomUUID)()}.json`);
+    await (0,promises_.writeFile)(file, `${JSON.stringify(batch)}\n`);
     return file;
 }
-/**
- * A report as the catalog takes it.
- *
- * @param planId with a plan: the same for all of its shards, which become one run.
- */
-function runRecordOf(report, known = () => ({}), { planId, env = process.env } = {}) {
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/catalog-inputs.ts
+
+
+
+/** Where the fleet's catalog is; every action that writes to it takes this. */
+const catalogInputs = {
+    'catalog-url': textInput({
+        description: 'Connection URI of the catalog, a PostgreSQL database of its own (see docs/catalog.md). Not set: there is none, and everything works from the Neon API.',
+        secret: true,
+        accepted: 'a connection URI',
+    }),
+};
+/** Who says which tenants there are. */
+const sourceInputs = {
+    source: choiceInput(['neon', 'catalog'], {
+        description: "Where the tenants come from: `neon` lists the projects that the key sees; `catalog` takes them from `catalog-url`, with their databases and roles, without a call to Neon's API.",
+        default: 'neon',
+    }),
+};
+const catalogOutputs = {
+    'catalog-replay': {
+        description: 'Path of a file with what the catalog could not be told, for `command: sync` of provision; else empty.',
+        example: '/home/runner/work/_temp/neon-fleet/catalog-1f6c.json',
+    },
+};
+/** What is wrong about the inputs that have to do with the catalog. The URI itself is never shown. */
+function catalogProblems({ catalogUrl, source, state, }) {
+    if (catalogUrl !== undefined) {
+        const why = objectionTo(catalogUrl);
+        if (why === undefined)
+            return [];
+        return [{ input: 'catalog-url', given: `a secret (${why})`, accepted: 'postgresql://user:…@host/database' }];
+    }
+    const needing = [...(source === 'catalog' ? ['source'] : []), ...(state === 'catalog' ? ['state'] : [])];
+    return needing.map((input) => ({
+        input,
+        given: 'catalog without catalog-url',
+        accepted: `catalog together with catalog-url, or ${input === 'source' ? 'neon' : 'none or live'}`,
+    }));
+}
+function objectionTo(uri) {
+    try {
+        (0,postgres/* parseConnectionUri */.sq)(uri);
+        return undefined;
+    }
+    catch (thrown) {
+        return (0,errors/* explain */.WE)(thrown).message;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/catalog-record.ts
+
+
+/** What was known about the tenants of a run before it, for each of its outcomes. */
+function knownTenants(tenants) {
+    const known = new Map(tenants.map((tenant) => [(0,src_fleet/* identityOf */.cu)(tenant), tenant]));
+    return (outcome) => {
+        const tenant = known.get((0,src_fleet/* identityOf */.cu)(outcome));
+        if (tenant === undefined)
+            return {};
+        const { key, regionId, pgVersion, branch, role, assumed } = tenant;
+        return {
+            key,
+            ...(regionId === undefined ? {} : { regionId }),
+            ...(pgVersion === undefined ? {} : { pgVersion }),
+            ...(branch === undefined ? {} : { branch }),
+            ...(assumed.role ? {} : { role }),
+            ...(assumed.database ? { isDatabaseAssumed: true } : {}),
+        };
+    };
+}
+/** A report as the catalog takes it. All shards of a plan, and the report over them, are one run. */
+function runRecordOf(report, known = () => ({}), env = process.env) {
     const own = [env.GITHUB_REPOSITORY, env.GITHUB_RUN_ID, env.GITHUB_RUN_ATTEMPT, env.GITHUB_ACTION, report.startedAt];
+    const { plan } = report;
     return {
-        runKey: `${report.action}/${planId ?? own.filter((part) => part !== undefined).join('/')}`,
+        runKey: `${report.action}/${plan?.id ?? own.filter((part) => part !== undefined).join('/')}`,
         action: report.action,
         command: report.command,
         verdict: report.verdict,
@@ -56924,13 +57485,19 @@ function runRecordOf(report, known = () => ({}), { planId, env = process.env } =
         durationMs: report.durationMs,
         ...(report.runUrl === undefined ? {} : { runUrl: report.runUrl }),
         ...(env.GITHUB_ACTOR === undefined ? {} : { actor: env.GITHUB_ACTOR }),
+        ...(plan === undefined ? {} : { part: { number: plan.shard ?? 0, attempt: plan.attempt ?? attemptOf(env) } }),
         outcomes: report.outcomes
             .filter(({ projectId }) => projectId !== '')
-            .map((outcome) => outcomeRecord(outcome, known(outcome))),
+            .map((outcome) => outcomeRecord(report, outcome, known(outcome))),
     };
 }
-function outcomeRecord(outcome, known) {
-    const errorCode = 'error' in outcome ? outcome.error.code : undefined;
+function outcomeRecord(report, outcome, known) {
+    const errorCode = 'error' in outcome ? outcome.error?.code : undefined;
+    const { migration } = outcome;
+    // Nobody was looked at for what a plan settled without work, or what was not started.
+    const isSeen = outcome.attempts > 0;
+    const isGood = src_fleet/* STATUS_WEIGHTS */.rx[outcome.status] === 'green';
+    const { verified } = migration ?? {};
     return {
         projectId: outcome.projectId,
         name: outcome.name,
@@ -56941,13 +57508,165 @@ function outcomeRecord(outcome, known) {
         attempts: outcome.attempts,
         startedAt: outcome.startedAt,
         durationMs: outcome.durationMs,
-        ...(outcome.migration?.from === undefined ? {} : { from: outcome.migration.from }),
-        ...(outcome.migration?.to === undefined ? {} : { to: outcome.migration.to }),
+        ...(migration?.from === undefined ? {} : { from: migration.from }),
+        ...(migration?.to === undefined || !isSeen ? {} : { to: migration.to }),
+        ...(migration !== undefined && isSeen ? { isVersionKnown: true } : {}),
+        ...(verified !== undefined && isSeen && isGood ? { verified } : {}),
+        ...(isSeen && leavesDoubt(report, outcome) ? { inDoubt: true } : {}),
         ...known,
     };
 }
+/**
+ * Whether what was known about the schema of the whole project is not certain any more: where something failed, and where
+ * a branch was put back, which takes all of its databases along.
+ */
+function leavesDoubt({ action, command }, { status }) {
+    if (action === 'backup')
+        return false;
+    if (command === 'undo')
+        return status !== 'unchanged' && status !== 'skipped';
+    return src_fleet/* STATUS_WEIGHTS */.rx[status] !== 'green';
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/discover-fleet.ts
+
+
+
+/**
+ * Chooses who takes part, out of what Neon lists or out of the catalog. The project that the catalog is in never does.
+ *
+ * @throws ExplainedError as the selection does; with `source: catalog` also when the catalog cannot be reached.
+ */
+async function discoverFleet(values, neon, { mask, stop }) {
+    const { source, catalogUrl, tenants } = values;
+    const surroundings = { mask, signal: stop.signal };
+    if (source === 'catalog' && catalogUrl !== undefined) {
+        const catalog = await openNeededCatalog(catalogUrl, surroundings);
+        try {
+            return await tenantsOfCatalog(catalog, tenants, values, { catalogProject: await catalog.ownProject() });
+        }
+        finally {
+            await catalog.end();
+        }
+    }
+    const catalog = await openCatalogIfThere(catalogUrl, surroundings);
+    const catalogProject = await catalog
+        ?.ownProject()
+        .catch(() => undefined)
+        .finally(() => catalog.end());
+    // GitHub's own runners are on the public internet; others may have a way of their own.
+    const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
+    return (0,src_fleet/* discoverTenants */.Fj)(await neon.listProjects(), tenants, values, new Date(), { mayBePrivate, catalogProject });
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-failures.ts
+
+
+
+
+
+
+
+/** A compute that sleeps is woken by the first question. */
+const FIRST_ANSWER_MS = 30_000;
+const ANSWER_MS = 10_000;
+/**
+ * Counts failures in the catalog. When it cannot be asked, or does not answer, that is said once, and the shard goes on
+ * with its own share of the budget.
+ */
+function countInCatalog(url, { maxFailures, ...shard }) {
+    let catalog;
+    let isThere = true;
+    const ask = async (failures) => {
+        catalog ??= (0,postgres/* trustedAuthorities */.DR)(process.env).then((authorities) => openCatalog(url, { authorities }));
+        return (await catalog).exchangeFailures(shard, failures);
+    };
+    const close = async () => {
+        const open = catalog;
+        catalog = undefined;
+        await open?.then((each) => each.end()).catch(() => undefined);
+    };
+    return {
+        maxFailures,
+        async exchange(own) {
+            if (!isThere)
+                return undefined;
+            const timeLimit = new AbortController();
+            try {
+                const limitMs = catalog === undefined ? FIRST_ANSWER_MS : ANSWER_MS;
+                const tooLate = (0,external_node_timers_promises_.setTimeout)(limitMs, undefined, { signal: timeLimit.signal, ref: false }).then(() => {
+                    throw new Error(`it did not answer within ${limitMs / 1_000} s`);
+                });
+                const answer = ask(own);
+                answer.catch(() => undefined);
+                tooLate.catch(() => undefined);
+                return await Promise.race([answer, tooLate]);
+            }
+            catch (thrown) {
+                isThere = false;
+                const why = redact((0,errors/* explain */.WE)(thrown).message);
+                lib_core/* warning */.$e(printableLine(`The failures of the other shards are not known, since the catalog cannot be asked (${why}). This shard goes on with its own share of max-failures.`));
+                void close();
+                return undefined;
+            }
+            finally {
+                timeLimit.abort();
+            }
+        },
+        [Symbol.asyncDispose]: close,
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/sparing-catalog.ts
+
+
+/**
+ * The same way to Neon, except to the endpoint that the catalog is behind: whatever a selection or a plan says, nothing is
+ * migrated, dumped or put back there.
+ */
+function sparingCatalog(neon, catalogUrl) {
+    if (catalogUrl === undefined)
+        return neon;
+    const catalog = endpointOf(catalogUrl);
+    return {
+        ...neon,
+        async connectionUri(request) {
+            const uri = await neon.connectionUri(request);
+            if (endpointOf(uri) === catalog) {
+                throw new errors/* ExplainedError */.hM({
+                    message: `the project ${request.projectId} is the one that the catalog is in, and never a tenant`,
+                    hint: `Take it out of tenants with a line !${request.projectId}`,
+                });
+            }
+            return uri;
+        },
+    };
+}
+/** An endpoint has two hosts, of which one goes through a pooler. */
+function endpointOf(uri) {
+    return (0,postgres/* hostOf */.w4)(uri).replace(/^([^.]+)-pooler(?=\.)/, '$1');
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/tell-run.ts
+
+
+/** Tells the catalog what became of a run, after it was published: what is told is what everybody can read. */
+async function tellRun(report, { catalogUrl, tenants, besides, signal }, env = process.env) {
+    if (catalogUrl === undefined)
+        return;
+    const run = runRecordOf(report, knownTenants(tenants), env);
+    await tellCatalog(catalogUrl, { schemaVersion: 1, run, ...besides }, env, signal);
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
+
+
+
+
+
+
 
 
 
@@ -56985,6 +57704,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   IP: () => (/* reexport */ UnusableFolderError),
   no: () => (/* reexport */ assess),
   pw: () => (/* reexport */ createTableSql),
+  hs: () => (/* reexport */ digestUpTo),
   W7: () => (/* reexport */ fileOf),
   Ey: () => (/* reexport */ findMigration),
   ce: () => (/* reexport */ findPostCheckFailure),
@@ -57544,6 +58264,14 @@ function findMigration({ migrations }, text) {
     });
 }
 const NAMED_CHOICES = 5;
+/**
+ * Digest of a folder's migrations up to one of them: two folders that agree so far have the same one. Undefined when the
+ * folder does not have it.
+ */
+function digestUpTo({ format, migrations }, tag) {
+    const end = migrations.findIndex((migration) => migration.tag === tag) + 1;
+    return end === 0 ? undefined : digestOf(format, migrations.slice(0, end));
+}
 function digestOf(format, migrations) {
     const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
     return (0,external_node_crypto_.createHash)('sha256')
@@ -57893,8 +58621,8 @@ function plannedRecord(assessment) {
     }
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
+var fleet = __nccwpck_require__(8857);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
@@ -58793,7 +59521,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 3047:
+/***/ 8857:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -58803,6 +59531,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Y: () => (/* reexport */ MOST_SHARDS),
   SM: () => (/* reexport */ NEON_DEFAULTS),
   eI: () => (/* reexport */ SKIP_REASONS),
+  rx: () => (/* reexport */ STATUS_WEIGHTS),
   Ko: () => (/* reexport */ StoppedError),
   g7: () => (/* reexport */ WAVES_FORM),
   AQ: () => (/* reexport */ assignWaves),
@@ -58818,6 +59547,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   dO: () => (/* reexport */ makeReport),
   Jv: () => (/* reexport */ maxFailuresOf),
   PI: () => (/* reexport */ mergeRecords),
+  LQ: () => (/* reexport */ nobodyLeft),
+  n_: () => (/* reexport */ nothingMatches),
   LS: () => (/* reexport */ openRecorder),
   $T: () => (/* reexport */ parseMaxFailures),
   aX: () => (/* reexport */ parseWaves),
@@ -58826,6 +59557,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   OS: () => (/* reexport */ requireAgreement),
   Of: () => (/* reexport */ rollOut),
   Mu: () => (/* reexport */ selection_selectTenants),
+  G9: () => (/* reexport */ settle),
   IS: () => (/* reexport */ shardOf),
   Rb: () => (/* reexport */ soak),
   qw: () => (/* reexport */ stopReasonOf),
@@ -58835,14 +59567,15 @@ __nccwpck_require__.d(__webpack_exports__, {
   f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: FleetFileError, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, settle, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
+// UNUSED EXPORTS: FleetFileError, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
 
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);
 var picomatch_default = /*#__PURE__*/__nccwpck_require__.n(picomatch);
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/selection.ts
+
 
 /**
  * Applies a list of globs to a fleet: a tenant is selected when any pattern matches its key, name or project id and no
@@ -58875,6 +59608,24 @@ function findIdleExclusions(fleet, patterns) {
         spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
         globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
     };
+}
+/** Patterns that match nobody, or exclusions that take nobody out. */
+function nothingMatches(patterns, fleet, { what, sees, nobody }) {
+    const names = fleet.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
+    const more = fleet.length > names.length ? `, and ${fleet.length - names.length} more` : '';
+    return new errors/* ExplainedError */.hM({
+        message: `tenants: no ${what} matches ${patterns.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
+        hint: fleet.length === 0
+            ? nobody
+            : `A pattern is compared with the name and the id of each project. ${sees} ${names.join(', ')}${more}.`,
+    });
+}
+/** The exclusions leave nobody. */
+function nobodyLeft() {
+    return new errors/* ExplainedError */.hM({
+        message: 'tenants: the patterns select nobody; nothing was done',
+        hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
+    });
 }
 const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
@@ -58980,6 +59731,8 @@ function tenantOf(project, location = {}) {
         ...(project.historyRetentionSeconds === undefined
             ? {}
             : { historyRetentionSeconds: project.historyRetentionSeconds }),
+        regionId: project.regionId,
+        pgVersion: project.pgVersion,
     };
 }
 
@@ -58987,7 +59740,11 @@ function tenantOf(project, location = {}) {
 
 
 
-
+const BY_NEON = {
+    what: 'project',
+    sees: 'This key sees',
+    nobody: 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.',
+};
 /**
  * Chooses the tenants of a run out of what Neon lists.
  *
@@ -58997,31 +59754,31 @@ function tenantOf(project, location = {}) {
  * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
  *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
-function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
+function discoverTenants(listing, patterns, location, now, { catalogProject, ...whereabouts } = {}) {
     const foreseen = new Map();
-    const fleet = listing.projects.map((project) => {
+    const everybody = listing.projects.map((project) => {
         const tenant = tenantOf(project, location);
         const skip = foreseenSkip(project, whereabouts);
         if (skip !== undefined)
             foreseen.set(tenant, skip);
         return tenant;
     });
+    // Whoever takes the catalog out by name is right to, although it never takes part.
+    const fleet = everybody.filter(({ projectId }) => projectId !== catalogProject);
     const { selected, unmatched } = selection_selectTenants(fleet, patterns);
-    const unavailable = listing.unavailableProjectIds.map((projectId) => ({
-        key: projectId,
-        name: projectId,
-        projectId,
-    }));
+    const unavailable = listing.unavailableProjectIds
+        .filter((projectId) => projectId !== catalogProject)
+        .map((projectId) => ({ key: projectId, name: projectId, projectId }));
     const exclusions = patterns.filter(isExclusion);
     const unlisted = selection_selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
     const isWhole = unlisted.length === 0;
-    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    const idle = findIdleExclusions([...everybody, ...unavailable], exclusions);
     if (isWhole) {
         const nowhere = [...unmatched, ...idle.spelledOut];
         if (nowhere.length > 0)
-            throw nothingMatches(nowhere, listing);
+            throw nothingMatches(nowhere, fleet, BY_NEON);
         if (selected.length === 0)
             throw nobodyLeft();
     }
@@ -59040,22 +59797,6 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
 /** The outcome of a tenant that is known without any work on it. */
 function settle({ projectId, name, database }, result, now) {
     return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
-}
-function nothingMatches(unmatched, { projects }) {
-    const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
-    const more = projects.length > names.length ? `, and ${projects.length - names.length} more` : '';
-    return new errors/* ExplainedError */.hM({
-        message: `tenants: no project matches ${unmatched.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
-        hint: projects.length === 0
-            ? 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.'
-            : `A pattern is compared with the name and the id of each project. This key sees ${names.join(', ')}${more}.`,
-    });
-}
-function nobodyLeft() {
-    return new errors/* ExplainedError */.hM({
-        message: 'tenants: the patterns select nobody; nothing was done',
-        hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
-    });
 }
 function unlistedOutcome(projectId, location, now) {
     return {
@@ -59765,13 +60506,30 @@ function makeBrakes({ budget, breaker, halted }) {
     let halt = halted;
     let failures = 0;
     let unavailableInARow = 0;
+    let fleet = budget?.fleet;
+    let failuresOfAll = 0;
+    const overBudget = () => {
+        if (budget === undefined)
+            return undefined;
+        if (fleet === undefined) {
+            const { maxFailures } = budget;
+            if (failures <= maxFailures)
+                return undefined;
+            return { reason: 'budget', why: `${failures} failed, which is more than the ${maxFailures} allowed here` };
+        }
+        const all = Math.max(failures, failuresOfAll);
+        if (all <= fleet.maxFailures)
+            return undefined;
+        const why = `${all} failed in all shards together, which is more than the ${fleet.maxFailures} allowed`;
+        return { reason: 'budget', why };
+    };
     const cause = (outcome) => {
         if (outcome.status === 'failed' && outcome.stopsRollout === true) {
             return { reason: 'canary-failed', why: `${namesOf([outcome])} stopped the rollout` };
         }
-        if (budget !== undefined && failures > budget.maxFailures) {
-            return { reason: 'budget', why: `${failures} failed, which is more than the ${budget.maxFailures} allowed here` };
-        }
+        const exceeded = overBudget();
+        if (exceeded !== undefined)
+            return exceeded;
         if (breaker !== undefined && unavailableInARow >= breaker.openAfter) {
             const why = `Neon or the way to it failed for ${unavailableInARow} tenants in a row`;
             return { reason: 'neon-unavailable', why };
@@ -59789,8 +60547,83 @@ function makeBrakes({ budget, breaker, halted }) {
             halt = cause(outcome);
             return halt;
         },
+        learn(all) {
+            if (all === undefined)
+                fleet = undefined;
+            else
+                failuresOfAll = all;
+            if (halt !== undefined)
+                return undefined;
+            halt = overBudget();
+            return halt;
+        },
+        get failures() {
+            return failures;
+        },
         get halt() {
             return halt;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-watch.ts
+/** How often a shard that has no failures of its own asks for those of the others. */
+const ASK_EVERY_MS = 3_000;
+const ALONE = {
+    tell: () => undefined,
+    told: () => Promise.resolve(),
+    end: () => Promise.resolve(),
+};
+/**
+ * Tells each failure to the fleet before anybody else is started, and asks now and then what the others have had. When
+ * the fleet cannot be asked the brakes are told so, once, and the shard goes on by itself.
+ */
+function watchFleet(fleet, brakes, onHalt, askEveryMs = ASK_EVERY_MS) {
+    if (fleet === undefined)
+        return ALONE;
+    let isThere = true;
+    let asking = false;
+    let last = Promise.resolve();
+    /** Failures that no exchange has begun to tell yet: one exchange tells any number of them. */
+    let untold = false;
+    const exchange = async () => {
+        if (!isThere)
+            return;
+        untold = false;
+        asking = true;
+        let all;
+        try {
+            all = await fleet.exchange(brakes.failures);
+        }
+        catch {
+            // The same as undefined: the port has told why.
+        }
+        asking = false;
+        isThere = all !== undefined;
+        const halt = brakes.learn(all);
+        if (halt !== undefined)
+            onHalt(halt);
+    };
+    // One after the other, so that an older number never comes after a newer one.
+    const enqueue = () => void (last = last.then(exchange));
+    // The first one also takes back what an earlier attempt of this shard has told.
+    enqueue();
+    const timer = setInterval(() => {
+        if (!asking)
+            enqueue();
+    }, askEveryMs);
+    timer.unref();
+    return {
+        tell() {
+            if (untold)
+                return;
+            untold = true;
+            enqueue();
+        },
+        told: () => last,
+        async end() {
+            clearInterval(timer);
+            await last;
         },
     };
 }
@@ -59828,6 +60661,7 @@ function joinMigrations(earlier, later) {
     const { from, restorePoint } = earlier;
     return {
         ...(from === undefined ? {} : { from }),
+        ...(later.verified === undefined ? {} : { verified: later.verified }),
         ...(later.to === undefined ? {} : { to: later.to }),
         applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
         ...(later.pending === undefined ? {} : { pending: later.pending }),
@@ -59858,6 +60692,7 @@ function stopReasonOf(signal) {
 
 
 
+
 const DEFAULT_STOP_GRACE_MS = 3_000;
 /**
  * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
@@ -59867,8 +60702,10 @@ const DEFAULT_STOP_GRACE_MS = 3_000;
 async function workThroughTenants(options) {
     const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
     const brakes = makeBrakes(options);
+    const fleet = watchFleet(options.budget?.fleet, brakes, (halt) => tell(onHalt, halt));
     let done = 0;
-    return pMap(tenants, async (tenant) => {
+    const accountForEach = pMap(tenants, async (tenant) => {
+        await fleet.told();
         const startedAt = now();
         const notes = [];
         let { projectId } = tenant;
@@ -59880,12 +60717,15 @@ async function workThroughTenants(options) {
         const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
         const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
         const halt = brakes.take(outcome);
+        if (countsAsFailure(outcome))
+            fleet.tell();
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
         if (halt !== undefined)
             tell(onHalt, halt);
         return outcome;
     }, { concurrency });
+    return accountForEach.finally(() => fleet.end());
 }
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
 async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
@@ -60730,6 +61570,11 @@ const migrationSchema = schemas/* object */.Ikc({
     /** Tags that would be applied: of a plan or a dry run. */
     pending: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
     restorePoint: restorePointSchema.exactOptional(),
+    /**
+     * Read in the database: it has all of the folder's migrations up to `to`, and no other. The table that says so, and a
+     * digest of those migrations.
+     */
+    verified: schemas/* object */.Ikc({ table: schemas/* string */.YjP(), digest: schemas/* string */.YjP() }).exactOptional(),
 });
 /** What any result may carry. */
 const everyResult = { detail: schemas/* string */.YjP(), migration: migrationSchema.exactOptional() };
@@ -61037,6 +61882,8 @@ const plan_tenantSchema = schemas/* object */.Ikc({
     assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
     labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
     historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
+    regionId: schemas/* string */.YjP().exactOptional(),
+    pgVersion: schemas/* int */.Whr().positive().exactOptional(),
 });
 const number = schemas/* int */.Whr().positive();
 const SCHEMA_VERSION = 1;

@@ -4,6 +4,7 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
 import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
@@ -24,6 +25,8 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     retention: values.retention,
     orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) },
   };
+  const gone: string[] = [];
+  const onGone = (keys: readonly string[]) => void gone.push(...keys);
   const tenants = chosen.map((stored) => ({ ...tenantOfStored(stored), stored }));
   const outcomes = await workThroughTenants({
     tenants,
@@ -31,7 +34,7 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     signal,
     onOutcome: logTenant,
     work: ({ stored }: Tenant & { stored: NamedDatabase }, work) =>
-      pruneStored(store, { prefix, stored, rules, dryRun: values.dryRun, now: context.startedAt }, work),
+      pruneStored(store, { prefix, stored, rules, dryRun: values.dryRun, now: context.startedAt, onGone }, work),
   });
   const report = await publishRun({
     action: 'backup',
@@ -41,6 +44,7 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     allowSkipped: values.allowSkipped,
   });
   await archive(values, report);
+  await tellGone(gone, values, context);
 }
 
 interface StoredPrune {
@@ -49,6 +53,8 @@ interface StoredPrune {
   readonly rules: PruneRules;
   readonly dryRun: boolean;
   readonly now: Date;
+  /** Told the keys of what is not there any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 /**
@@ -59,7 +65,7 @@ interface StoredPrune {
  */
 export async function pruneStored(
   store: Pick<ObjectStore, 'bucket' | 'head' | 'list' | 'listUploads' | 'abortUpload' | 'delete'>,
-  { prefix, stored, rules, dryRun, now }: StoredPrune,
+  { prefix, stored, rules, dryRun, now, onGone }: StoredPrune,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const { projectId, database } = stored;
@@ -78,7 +84,8 @@ export async function pruneStored(
   const leaving = plan.decisions.filter(({ keep }) => !keep).length + garbageOf(plan);
   if (leaving === 0) return { status: 'unchanged', reason: 'up-to-date', detail: words };
   if (dryRun) return { status: 'succeeded', detail: words };
-  const { problems } = await carryOut(store, plan, signal);
+  const { deleted, cleared, problems } = await carryOut(store, plan, signal);
+  onGone?.([...deleted, ...cleared]);
   if (problems.length === 0) return { status: 'succeeded', detail: words };
   throw new ExplainedError({
     message: `${problems.length} of ${leaving} objects could not be deleted: ${problems[0] ?? ''}`,

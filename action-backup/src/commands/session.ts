@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { openNeonFor, printable, type ActionContext } from '@neon-fleet/shared/actions';
+import { openNeonFor, printable, sparingCatalog, type ActionContext } from '@neon-fleet/shared/actions';
 import type { Neon } from '@neon-fleet/shared/neon';
 import {
   knowsRestrict,
@@ -28,6 +28,8 @@ export interface Session extends AsyncDisposable {
   readonly surroundings: BackupSurroundings;
   /** The backups made so far. */
   readonly made: readonly Manifest[];
+  /** Keys of those that retention has deleted so far. */
+  readonly gone: readonly string[];
 }
 
 /**
@@ -41,15 +43,17 @@ export async function openSession(values: SessionValues, context: ActionContext,
   const { env } = process;
   const prefix = normalisePrefix(values.s3Prefix);
   const store = openStorage(values, env);
-  const neon = openNeonFor(values, context, { share });
+  const neon = sparingCatalog(openNeonFor(values, context, { share }), values.catalogUrl);
   const unlistable = await checkStorage(store, prefix, signal);
   if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
   const made: Manifest[] = [];
+  const gone: string[] = [];
   return {
     neon,
     made,
+    gone,
     surroundings: {
       neon,
       store,
@@ -69,6 +73,7 @@ export async function openSession(values: SessionValues, context: ActionContext,
       due: { everyMs: values.every, skipUnchanged: values.skipUnchanged, maxSkipMs: values.maxSkip },
       origin: originOf(env),
       onBackup: (manifest: Manifest) => void made.push(manifest),
+      onGone: (keys) => void gone.push(...keys),
     },
     [Symbol.asyncDispose]: () => trust.dispose(),
   };

@@ -5,6 +5,7 @@ import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/
 import { openClientFinder } from '@neon-fleet/shared/postgres';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellDrills } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import { findBackup } from '../storage/find-backup.js';
@@ -34,6 +35,7 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
     server: (major: number) => servers.get(major),
     signal,
   };
+  const drills: { manifest: Manifest; verification: Verification }[] = [];
   try {
     const outcomes = await workThroughTenants({
       tenants: chosen,
@@ -45,7 +47,16 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
         if (dueInMs !== undefined) {
           return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
         }
-        return drill(surroundings, store, candidate.manifest, values.verify, originOf(env).runUrl);
+        return drill(
+          surroundings,
+          store,
+          candidate.manifest,
+          values.verify,
+          originOf(env).runUrl,
+          (manifest, verification) => {
+            drills.push({ manifest, verification });
+          },
+        );
       },
     });
     const report = await publishRun({
@@ -56,6 +67,7 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
       allowSkipped: values.allowSkipped,
     });
     await archive(values, report);
+    await tellDrills(drills, values, context);
   } finally {
     await servers.stop();
   }
@@ -124,24 +136,24 @@ export async function drill(
   manifest: Manifest | undefined,
   method: Verification['method'],
   runUrl: string | undefined,
+  onVerification: (manifest: Manifest, verification: Verification) => void = () => undefined,
 ): Promise<TenantResult> {
   if (manifest === undefined) throw new Error('none of its backups has a manifest that can be read');
   const { signal } = surroundings;
-  const record = (outcome: Verification['outcome'], { detail, server }: Proof) =>
-    writeVerification(
-      store,
-      {
-        schemaVersion: 1,
-        key: manifest.key,
-        method,
-        outcome,
-        at: new Date().toISOString(),
-        detail,
-        ...(server === undefined ? {} : { server }),
-        ...(runUrl === undefined ? {} : { runUrl }),
-      },
-      signal,
-    );
+  const record = async (outcome: Verification['outcome'], { detail, server }: Proof) => {
+    const verification: Verification = {
+      schemaVersion: 1,
+      key: manifest.key,
+      method,
+      outcome,
+      at: new Date().toISOString(),
+      detail,
+      ...(server === undefined ? {} : { server }),
+      ...(runUrl === undefined ? {} : { runUrl }),
+    };
+    await writeVerification(store, verification, signal);
+    onVerification(manifest, verification);
+  };
   let proof: Proof;
   try {
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);

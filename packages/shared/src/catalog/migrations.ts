@@ -111,6 +111,8 @@ CREATE TABLE fleet.database_version (
   CONSTRAINT database_version_pk PRIMARY KEY (project_id, branch_name, database_name, migrations_table)
 );
 ALTER TABLE fleet.migration_outcome ADD COLUMN in_doubt boolean DEFAULT false NOT NULL;
+ALTER TABLE fleet.migration_outcome ADD COLUMN action text DEFAULT 'provision' NOT NULL;
+CREATE INDEX migration_outcome_project_id_migrated_at_idx ON fleet.migration_outcome (project_id, started_at DESC NULLS LAST) WHERE action <> 'backup';
 CREATE TABLE fleet.run_part (
   run_id uuid NOT NULL CONSTRAINT run_part_run_id_migration_run_id_fk REFERENCES fleet.migration_run (id) ON DELETE CASCADE,
   part integer NOT NULL,

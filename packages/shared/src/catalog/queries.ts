@@ -22,7 +22,7 @@ const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS "backupAt", newe
   LEFT JOIN LATERAL (SELECT b.verified_at FROM fleet.backup b WHERE b.project_id = p.id AND b.verify_outcome = 'passed'
     AND b.gone_at IS NULL ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
   LEFT JOIN LATERAL (SELECT o.status, o.reason, o.error_code, o.started_at, o.run_id FROM fleet.migration_outcome o
-    WHERE o.project_id = p.id ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
+    WHERE o.project_id = p.id AND o.action <> 'backup' ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
   LEFT JOIN fleet.migration_run run ON run.id = last.run_id
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
@@ -101,9 +101,9 @@ const SETTLE_VERDICT = `UPDATE fleet.migration_run AS r SET verdict = worst.verd
   WHERE r.id = $1`;
 
 const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome AS o (run_id, project_id, database_name, status, reason, from_version,
-    to_version, error_code, attempts, started_at, duration_ms, in_doubt)
+    to_version, error_code, attempts, started_at, duration_ms, in_doubt, action)
   SELECT $2::uuid, p.id, given.database_name, given.status, given.reason, given.from_version, given.to_version,
-    given.error_code, given.attempts, given.started_at, given.duration_ms, COALESCE(given.in_doubt, false)
+    given.error_code, given.attempts, given.started_at, given.duration_ms, COALESCE(given.in_doubt, false), $3
   FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
   ON CONFLICT (run_id, project_id, database_name) DO UPDATE SET status = EXCLUDED.status, reason = EXCLUDED.reason,
     from_version = EXCLUDED.from_version, to_version = EXCLUDED.to_version, error_code = EXCLUDED.error_code,

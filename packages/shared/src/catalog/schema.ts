@@ -173,10 +173,15 @@ export const migrationOutcome = fleet.table(
     durationMs: bigint('duration_ms', { mode: 'number' }).notNull(),
     /** It ended in a way after which what was known about the schema is not certain any more. */
     inDoubt: boolean('in_doubt').notNull().default(false),
+    /** Of the run; what was there before the column was, provision had told. */
+    action: text('action').notNull().default('provision'),
   },
   (table) => [
     primaryKey({ columns: [table.runId, table.projectId, table.databaseName] }),
     index('migration_outcome_project_id_started_at_idx').on(table.projectId, table.startedAt.desc()),
+    index('migration_outcome_project_id_migrated_at_idx')
+      .on(table.projectId, table.startedAt.desc())
+      .where(sql`${table.action} <> 'backup'`),
   ],
 );
 

@@ -47,7 +47,7 @@ async function writeRun(connection: Connection, run: RunRecord): Promise<void> {
     const given = JSON.stringify(outcomes.slice(from, from + OUTCOMES_A_STATEMENT).map(outcomeRow));
     await connection.query(QUERIES.learnCustomers, [given]);
     await connection.query(QUERIES.learnProjects, [given]);
-    await connection.query(QUERIES.recordOutcomes, [given, id]);
+    await connection.query(QUERIES.recordOutcomes, [given, id, run.action]);
     await connection.query(QUERIES.recordVersions, [given]);
     await connection.query(QUERIES.doubtVersions, [given]);
     await connection.query(QUERIES.keepVersions, [given]);

@@ -225,6 +225,9 @@ describe('the catalog', () => {
     const backups = [backup(1, 'passed'), backup(2, 'failed'), backup(3)];
     await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')], backups });
     await catalog.write({ ...run([outcome('acme', { status: 'skipped', reason: 'drift' })]), backups });
+    // A backup that went well since then says nothing about the migration.
+    const { run: backedUp } = run([outcome('acme', { startedAt: '2026-11-09T00:00:00.000Z' })], 'backup-1');
+    if (backedUp !== undefined) await catalog.write({ schemaVersion: 1, run: { ...backedUp, action: 'backup' } });
     expect(await count('backup')).toBe(3);
     for await (const page of catalog.status()) {
       expect(page).toMatchObject([
@@ -542,7 +545,7 @@ describe('every statement', () => {
     recordRun: ['k', 'a', 'c', 'v', AT, 1, null, null],
     recordPart: [randomUUID(), 1, 1, 'failed'],
     settleVerdict: [randomUUID()],
-    recordOutcomes: [given, randomUUID()],
+    recordOutcomes: [given, randomUUID(), 'migrate'],
     recordVersions: [given],
     doubtVersions: [given],
     doubtProjects: [['p-1', 'p-2']],

@@ -104,6 +104,8 @@ describe('a tenant', () => {
       key: 'ACME Corp',
       name: 'ACME Corp',
       projectId: 'misty-river-12345678',
+      regionId: 'aws-us-east-1',
+      pgVersion: 17,
       database: 'neondb',
       role: 'neondb_owner',
       assumed: { database: true, role: true },
