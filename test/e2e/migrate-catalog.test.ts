@@ -302,7 +302,11 @@ describe('a job that is killed after it was published and before the catalog kno
     const undoing = { command: 'undo', 'undo-report': rollout.outputs['report'] ?? '', ...inputs };
     const run = await fleet.start('migrate', undoing);
     const before = fleet.neon.requests().length;
-    const asked = () => fleet.neon.requests().slice(before).some(({ path: at }) => at.endsWith('/restore'));
+    const asked = () =>
+      fleet.neon
+        .requests()
+        .slice(before)
+        .some(({ path: at }) => at.endsWith('/restore'));
     while (run.process.exitCode === null && !asked()) await delay(5);
     run.process.kill('SIGKILL');
     await run.finished;
