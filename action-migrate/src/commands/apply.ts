@@ -1,5 +1,5 @@
 import { applyShard, attemptOf, countInCatalog, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
-import { readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
+import { readPlan, readRecords, requireAgreement, shardOf, type FleetReport } from '@neon-fleet/shared/fleet';
 
 import type { ApplyInputs } from '../inputs.js';
 import { BREAKER, openRollout, settingsOf, workOf } from '../rollout.js';
@@ -14,23 +14,26 @@ export async function apply(values: ApplyInputs, context: ActionContext): Promis
   requireAgreement(plan, 'migrate', settingsOf(rollout, values));
   const { catalogUrl } = values;
   const { id: planId, maxFailures } = plan;
-  await using fleet =
-    catalogUrl === undefined
-      ? undefined
-      : countInCatalog(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: attemptOf(process.env) });
-  const report = await applyShard({
-    plan,
-    shard: values.shard,
-    previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
-    startedAt: context.startedAt,
-    concurrency: values.concurrency,
-    breaker: BREAKER,
-    fleet,
-    signal: context.stop.signal,
-    work: workOf(rollout, values, planNameOf(plan.id)),
-    allowSkipped: values.allowSkipped,
-    appendix: ({ outcomes }) => wayBack(outcomes),
-  });
+  let report: FleetReport;
+  {
+    await using fleet =
+      catalogUrl === undefined
+        ? undefined
+        : countInCatalog(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: attemptOf(process.env) });
+    report = await applyShard({
+      plan,
+      shard: values.shard,
+      previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
+      startedAt: context.startedAt,
+      concurrency: values.concurrency,
+      breaker: BREAKER,
+      fleet,
+      signal: context.stop.signal,
+      work: workOf(rollout, values, planNameOf(plan.id)),
+      allowSkipped: values.allowSkipped,
+      appendix: ({ outcomes }) => wayBack(outcomes),
+    });
+  }
   await tellRun(report, { catalogUrl, tenants, signal: context.stop.signal });
 }
 
