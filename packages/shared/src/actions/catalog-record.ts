@@ -61,7 +61,7 @@ export function runRecordOf(
 }
 
 function outcomeRecord(report: FleetReport, outcome: Outcome, known: KnownTenant): OutcomeRecord {
-  const errorCode = 'error' in outcome ? outcome.error?.code : undefined;
+  const errorCode = 'error' in outcome ? outcome.error.code : undefined;
   const { migration } = outcome;
   // Nobody was looked at for what a plan settled without work, or what was not started.
   const isSeen = outcome.attempts > 0;

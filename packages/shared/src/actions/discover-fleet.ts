@@ -1,4 +1,4 @@
-import { tenantsOfCatalog } from '../catalog/index.js';
+import { tenantsOfCatalog, type Catalog } from '../catalog/index.js';
 import { discoverTenants, type Discovery, type Location } from '../fleet/index.js';
 import type { Neon } from '../neon/index.js';
 import { openCatalogIfThere, openNeededCatalog } from './catalog.js';
@@ -32,11 +32,19 @@ export async function discoverFleet(
     }
   }
   const catalog = await openCatalogIfThere(catalogUrl, surroundings);
-  const catalogProject = await catalog
-    ?.ownProject()
-    .catch(() => undefined)
-    .finally(() => catalog.end());
+  const catalogProject = await projectOf(catalog);
   // GitHub's own runners are on the public internet; others may have a way of their own.
   const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
   return discoverTenants(await neon.listProjects(), tenants, values, new Date(), { mayBePrivate, catalogProject });
+}
+
+/** The list of Neon is enough for a run: a catalog that breaks off here is as good as none. */
+async function projectOf(catalog: Catalog | undefined): Promise<string | undefined> {
+  try {
+    return await catalog?.ownProject();
+  } catch {
+    return undefined;
+  } finally {
+    await catalog?.end();
+  }
 }
