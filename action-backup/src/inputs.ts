@@ -16,6 +16,7 @@ import {
   parsedInput,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readInputs,
   showGiven,
@@ -24,21 +25,22 @@ import {
   selectionInputs,
   shardingInputs,
   sourceInputs,
+  storageInputs,
   textInput,
-  urlInput,
   type InputDefinition,
   type InputDefinitions,
   type InputProblem,
   type InputValues,
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
+import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
+import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from '@neon-fleet/shared/fleet';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { KMS_KEY } from '@neon-fleet/shared/s3';
 import { z } from 'zod';
 
-import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump/dump-options.js';
+import { ALLOWED_ARGUMENT_WORDS, isAllowedArgument } from './dump/dump-options.js';
 import { parseArchivePlace } from './storage/archive.js';
-import { isObjectKey, OBJECT_SUFFIXES } from './storage/keys.js';
-import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention/retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {
@@ -95,9 +97,14 @@ export const inputs = {
     neonInputs['neon-api-key'],
     `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
   ),
+  'fleet-file': textInput({
+    description:
+      'Path of `fleet.yml`: its tenants are backed up, each by its own policy (`backup`: every, retention, bucket, prefix, aws-region, kms-key), else by the inputs. All commands look where each tenant is kept. `apply` needs only the plan.',
+    accepted: 'the path of a fleet file',
+  }),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run`, `plan` and `prune` without `fleet-file`; else it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
   ...sourceInputs,
   ...catalogInputs,
@@ -105,54 +112,13 @@ export const inputs = {
   database: textInput({
     description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
   }),
-  's3-bucket': patternInput({
-    description: 'Bucket that the backups are in.',
-    required: true,
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/,
-    accepted: 'the name of a bucket, such as acme-backups',
-  }),
-  's3-prefix': patternInput({
-    description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
-    pattern: /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/,
-    accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
-  }),
-  'aws-region': patternInput({
-    description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
-    pattern: /^[a-z0-9-]{1,40}$/,
-    accepted: 'the name of a region, such as eu-central-1',
-  }),
-  's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
-  's3-force-path-style': booleanInput({
-    description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
-    default: 'false',
-  }),
-  's3-compatible': booleanInput({
-    description:
-      'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
-  }),
-  'role-to-assume': patternInput({
-    description:
-      "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
-    pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
-    accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
-  }),
-  'role-session-name': patternInput({
-    description: "Name of the session in AWS's own logs.",
-    pattern: /^[\w+=,.@-]{2,64}$/,
-    accepted: '2 to 64 letters, digits and _ + = , . @ -',
-    default: 'neon-fleet-backup',
-  }),
-  'role-duration': durationInput({
-    description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
-    default: '1h',
-    maxMs: 12 * 3_600_000,
-  }),
+  ...storageInputs,
   sse: choiceInput(['AES256', 'aws:kms', 'aws:kms:dsse'], {
     description: "Encryption at rest. Default: the bucket's own.",
   }),
   'kms-key-id': patternInput({
     description: 'Key of KMS for `sse: aws:kms`.',
-    pattern: /^[A-Za-z0-9:/_-]{1,2048}$/,
+    pattern: KMS_KEY,
     accepted: 'the id, alias or ARN of a key',
   }),
   'storage-class': patternInput({
@@ -239,6 +205,10 @@ export const inputs = {
     description:
       'Leave out tenants whose newest good backup is younger than this (a little slack included): however often the workflow runs, each is backed up when it is due.',
   }),
+  'look-every': durationInput({
+    description:
+      'How often somebody looks who is due: a policy that is shorter is an error of `plan`. Default: by the crons of the workflow, where it is checked out.',
+  }),
   'skip-unchanged': booleanInput({
     description:
       'Leave a tenant asleep that nobody has used since its newest backup, by what Neon says of its compute. `list` counts it as covered.',
@@ -314,10 +284,6 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -359,12 +325,12 @@ type Filled<Name extends keyof Values> = Values & { readonly [N in Name]-?: NonN
 /** What a job that backs up needs. */
 export type SessionValues = Filled<'neonApiKey'>;
 /** The parsed inputs of each command, with what it cannot do without. */
-export type RunValues = Filled<'neonApiKey' | 'tenants'>;
+export type RunValues = SessionValues;
 export type PlanValues = RunValues;
 export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
 export type ReportValues = Filled<'plan' | 'reports'>;
 export type RestoreValues = Values;
-export type PruneValues = Filled<'tenants' | 'retention'>;
+export type PruneValues = Values;
 export type ListValues = Values;
 export type VerifyValues = Values;
 export type EraseValues = Filled<'tenant' | 'confirm'>;
@@ -378,7 +344,7 @@ export type BackupValues =
   | (ListValues & { readonly command: 'list' | 'verify' })
   | (EraseValues & { readonly command: 'erase' });
 
-/** What each command cannot do without, besides the bucket. */
+/** What each command cannot do without, besides the bucket; `tenants` and `retention` may stand in the fleet file. */
 const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   run: ['neon-api-key', 'tenants'],
   plan: ['neon-api-key', 'tenants'],
@@ -387,6 +353,18 @@ const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   prune: ['tenants', 'retention'],
   erase: ['tenant', 'confirm'],
 };
+
+const IN_FLEET_FILE: ReadonlySet<string> = new Set(['tenants', 'retention']);
+
+/** The fleet file and the catalog both say who takes part: it can only be one of them. */
+function sourceProblems(
+  values: Parameters<typeof catalogProblems>[0] & { readonly fleetFile?: string | undefined },
+): InputProblem[] {
+  const problems = catalogProblems(values);
+  if (values.source !== 'catalog' || values.fleetFile === undefined) return problems;
+  const given = 'catalog together with fleet-file, which says who takes part as well';
+  return [...problems, { input: 'source', given, accepted: 'neon, or no fleet-file' }];
+}
 
 /**
  * Reads all inputs: which of them are needed depends on the command.
@@ -397,12 +375,13 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   const command = read('command').trim() || (inputs.command.default ?? '');
   const problems: InputProblem[] = [];
   for (const name of NEEDED[command] ?? []) {
+    if (IN_FLEET_FILE.has(name) && read('fleet-file').trim() !== '') continue;
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
+  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read, catalogProblems);
+    values = readInputs(inputs, read, (given) => [...planFileProblems(given), ...sourceProblems(given)]);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);
@@ -412,7 +391,14 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   return values as BackupValues;
 }
 
-/** A lock needs both, and encryption by a key needs to be asked for. */
+/** S3 refuses a key that nothing is said to be encrypted with. */
+function keyProblems(read: (name: string) => string): InputProblem[] {
+  if (read('kms-key-id').trim() === '' || read('sse').trim().startsWith('aws:kms')) return [];
+  const given = read('sse').trim() === '' ? 'nothing' : showGiven(read('sse').trim());
+  return [{ input: 'sse', given, accepted: 'aws:kms or aws:kms:dsse (kms-key-id is set)' }];
+}
+
+/** A lock needs both. */
 function lockProblems(read: (name: string) => string): InputProblem[] {
   const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
   const problems: InputProblem[] = [];

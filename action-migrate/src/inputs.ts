@@ -17,6 +17,7 @@ import {
   neonInputs,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readCommandInputs,
   rolloutInputs,
@@ -109,10 +110,6 @@ export const inputs = {
     default: 'none',
   }),
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   'undo-report': textInput({
     description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
     accepted: 'the path of a report',
@@ -199,19 +196,10 @@ function folderProblems({
   });
 }
 
-/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
-function fileProblems({ command, plan, undoReport }: Partial<MigrateInputs>): InputProblem[] {
-  const isThere = (file: string | undefined) => file === undefined || existsSync(file);
-  const problems: InputProblem[] = [];
-  if ((command === 'apply' || command === 'report') && !isThere(plan)) {
-    const given = `${showGiven(plan ?? '')}, and there is no plan at this path`;
-    problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
-  }
-  if (command === 'undo' && !isThere(undoReport)) {
-    const given = `${showGiven(undoReport ?? '')}, and there is no report to read at this path`;
-    problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
-  }
-  return problems;
+function undoProblems({ command, undoReport }: Partial<MigrateInputs>): InputProblem[] {
+  if (command !== 'undo' || undoReport === undefined || existsSync(undoReport)) return [];
+  const given = `${showGiven(undoReport)}, and there is no report to read at this path`;
+  return [{ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' }];
 }
 
 function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
@@ -224,7 +212,12 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (dryRun === true && command === 'apply') {
     add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
-  problems.push(...folderProblems(values), ...fileProblems(values), ...catalogProblems(values));
+  problems.push(
+    ...folderProblems(values),
+    ...planFileProblems(values),
+    ...undoProblems(values),
+    ...catalogProblems(values),
+  );
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

@@ -60,7 +60,10 @@ async function reconcile(catalog: Catalog, values: ProvisionInputs, context: Act
   const knownIds = new Map([...known.values()].map(({ key, projectId }) => [key, projectId]));
   const { steps } = planProvision({ desired: fleet.tenants, ignored: fleet.ignored, listing, knownIds });
   const there = steps.flatMap((step) => ('project' in step ? [{ project: step.project, tenant: step.tenant }] : []));
-  const missing = there.filter(({ project, tenant }) => known.get(project.projectId)?.key !== tenant.key);
+  const unknown = there.filter(({ project, tenant }) => known.get(project.projectId)?.key !== tenant.key);
+  // Neon's list may be late, or somebody has recovered one.
+  const retired = await catalog.retired(unknown.map(({ project }) => project.projectId));
+  const missing = unknown.filter(({ project }) => !retired.has(project.projectId));
   await catalog.write({
     schemaVersion: 1,
     projects: missing.map(({ project, tenant: { key, settings } }) => ({
@@ -85,6 +88,11 @@ async function reconcile(catalog: Catalog, values: ProvisionInputs, context: Act
   const say = outcomeAt(context.startedAt);
   return [
     ...missing.map(({ project }) => say(project, 'registered in the catalog')),
+    ...unknown
+      .filter(({ project }) => retired.has(project.projectId))
+      .map(({ project }) =>
+        say(project, 'left closed in the catalog: it was retired; `apply` opens one that was recovered'),
+      ),
     ...renamed.map((project) => say(project, 'renamed in the catalog')),
     ...gone.map((tenant) => say(tenant, 'is not in Neon any more; closed in the catalog')),
     ...steps.flatMap((step): Outcome[] => {

@@ -45418,8 +45418,8 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3924);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1043);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3720);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6367);
 
 
 await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
@@ -45429,7 +45429,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 1043:
+/***/ 6367:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45438,12 +45438,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 116 modules
-var actions = __nccwpck_require__(3924);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
-var src_fleet = __nccwpck_require__(8857);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
-var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 125 modules
+var actions = __nccwpck_require__(3720);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 25 modules
+var drizzle = __nccwpck_require__(2499);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
 var postgres = __nccwpck_require__(3146);
 // EXTERNAL MODULE: external "node:crypto"
@@ -45840,23 +45840,19 @@ function parseJson(text) {
  */
 async function runDrizzleKit(uri, options) {
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    const { signal, authorities, table, lockWaitMs } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        const state = await (0,drizzle/* lockAndRead */.bw)(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        if (state === undefined)
-            return lockedElsewhere();
+    const done = await (0,drizzle/* underLock */.yP)(target, lockOf(options), async ({ connection, state }) => {
         const before = (0,drizzle/* assess */.no)(options.folder, state);
         if (before.kind === 'drift')
-            return drifted(before.why, options);
+            return (0,drizzle/* driftResult */.vd)(before.why, options.onDrift);
         if (before.kind === 'up-to-date' && before.upgrade === undefined) {
-            return await concluded(connection, before, { status: 'unchanged' }, options);
+            return concluded(connection, before, { status: 'unchanged' }, options);
         }
-        return await bringForward(uri, target, connection, before, options);
-    }
-    finally {
-        await connection.close();
-    }
+        return bringForward(uri, target, connection, before, options);
+    });
+    return done ?? (0,drizzle/* lockedResult */.qf)();
+}
+function lockOf(options) {
+    return { ...options, applicationName: 'neon-fleet migrate' };
 }
 async function bringForward(uri, target, connection, before, options) {
     const { signal, note, kit, config, readRestorePoint } = options;
@@ -45907,15 +45903,8 @@ async function afterExit(target, connection, start, exit, options) {
         if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || options.signal.aborted)
             throw thrown;
     }
-    const { signal, authorities, table, lockWaitMs } = options;
-    const second = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        const state = await (0,drizzle/* lockAndRead */.bw)(second, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        return state === undefined ? lockedElsewhere() : await concludeFrom(second, state, start, exit, options);
-    }
-    finally {
-        await second.close();
-    }
+    const done = await (0,drizzle/* underLock */.yP)(target, lockOf(options), ({ connection: second, state }) => concludeFrom(second, state, start, exit, options));
+    return done ?? (0,drizzle/* lockedResult */.qf)();
 }
 async function concludeFrom(connection, state, start, exit, options) {
     const after = (0,drizzle/* assess */.no)(options.folder, state);
@@ -45965,7 +45954,7 @@ async function afterStop(target, start, thrown, options) {
         throw thrown;
     return {
         status: 'skipped',
-        reason: (0,src_fleet/* stopReasonOf */.qw)(options.signal),
+        reason: (0,fleet/* stopReasonOf */.qw)(options.signal),
         detail: `stopped while being worked on; applied before that, and kept: ${migration.applied.join(', ')}`,
         error: (0,errors/* explain */.WE)(thrown),
         migration,
@@ -46017,23 +46006,6 @@ function failed(error, migration, infrastructure) {
         error,
         migration,
         ...(infrastructure ? { infrastructure } : {}),
-    };
-}
-function drifted(why, { onDrift }) {
-    if (onDrift !== 'fail')
-        return { status: 'skipped', reason: 'drift', detail: why };
-    const error = {
-        message: `its schema is not what the folder says: ${why}`,
-        code: 'drift',
-        hint: 'on-drift is fail, so that no further tenant is started.',
-    };
-    return { status: 'failed', detail: error.message, error, stopsRollout: true };
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
     };
 }
 
@@ -46203,6 +46175,12 @@ var src_neon = __nccwpck_require__(8835);
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/go-back.ts
 
 
+/** What the occasions begin with that are failures. */
+const AFTER_FAILURE = 'after-failure-';
+/** The name of the branch that keeps what was replaced on an occasion. */
+function keptName(occasion) {
+    return `replaced-${occasion}`;
+}
 /**
  * Puts a branch back to a restore point, which ends its connections. What was written since is not lost: it is kept as a
  * branch of its own, under a name that follows from the occasion, so that a second attempt cannot do it again.
@@ -46213,7 +46191,7 @@ async function goBack(neon, point, options) {
     const { projectId, occasion, signal, now = () => new Date() } = options;
     requireReachable(point, now());
     const branchId = point.kind === 'branch' ? point.branchId : await neon.branchOfHost(projectId, point.host);
-    const keptAs = `replaced-${occasion}`;
+    const keptAs = keptName(occasion);
     try {
         const { operations } = await neon.restoreBranch({
             projectId,
@@ -46354,31 +46332,11 @@ async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure
         }),
         rollBack: async (point) => {
             // Each failure is an occasion of its own: a later attempt that finds this one's name has not been put back by it.
-            const occasion = `after-failure-${runName}-${Date.now()}`;
+            const occasion = `${AFTER_FAILURE}${runName}-${Date.now()}`;
             const { keptAs } = await goBack(neon, point, { projectId, occasion, signal });
             return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
         },
     });
-}
-
-;// CONCATENATED MODULE: ./action-migrate/src/proof.ts
-
-
-/**
- * Adds to a good result what was read in the database: that it has all of the folder's migrations up to its version, and
- * no other. A later plan that holds the same folder against it need not look again.
- */
-async function withProof(engine, tenant, result) {
-    const { migration } = result;
-    if (migration?.to === undefined || src_fleet/* STATUS_WEIGHTS */.rx[result.status] !== 'green')
-        return result;
-    const verified = proofOf(await engine.schemaOf(tenant), migration.to);
-    return verified === undefined ? result : { ...result, migration: { ...migration, verified } };
-}
-/** What a database shows that has all of the folder's migrations up to a tag; undefined when the folder has no such tag. */
-function proofOf({ folder, table }, tag) {
-    const digest = (0,drizzle/* digestUpTo */.hs)(folder, tag);
-    return digest === undefined ? undefined : { table: (0,drizzle/* qualifiedName */.OL)(table), digest };
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/rollout.ts
@@ -46395,7 +46353,7 @@ function proofOf({ folder, table }, tag) {
  * @throws ExplainedError before anything is done, when the migrations, `to` or `post-check` cannot be used.
  */
 async function openRollout(values, context, share = 1) {
-    const neon = (0,actions/* sparingCatalog */.EU)((0,actions/* openNeonFor */.g1)(values, context, { share }), values.catalogUrl);
+    const neon = (0,actions/* openNeonFor */.g1)(values, context, { share });
     const authorities = await (0,postgres/* trustedAuthorities */.DR)(process.env);
     const { signal } = context.stop;
     const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
@@ -46403,15 +46361,17 @@ async function openRollout(values, context, share = 1) {
         (0,drizzle/* refuseUnusablePostCheck */.yO)(values.postCheck);
     return { neon, engine, authorities };
 }
-/** Chooses who takes part. */
-async function discover({ neon }, values, context) {
-    return (0,actions/* discoverFleet */.KV)(values, neon, context);
+/** Lists the fleet and chooses who takes part. */
+async function discover({ neon }, values) {
+    // GitHub's own runners are on the public internet; others may have a way of their own.
+    const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
+    return (0,fleet/* discoverTenants */.Fj)(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
 }
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
 const BREAKER = { openAfter: 10 };
 /** The work on one tenant of a rollout. */
 function workOf(rollout, values, runName) {
-    return async (tenant, context) => withProof(rollout.engine, tenant, await migrateTenant(rollout, tenant, values, runName, context));
+    return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
 }
 /** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */
 function settingsOf({ engine }, values) {
@@ -46439,6 +46399,7 @@ var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/way-back.ts
 
 
+
 /** So many tenants are shown with a command of their own; the report has the restore points of all. */
 const SHOWN = 10;
 /**
@@ -46448,9 +46409,9 @@ const SHOWN = 10;
 function wayBack(outcomes, env = process.env) {
     const changed = outcomes.flatMap((outcome) => {
         const { migration } = outcome;
-        if (migration?.restorePoint === undefined || migration.applied.length === 0)
+        if (!(0,fleet/* leftSomething */.cx)(migration) || migration.restorePoint === undefined)
             return [];
-        return outcome.status === 'rolled-back' ? [] : [{ outcome, point: migration.restorePoint }];
+        return [{ outcome, point: migration.restorePoint }];
     });
     const [first] = changed;
     if (first === undefined)
@@ -46497,100 +46458,29 @@ function oneLine(text) {
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/apply.ts
-var __addDisposableResource = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
-    if (value !== null && value !== void 0) {
-        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
-        var dispose, inner;
-        if (async) {
-            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
-            dispose = value[Symbol.asyncDispose];
-        }
-        if (dispose === void 0) {
-            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
-            dispose = value[Symbol.dispose];
-            if (async) inner = dispose;
-        }
-        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
-        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
-        env.stack.push({ value: value, dispose: dispose, async: async });
-    }
-    else if (async) {
-        env.stack.push({ async: true });
-    }
-    return value;
-};
-var __disposeResources = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
-    return function (env) {
-        function fail(e) {
-            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
-            env.hasError = true;
-        }
-        var r, s = 0;
-        function next() {
-            while (r = env.stack.pop()) {
-                try {
-                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
-                    if (r.dispose) {
-                        var result = r.dispose.call(r.value);
-                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
-                    }
-                    else s |= 1;
-                }
-                catch (e) {
-                    fail(e);
-                }
-            }
-            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
-            if (env.hasError) throw env.error;
-        }
-        return next();
-    };
-})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
-    var e = new Error(message);
-    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
-});
 
 
 
 
 /** Works through one shard of a plan. */
 async function apply(values, context) {
-    const env_1 = { stack: [], error: void 0, hasError: false };
-    try {
-        const plan = await (0,src_fleet/* readPlan */.m3)(values.plan);
-        const { wave, tenants } = (0,src_fleet/* shardOf */.IS)(plan, values.shard);
-        const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
-        const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
-        (0,src_fleet/* requireAgreement */.OS)(plan, 'migrate', settingsOf(rollout, values));
-        const { catalogUrl } = values;
-        const { id: planId, maxFailures } = plan;
-        const fleet = __addDisposableResource(env_1, catalogUrl === undefined
-            ? undefined
-            : (0,actions/* countInCatalog */.ws)(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: (0,actions/* attemptOf */.tx)(process.env) }), true);
-        const report = await (0,actions/* applyShard */.B_)({
-            plan,
-            shard: values.shard,
-            previousRecords: values.reports === undefined ? [] : await (0,src_fleet/* readRecords */.T3)(values.reports, plan),
-            startedAt: context.startedAt,
-            concurrency: values.concurrency,
-            breaker: BREAKER,
-            fleet,
-            signal: context.stop.signal,
-            work: workOf(rollout, values, planNameOf(plan.id)),
-            allowSkipped: values.allowSkipped,
-            appendix: ({ outcomes }) => wayBack(outcomes),
-        });
-        await (0,actions/* tellRun */.RD)(report, { catalogUrl, tenants, signal: context.stop.signal });
-    }
-    catch (e_1) {
-        env_1.error = e_1;
-        env_1.hasError = true;
-    }
-    finally {
-        const result_1 = __disposeResources(env_1);
-        if (result_1)
-            await result_1;
-    }
+    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
+    const { wave } = (0,fleet/* shardOf */.IS)(plan, values.shard);
+    const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
+    const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
+    (0,fleet/* requireAgreement */.OS)(plan, 'migrate', settingsOf(rollout, values));
+    await (0,actions/* applyShard */.B_)({
+        plan,
+        shard: values.shard,
+        previousRecords: values.reports === undefined ? [] : await (0,fleet/* readRecords */.T3)(values.reports, plan),
+        startedAt: context.startedAt,
+        concurrency: values.concurrency,
+        breaker: BREAKER,
+        signal: context.stop.signal,
+        work: workOf(rollout, values, planNameOf(plan.id)),
+        allowSkipped: values.allowSkipped,
+        appendix: ({ outcomes }) => wayBack(outcomes),
+    });
 }
 /** Names what belongs to a plan, the same in all shards and attempts. */
 function planNameOf(planId) {
@@ -46627,7 +46517,7 @@ function foreseenResult(assessment, { onDrift, to }) {
         case 'drift':
             if (onDrift === 'fail' || (onDrift === 'apply' && assessment.onlyOutOfOrder))
                 return undefined;
-            return { status: 'skipped', reason: 'drift', detail: assessment.why, migration };
+            return { ...(0,drizzle/* driftResult */.vd)(assessment.why), migration };
     }
 }
 /** The migrations that would be applied, in order. */
@@ -46653,11 +46543,11 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 async function assertAtLeast(values, context) {
     const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-    const discovery = await discover(rollout, values, context);
+    const discovery = await discover(rollout, values);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const { signal } = context.stop;
-    const looked = await (0,src_fleet/* workThroughTenants */.E_)({
+    const looked = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency: values.concurrency,
         signal,
@@ -47111,29 +47001,24 @@ function marked(mark, definition) {
 async function baselineDatabase(uri, options) {
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
     try {
-        return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
+        return await whileLocked(target, options, (connection, state) => baseline(connection, state, target, options));
     }
     catch (thrown) {
         if (!(thrown instanceof CommitLostError))
             throw thrown;
-        return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
+        return whileLocked(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
     }
 }
 /** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
 class CommitLostError extends Error {
     name = 'CommitLostError';
 }
-async function underLock(target, { scope, dryRun, lockWaitMs, authorities, signal }, work) {
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
-    try {
-        // To look, it is enough that the schema stands still.
-        const mode = dryRun ? 'shared' : 'exclusive';
-        const state = await (0,drizzle/* lockAndRead */.bw)(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
-        return state === undefined ? baseline_database_lockedElsewhere() : await work(connection, state);
-    }
-    finally {
-        await connection.close();
-    }
+async function whileLocked(target, { scope, dryRun, ...options }, work) {
+    // To look, it is enough that the schema stands still.
+    const mode = dryRun ? 'shared' : 'exclusive';
+    const lock = { ...options, table: scope.table, mode, applicationName: 'neon-fleet baseline' };
+    const done = await (0,drizzle/* underLock */.yP)(target, lock, ({ connection, state }) => work(connection, state));
+    return done ?? { result: (0,drizzle/* lockedResult */.qf)(), differences: [] };
 }
 async function baseline(connection, state, target, options) {
     const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
@@ -47216,15 +47101,11 @@ function unchanged(detail) {
     return { result: { status: 'unchanged', reason: 'up-to-date', detail }, differences: [] };
 }
 function drift(detail) {
-    return { result: { status: 'skipped', reason: 'drift', detail }, differences: [] };
+    return { result: (0,drizzle/* driftResult */.vd)(detail), differences: [] };
 }
 function notEqual(at, differences) {
     const detail = `is not what the migrations up to ${at.tag} make: ${differenceWords(differences)}`;
-    return { result: { status: 'skipped', reason: 'drift', detail }, differences };
-}
-function baseline_database_lockedElsewhere() {
-    const detail = 'another run of neon-fleet (a migration or a backup) holds the lock of this database';
-    return { result: { status: 'skipped', reason: 'locked', detail }, differences: [] };
+    return { result: (0,drizzle/* driftResult */.vd)(detail), differences };
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/baseline/inputs.ts
@@ -47390,7 +47271,6 @@ function escapeHtml(text) {
 
 
 
-
 /** Adopts tenants whose schema came from elsewhere; only looks, unless `dry-run` says `false`. */
 async function baseline_baseline(values, context) {
     if (values.scratchUrl !== undefined)
@@ -47412,11 +47292,11 @@ async function baseline_baseline(values, context) {
         authorities,
         signal,
     });
-    const discovery = await discover(rollout, values, context);
+    const discovery = await discover(rollout, values);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const unequal = [];
-    const worked = await (0,src_fleet/* workThroughTenants */.E_)({
+    const worked = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency: values.concurrency,
         signal,
@@ -47439,13 +47319,10 @@ async function baseline_baseline(values, context) {
             });
             if (differences.length > 0)
                 unequal.push({ name: tenant.name, differences });
-            if (dryRun || result.status !== 'succeeded')
-                return result;
-            const verified = proofOf({ folder, table }, at.tag);
-            return { ...result, migration: { to: at.tag, applied: [], ...(verified === undefined ? {} : { verified }) } };
+            return result;
         },
     });
-    const report = await (0,actions/* publishRun */.ZM)({
+    await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: dryRun ? 'baseline (dry run)' : 'baseline',
         startedAt: context.startedAt,
@@ -47453,9 +47330,6 @@ async function baseline_baseline(values, context) {
         allowSkipped: values.allowSkipped,
         appendix: told + renderBaseline(unequal),
     });
-    if (dryRun)
-        return;
-    await (0,actions/* tellRun */.RD)(report, { catalogUrl: values.catalogUrl, tenants, signal });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/check/check-migrations.ts
@@ -47573,7 +47447,7 @@ const CREDENTIALS = [
     'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
 ];
 /** Inputs that are secrets and of no use to `check`. */
-const SECRET_INPUTS = ['neon-api-key', 'scratch-url', 'catalog-url'];
+const SECRET_INPUTS = ['neon-api-key', 'scratch-url'];
 /**
  * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can
  * read the step's own environment whatever environment it is given itself.
@@ -47693,68 +47567,7 @@ async function check(values, context) {
         core/* setFailed */.C1((0,actions/* printableLine */.oy)(message));
 }
 
-;// CONCATENATED MODULE: ./action-migrate/src/look/believe-catalog.ts
-
-
-
-/**
- * `state: catalog`: decides by what was read in each database when it was last worked on, and wakes nobody.
- *
- * @throws ExplainedError when the catalog cannot be reached.
- */
-async function believeCatalog({ engine }, tenants, catalogUrl, context) {
-    const { mask, stop, startedAt } = context;
-    const catalog = await (0,actions/* openNeededCatalog */.L4)(catalogUrl, { mask, signal: stop.signal });
-    const known = new Map();
-    try {
-        for await (const page of catalog.versions()) {
-            for (const { projectId, versions } of page)
-                if (versions !== undefined)
-                    known.set(projectId, versions);
-        }
-    }
-    finally {
-        await catalog.end();
-    }
-    const withWork = [];
-    const settled = [];
-    for (const tenant of tenants) {
-        const result = foreseenByCatalog(tenant, known.get(tenant.projectId) ?? [], await engine.schemaOf(tenant));
-        if (result === undefined)
-            withWork.push(tenant);
-        else
-            settled.push((0,src_fleet/* settle */.G9)(tenant, result, startedAt));
-    }
-    return { withWork, settled };
-}
-/**
- * What migrating would make of a tenant by what is recorded of this very database, branch and table; undefined when there
- * is work for it, or when the record was made of other migrations: an edited file, or one merged out of order.
- */
-function foreseenByCatalog({ branch = '', database }, recorded, wanted) {
-    const there = recorded.flatMap((each) => {
-        if (each.branch !== branch || each.database !== database)
-            return [];
-        const proof = proofOf(wanted, each.version);
-        return proof?.table === each.table && proof.digest === each.digest ? [each.version] : [];
-    });
-    const [version] = there;
-    if (version === undefined)
-        return undefined;
-    const tags = wanted.folder.migrations.map(({ tag }) => tag);
-    if (tags.indexOf(version) < tags.indexOf(wanted.target))
-        return undefined;
-    const beyond = version === wanted.target ? '' : `, which is beyond ${wanted.target}; nothing is taken back`;
-    return {
-        status: 'unchanged',
-        reason: 'up-to-date',
-        detail: `at ${version}${beyond}, by the catalog`,
-        migration: { from: version, to: version, applied: [], pending: [] },
-    };
-}
-
 ;// CONCATENATED MODULE: ./action-migrate/src/look/look-at-all.ts
-
 
 
 
@@ -47764,7 +47577,7 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
     const { signal } = context.stop;
     const pending = [];
     const settled = new Set();
-    const outcomes = await (0,src_fleet/* workThroughTenants */.E_)({
+    const outcomes = await (0,fleet/* workThroughTenants */.E_)({
         tenants,
         concurrency,
         signal,
@@ -47775,7 +47588,7 @@ async function lookAtAll(rollout, tenants, { concurrency, onDrift }, context) {
             const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
             if (foreseen !== undefined) {
                 settled.add(tenant);
-                return withProof(rollout.engine, tenant, foreseen);
+                return foreseen;
             }
             const migrations = pendingIn(assessment);
             pending.push({ tenant, migrations, format: wanted.folder.format });
@@ -47873,22 +47686,17 @@ function render_pending_oneLine(text) {
 
 
 
-
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
 const CALLS_A_TENANT = 1;
-/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes of tenants. */
+/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
 async function plan(values, context) {
     const rollout = await openRollout(values, context);
-    const discovery = await discover(rollout, values, context);
+    const discovery = await discover(rollout, values);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
     const isLive = values.state === 'live' || values.dryRun === true;
     const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
-    const believed = !isLive && values.state === 'catalog' && values.catalogUrl !== undefined
-        ? await believeCatalog(rollout, tenants, values.catalogUrl, context)
-        : undefined;
-    const known = seen ?? believed;
-    const decided = (0,src_fleet/* makePlan */.Cs)({
+    const decided = (0,fleet/* makePlan */.Cs)({
         id: (0,external_node_crypto_.randomUUID)(),
         action: 'migrate',
         createdAt: context.startedAt,
@@ -47897,8 +47705,8 @@ async function plan(values, context) {
         waves: values.waves,
         maxShards: values.maxShards,
         tenantsPerShard: values.tenantsPerShard,
-        tenants: known?.withWork ?? tenants,
-        settled: [...settled, ...(known?.settled ?? [])],
+        tenants: seen?.withWork ?? tenants,
+        settled: [...settled, ...(seen?.settled ?? [])],
     });
     requireFewWaves(decided, values.maxWaves);
     await (0,actions/* publishPlan */.JL)(decided, {
@@ -47929,10 +47737,10 @@ function costOf({ waves, shards }, ratePerMinute) {
 
 /** Puts together what the shards of a plan reported; after a wave it decides whether the next one may start. */
 async function report(values, context) {
-    const plan = await (0,src_fleet/* readPlan */.m3)(values.plan);
-    const merged = await (0,actions/* publishMerged */.EB)({
+    const plan = await (0,fleet/* readPlan */.m3)(values.plan);
+    await (0,actions/* publishMerged */.EB)({
         plan,
-        records: await (0,src_fleet/* readRecords */.T3)(values.reports, plan),
+        records: await (0,fleet/* readRecords */.T3)(values.reports, plan),
         allowSkipped: values.allowSkipped,
         runCancelled: values.runCancelled,
         throughWave: values.throughWave,
@@ -47940,11 +47748,6 @@ async function report(values, context) {
         signal: context.stop.signal,
         appendix: ({ outcomes }) => wayBack(outcomes),
     });
-    // A gate is not the end: what it knows is told by the report after the last wave.
-    if (values.throughWave !== undefined)
-        return;
-    const tenants = plan.shards.flatMap((shard) => shard.tenants);
-    await (0,actions/* tellRun */.RD)(merged, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/run.ts
@@ -47956,14 +47759,14 @@ async function report(values, context) {
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 async function run(values, context) {
     const rollout = await openRollout(values, context);
-    const discovery = await discover(rollout, values, context);
+    const discovery = await discover(rollout, values);
     const { tenants, settled } = discovery;
     const told = (0,actions/* tellIdleExclusions */.xc)(discovery);
-    const waves = (0,src_fleet/* assignWaves */.AQ)(tenants, values.waves, settled.map(({ name, projectId }) => ({ key: name, name, projectId })));
-    const worked = await (0,src_fleet/* rollOut */.Of)({
+    const waves = (0,fleet/* assignWaves */.AQ)(tenants, values.waves, settled.map(({ name, projectId }) => ({ key: name, name, projectId })));
+    const worked = await (0,fleet/* rollOut */.Of)({
         waves,
         soakMs: values.soak ?? 0,
-        maxFailures: (0,src_fleet/* maxFailuresOf */.Jv)(values.maxFailures, tenants.length),
+        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, tenants.length),
         concurrency: values.concurrency,
         breaker: BREAKER,
         signal: context.stop.signal,
@@ -47981,7 +47784,7 @@ async function run(values, context) {
         },
     });
     const outcomes = [...worked, ...settled];
-    const report = await (0,actions/* publishRun */.ZM)({
+    await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: 'run',
         startedAt: context.startedAt,
@@ -47989,7 +47792,129 @@ async function run(values, context) {
         allowSkipped: values.allowSkipped,
         appendix: told + wayBack(outcomes),
     });
-    await (0,actions/* tellRun */.RD)(report, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-words.ts
+
+
+/** The tenant is where it was before the rollout. */
+function wentBack({ from }, point, keptAs) {
+    const detail = `back at ${from ?? 'no migration'}; what was written from ${point.takenAt} until now is only in the branch ${keptAs}`;
+    return { status: 'succeeded', detail };
+}
+function wouldGoBack({ from }, point) {
+    const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function alreadyThere({ from }, version) {
+    const detail = version === from
+        ? `at ${from ?? 'no migration'} already`
+        : `it has nothing of this rollout: it is at ${version ?? 'no migration'}`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function alreadyBack({ from }, { name, createdAt }) {
+    const when = createdAt === undefined ? '' : ` at ${createdAt}`;
+    const detail = `at ${from ?? 'no migration'}; it was put back${when}, and what it held before is in the branch ${name}`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function atItAgain({ name }) {
+    return undo_words_failed(`it was put back once (branch ${name}), and the rollout was at it again since; whether that left something behind cannot be told`, 'Look at the tenant. If it is to go back further, restore its branch by hand: the restore point is in the report.');
+}
+function onAnotherBranch(host) {
+    return undo_words_failed(`the rollout was at ${host}, and these inputs lead to another branch or compute`, 'Give undo the same branch, database and role as the rollout had.');
+}
+function notUnderstood(why) {
+    return undo_words_failed(`what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`, 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.');
+}
+function withoutWayBack({ applied }) {
+    const what = applied.length === 0 ? 'the rollout changed it' : `${applied.join(', ')} was applied`;
+    return undo_words_failed(`no restore point was noted when ${what}`, 'Restore a backup from before the rollout, or write a migration that takes the change back.');
+}
+function movedOn({ to }, version) {
+    return undo_words_failed(`it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`, 'Undo the newer rollout first, or restore this tenant by hand.');
+}
+/** @param after undefined: another run had the lock all the time. */
+function notBack({ from }, after, keptAs) {
+    const seen = after === undefined
+        ? 'whether that worked could not be looked at, since another run holds its lock'
+        : `${(0,drizzle/* standingWords */.o4)(after)}, and not ${from === undefined ? 'without any migration' : `at ${from}`} as before the rollout`;
+    return undo_words_failed(`it was put back, but ${seen}`, `Did another run migrate it again at once? What it held before is in the branch ${keptAs}. Look at both before anything else is done.`);
+}
+function undo_words_failed(message, hint) {
+    return { status: 'failed', detail: message, error: { message, hint } };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-decision.ts
+
+
+/** Everything that a rollout applied, as far as that is known. */
+function appliedBy({ applied, unsettled = [] }) {
+    return [...applied, ...unsettled];
+}
+/**
+ * Decides by what is there, seen under the lock. A tenant that is back already is left alone, and so is one that something
+ * else has been applied to since, which going back would take away as well.
+ *
+ * @param branches of the project: a restore leaves one that keeps what it has replaced.
+ */
+function decideUndo(rollout, standing, branches, { runName, point }) {
+    const leave = (result) => ({ kind: 'leave', result });
+    const { migration, workedOnAt } = rollout;
+    if (standing.kind === 'drift')
+        return leave(notUnderstood(standing.why));
+    const { version, applied: has } = standing;
+    const own = appliedBy(migration);
+    const there = own.filter((tag) => has.has(tag));
+    // Of a file that was done in part drizzle's table says nothing: then only an earlier restore tells.
+    const inPart = migration.applied.length === 0 && migration.changed === true;
+    if (there.length === 0 && !inPart)
+        return leave(alreadyThere(migration, version));
+    if (migration.applied.some((tag) => !has.has(tag))) {
+        return leave(notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`));
+    }
+    // The newest one may be older than the rollout, where that applied one that had been merged out of order.
+    if (version !== migration.from && (version === undefined || !own.includes(version))) {
+        return leave(movedOn(migration, version));
+    }
+    const occasion = `undo-${runName}-${nameOf(point)}`;
+    const since = (branch) => isNotOlder(branch, Date.parse(workedOnAt));
+    const [latest] = earlierRestores(branches, occasion);
+    if (!inPart || there.length > 0) {
+        if (latest === undefined || since(latest.branch))
+            return { kind: 'go-back', occasion: latest?.occasion ?? occasion };
+        // It was put back, and then the rollout was at it once more.
+        return { kind: 'go-back', occasion: `${occasion}${AGAIN}${latest.times + 1}` };
+    }
+    const putBack = branches.filter(({ name }) => name.startsWith(keptName(AFTER_FAILURE))).find(since);
+    const back = latest !== undefined && since(latest.branch) ? latest.branch : putBack;
+    if (back !== undefined)
+        return leave(alreadyBack(migration, back));
+    return latest === undefined ? { kind: 'go-back', occasion } : leave(atItAgain(latest.branch));
+}
+/** Neon's times may be in whole seconds. A time that is not known says nothing, so that nothing is done twice for it. */
+function isNotOlder({ createdAt }, thanMs) {
+    if (createdAt === undefined)
+        return true;
+    return Date.parse(createdAt) + (createdAt.includes('.') ? 0 : 999) >= thanMs;
+}
+const AGAIN = '-again-';
+/** What earlier undos of the same rollout have left, the latest first. */
+function earlierRestores(branches, occasion) {
+    const first = keptName(occasion);
+    return branches
+        .flatMap((branch) => {
+        if (branch.name === first)
+            return [{ occasion, branch, times: 1 }];
+        if (!branch.name.startsWith(first + AGAIN))
+            return [];
+        const times = Number(branch.name.slice(first.length + AGAIN.length));
+        return [{ occasion: `${occasion}${AGAIN}${times}`, branch, times }];
+    })
+        .toSorted((a, b) => b.times - a.times);
+}
+/** Tells one restore point of a tenant from another in the name of a branch. */
+function nameOf(point) {
+    return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-tenant.ts
@@ -47998,143 +47923,66 @@ async function run(values, context) {
 
 
 
-/** Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. */
+
+
+
+/**
+ * Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. Also who was put
+ * back after a failure may have something left, of an attempt before that.
+ */
 function undoableTenants(outcomes, tenantOf) {
     return outcomes.flatMap((outcome) => {
-        const { migration } = outcome;
-        if (migration === undefined || migration.applied.length === 0 || outcome.status === 'rolled-back')
-            return [];
-        return [{ ...tenantOf(outcome), migration }];
+        const { migration, startedAt } = outcome;
+        return (0,fleet/* leftSomething */.cx)(migration) ? [{ ...tenantOf(outcome), migration, workedOnAt: startedAt }] : [];
     });
 }
 /**
- * Puts one tenant back to where it was before a rollout. Looks first: a tenant that is there already is left alone, and so
- * is one that something else has been applied to since, which going back would take away as well.
+ * Puts one tenant back to where it was before a rollout. Looks first, and keeps the tenant's lock until the restore itself
+ * ends the session that has it: what another run did in between would be gone. Looks again before it says that it is back.
  */
-async function undoTenant(rollout, tenant, options, { signal, note }) {
+async function undoTenant(rollout, tenant, { lockWaitMs, runName, dryRun }, { signal, note }) {
     const { migration, projectId } = tenant;
-    const { restorePoint } = migration;
-    if (restorePoint === undefined)
+    const { restorePoint: point } = migration;
+    if (point === undefined)
         return withoutWayBack(migration);
     const { neon, engine, authorities } = rollout;
-    const wanted = await engine.schemaOf(tenant);
+    const { folder, table } = await engine.schemaOf(tenant);
     const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-    if (restorePoint.kind === 'lsn' && restorePoint.host !== (0,postgres/* hostOf */.w4)(uri))
-        return onAnotherBranch(restorePoint.host);
-    const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
-    const before = await look();
-    if (before.kind === 'locked')
-        return locked();
-    if (before.kind === 'drift')
-        return notUnderstood(before.why);
-    const there = migration.applied.filter((tag) => before.applied.has(tag));
-    if (there.length === 0)
-        return alreadyThere(migration);
-    if (there.length < migration.applied.length)
-        return notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`);
-    if (!isWhereTheRolloutLeftIt(migration, before.version))
-        return movedOn(migration, before.version);
-    requireReachable(restorePoint, new Date());
-    if (options.dryRun)
-        return wouldGoBack(migration, restorePoint);
-    note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
-    const lostFrom = restorePoint.takenAt;
-    const occasion = `undo-${options.runName}-${nameOf(restorePoint)}`;
-    const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion, signal });
-    // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
-    const after = await look();
-    if (after.kind !== 'seen' || migration.applied.some((tag) => after.applied.has(tag))) {
-        return notBack(migration, after, keptAs);
-    }
-    const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
-    return { status: 'succeeded', detail, migration: leftAt(migration) };
-}
-/** The version that is left behind when the rollout is taken back. */
-function leftAt({ from, to }) {
-    return { ...(to === undefined ? {} : { from: to }), ...(from === undefined ? {} : { to: from }), applied: [] };
-}
-/** Which migrations the database has, read while no run of neon-fleet works on it. */
-async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
-    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
-        signal,
-        authorities,
-        applicationName: 'neon-fleet undo',
+    if (point.kind === 'lsn' && point.host !== (0,postgres/* hostOf */.w4)(uri))
+        return onAnotherBranch(point.host);
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const lock = { table, applicationName: 'neon-fleet undo', lockWaitMs, authorities, signal, note };
+    const done = await (0,drizzle/* underLock */.yP)(target, 
+    // To look, it is enough that the schema stands still.
+    { ...lock, mode: dryRun ? 'shared' : 'exclusive' }, async ({ connection, state }) => {
+        const standing = (0,drizzle/* standingOf */.YP)(folder, state);
+        const decision = decideUndo(tenant, standing, await neon.listBranches(projectId), { runName, point });
+        if (decision.kind === 'leave')
+            return decision.result;
+        requireReachable(point, new Date());
+        if (dryRun)
+            return wouldGoBack(migration, point);
+        note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(point)}`);
+        if (!(await (0,drizzle/* keepsLock */.a3)(connection)))
+            throw lockLost();
+        return goBack(neon, point, { projectId, occasion: decision.occasion, signal });
     });
-    try {
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return { kind: 'locked' };
-        const assessment = (0,drizzle/* assess */.no)(folder, await (0,drizzle/* readSchemaState */.Rb)(connection, table));
-        if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder)
-            return { kind: 'drift', why: assessment.why };
-        const missing = new Set(pendingIn(assessment).map(({ tag }) => tag));
-        const applied = folder.migrations.map(({ tag }) => tag).filter((tag) => !missing.has(tag));
-        return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
-    }
-    finally {
-        await connection.close();
-    }
+    if (done === undefined)
+        return (0,drizzle/* lockedResult */.qf)();
+    if ('status' in done)
+        return done;
+    // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
+    const after = await (0,drizzle/* underLock */.yP)(target, lock, ({ state }) => (0,drizzle/* standingOf */.YP)(folder, state));
+    const was = { from: migration.from, applied: appliedBy(migration) };
+    if (after === undefined || !(0,drizzle/* isBackAt */.PY)(after, was))
+        return notBack(migration, after, done.keptAs);
+    return wentBack(migration, point, done.keptAs);
 }
-/**
- * Whether nothing newer than the rollout's own migrations is there. The newest one may be older than the rollout, where
- * that applied one that had been merged out of order.
- */
-function isWhereTheRolloutLeftIt({ applied, from }, version) {
-    return version === from || (version !== undefined && applied.includes(version));
-}
-/** Tells one restore point of a tenant from another in the name of a branch. */
-function nameOf(point) {
-    return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
-}
-function onAnotherBranch(host) {
-    const error = {
-        message: `the rollout was at ${host}, and these inputs lead to another branch or compute`,
-        hint: 'Give undo the same branch, database and role as the rollout had.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function notUnderstood(why) {
-    const error = {
-        message: `what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`,
-        hint: 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function withoutWayBack({ applied }) {
-    const error = {
-        message: `no restore point was noted when ${applied.join(', ')} was applied`,
-        hint: 'Restore a backup from before the rollout, or write a migration that takes the change back.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function locked() {
-    return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
-}
-function alreadyThere(migration) {
-    const detail = `at ${migration.from ?? 'no migration'} already`;
-    return { status: 'unchanged', reason: 'up-to-date', detail, migration: leftAt(migration) };
-}
-function movedOn({ to }, version) {
-    const error = {
-        message: `it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`,
-        hint: 'Undo the newer rollout first, or restore this tenant by hand.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function wouldGoBack({ from }, point) {
-    const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
-    return { status: 'unchanged', reason: 'up-to-date', detail };
-}
-function notBack({ from }, after, keptAs) {
-    const seen = after.kind === 'locked'
-        ? 'whether that worked could not be looked at, since another run holds its lock'
-        : after.kind === 'drift'
-            ? after.why
-            : `it is at ${after.version ?? 'no migration'} and not at ${from ?? 'no migration'}`;
-    const error = {
-        message: `it was put back, but ${seen}`,
-        hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
-    };
-    return { status: 'failed', detail: error.message, error };
+function lockLost() {
+    return new errors/* ExplainedError */.hM({
+        message: 'the connection that held its lock broke before anything was done',
+        hint: 'Run undo again.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/undo.ts
@@ -48149,9 +47997,9 @@ function notBack({ from }, after, keptAs) {
 async function undo(values, context) {
     const report = await readRollout(values.undoReport);
     const changed = undoableTenants(report.outcomes, (outcome) => tenantIn(outcome, values));
-    const { selected, unmatched } = (0,src_fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
+    const { selected, unmatched } = (0,fleet/* selectTenants */.Mu)(changed, values.tenants ?? ['*']);
     const everybody = report.outcomes.map((outcome) => tenantIn(outcome, values));
-    const nobody = [...unmatched, ...(0,src_fleet/* findIdleExclusions */.DD)(everybody, values.tenants ?? []).spelledOut];
+    const nobody = [...unmatched, ...(0,fleet/* findIdleExclusions */.DD)(everybody, values.tenants ?? []).spelledOut];
     if (selected.length === 0 || nobody.length > 0)
         throw nothingToUndo(values.undoReport, nobody);
     const rollout = await openRollout(values, context);
@@ -48160,12 +48008,10 @@ async function undo(values, context) {
         runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
         dryRun: values.dryRun === true,
     };
-    if (!options.dryRun)
-        await (0,actions/* castDoubt */.Y7)(values.catalogUrl, selected, context);
-    const outcomes = await (0,src_fleet/* rollOut */.Of)({
-        waves: (0,src_fleet/* assignWaves */.AQ)(selected, values.waves),
+    const outcomes = await (0,fleet/* rollOut */.Of)({
+        waves: (0,fleet/* assignWaves */.AQ)(selected, values.waves),
         soakMs: values.soak ?? 0,
-        maxFailures: (0,src_fleet/* maxFailuresOf */.Jv)(values.maxFailures, selected.length),
+        maxFailures: (0,fleet/* maxFailuresOf */.Jv)(values.maxFailures, selected.length),
         concurrency: values.concurrency,
         breaker: BREAKER,
         signal: context.stop.signal,
@@ -48173,16 +48019,13 @@ async function undo(values, context) {
         onOutcome: actions/* logTenant */.ZS,
         onHalt: ({ why }) => core/* warning */.$e((0,actions/* printableLine */.oy)(`Nobody else is put back: ${why}`)),
     });
-    const undone = await (0,actions/* publishRun */.ZM)({
+    await (0,actions/* publishRun */.ZM)({
         action: 'migrate',
         command: values.dryRun === true ? 'undo (dry run)' : 'undo',
         startedAt: context.startedAt,
         outcomes,
         allowSkipped: values.allowSkipped,
     });
-    if (options.dryRun)
-        return;
-    await (0,actions/* tellRun */.RD)(undone, { catalogUrl: values.catalogUrl, tenants: selected, signal: context.stop.signal });
 }
 /** Where a tenant of the report is: the same inputs as of the rollout say so. */
 function tenantIn({ projectId, name, database }, { branch, database: given, role }) {
@@ -48192,7 +48035,7 @@ function tenantIn({ projectId, name, database }, { branch, database: given, role
         name,
         ...(branch === undefined ? {} : { branch }),
         database,
-        role: role ?? src_fleet/* NEON_DEFAULTS */.SM.role,
+        role: role ?? fleet/* NEON_DEFAULTS */.SM.role,
         assumed: { database: given === undefined, role: role === undefined },
         labels: {},
     };
@@ -48209,7 +48052,7 @@ async function readRollout(file) {
             hint: 'The output report of run, apply and report says where one is; another job gets it as an artifact.',
         }, { cause: thrown });
     }
-    const report = src_fleet/* fleetReportSchema */.kA.safeParse(parsed(text));
+    const report = fleet/* fleetReportSchema */.kA.safeParse(parsed(text));
     if (report.success && report.data.action === 'migrate')
         return report.data;
     throw new errors/* ExplainedError */.hM({
@@ -48258,8 +48101,6 @@ const inputs = {
     ...actions/* neonInputs */.IH,
     'neon-api-key': (0,actions/* neededBySome */.f$)(actions/* neonInputs */.IH['neon-api-key'], 'Not for `report` and `check`.'),
     tenants: (0,actions/* neededBySome */.f$)(actions/* selectionInputs */.Iz.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
-    ...actions/* sourceInputs */.ZU,
-    ...actions/* catalogInputs */.dw,
     'migrations-folder': (0,actions/* textInput */._Z)({
         description: 'Folder that `drizzle-kit generate` writes.',
         default: './drizzle',
@@ -48301,15 +48142,11 @@ const inputs = {
         min: 1,
         max: 256,
     }),
-    state: (0,actions/* choiceInput */.ij)(['none', 'catalog', 'live'], {
-        description: 'For `plan`: `none` decides without waking a compute; `live` connects to every tenant, so that only those that there is work for are planned; `catalog` takes those for up to date that `catalog-url` says are, without waking them.',
+    state: (0,actions/* choiceInput */.ij)(['none', 'live'], {
+        description: 'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
         default: 'none',
     }),
     ...actions/* planFileInputs */.ff,
-    'run-cancelled': (0,actions/* booleanInput */.tE)({
-        description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-        default: 'false',
-    }),
     'undo-report': (0,actions/* textInput */._Z)({
         description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
         accepted: 'the path of a report',
@@ -48321,7 +48158,6 @@ const outputs = {
     ...actions/* commonOutputs */.e5,
     ...actions/* planOutputs */.iS,
     ...actions/* gateOutputs */.QP,
-    ...actions/* catalogOutputs */.U0,
     lagging: {
         description: 'For `assert`: how many tenants are not yet at `at-least`.',
         example: '3',
@@ -48360,19 +48196,11 @@ function folderProblems({ command, engine, migrationsFolder, to, at, atLeast, })
         'at-least': command === 'assert' ? atLeast : undefined,
     });
 }
-/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
-function fileProblems({ command, plan, undoReport }) {
-    const isThere = (file) => file === undefined || (0,external_node_fs_.existsSync)(file);
-    const problems = [];
-    if ((command === 'apply' || command === 'report') && !isThere(plan)) {
-        const given = `${(0,actions/* showGiven */.vP)(plan ?? '')}, and there is no plan at this path`;
-        problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
-    }
-    if (command === 'undo' && !isThere(undoReport)) {
-        const given = `${(0,actions/* showGiven */.vP)(undoReport ?? '')}, and there is no report to read at this path`;
-        problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
-    }
-    return problems;
+function undoProblems({ command, undoReport }) {
+    if (command !== 'undo' || undoReport === undefined || (0,external_node_fs_.existsSync)(undoReport))
+        return [];
+    const given = `${(0,actions/* showGiven */.vP)(undoReport)}, and there is no report to read at this path`;
+    return [{ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' }];
 }
 function contradictions(values) {
     const { command, dryRun, restorePoint, onFailure, engine, onDrift, to } = values;
@@ -48384,7 +48212,7 @@ function contradictions(values) {
     if (dryRun === true && command === 'apply') {
         add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
     }
-    problems.push(...folderProblems(values), ...fileProblems(values), ...(0,actions/* catalogProblems */.EL)(values));
+    problems.push(...folderProblems(values), ...(0,actions/* planFileProblems */.GO)(values), ...undoProblems(values));
     if (engine === 'drizzle-kit') {
         // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
         if (to !== undefined)
@@ -48409,12 +48237,6 @@ function contradictions(values) {
 
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 async function main(context) {
-    // Before anything can print them, also in the message about inputs that are wrong.
-    for (const name of ['neon-api-key', 'catalog-url', 'scratch-url']) {
-        const secret = context.readInput(name);
-        if (secret.trim() !== '')
-            context.mask(secret);
-    }
     const values = readMigrateInputs(context.readInput);
     context.stop.limit(values.timeLimit);
     switch (values.command) {
@@ -48440,7 +48262,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 3924:
+/***/ 3720:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48448,17 +48270,10 @@ async function main(context) {
 __nccwpck_require__.d(__webpack_exports__, {
   dz: () => (/* reexport */ InputError),
   B_: () => (/* reexport */ applyShard),
-  tx: () => (/* reexport */ attemptOf),
   tE: () => (/* reexport */ booleanInput),
-  Y7: () => (/* reexport */ castDoubt),
-  dw: () => (/* reexport */ catalogInputs),
-  U0: () => (/* reexport */ catalogOutputs),
-  EL: () => (/* reexport */ catalogProblems),
   ij: () => (/* reexport */ choiceInput),
   e5: () => (/* reexport */ commonOutputs),
   ei: () => (/* reexport */ concurrencyInput),
-  ws: () => (/* reexport */ countInCatalog),
-  KV: () => (/* reexport */ discoverFleet),
   Ts: () => (/* reexport */ durationInput),
   QP: () => (/* reexport */ gateOutputs),
   $A: () => (/* reexport */ integerInput),
@@ -48469,13 +48284,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   U3: () => (/* reexport */ migrationsFolderProblems),
   f$: () => (/* reexport */ neededBySome),
   IH: () => (/* reexport */ neonInputs),
-  L4: () => (/* reexport */ openNeededCatalog),
   g1: () => (/* reexport */ openNeonFor),
   nW: () => (/* reexport */ patternInput),
   ff: () => (/* reexport */ planFileInputs),
+  GO: () => (/* reexport */ planFileProblems),
   iS: () => (/* reexport */ planOutputs),
   g$: () => (/* reexport */ printable),
-  oy: () => (/* reexport */ printableLine),
+  oy: () => (/* reexport */ printable_printableLine),
   EB: () => (/* reexport */ publishMerged),
   JL: () => (/* reexport */ publishPlan),
   ZM: () => (/* reexport */ publishRun),
@@ -48487,15 +48302,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   Iz: () => (/* reexport */ selectionInputs),
   im: () => (/* reexport */ shardingInputs),
   vP: () => (/* reexport */ showGiven),
-  ZU: () => (/* reexport */ sourceInputs),
-  EU: () => (/* reexport */ sparingCatalog),
   xc: () => (/* reexport */ tellIdleExclusions),
-  RD: () => (/* reexport */ tellRun),
   _Z: () => (/* reexport */ textInput),
   Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: choicesInput, durationWords, knownTenants, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, tellCatalog, urlInput
+// UNUSED EXPORTS: Stores, catalogInputs, catalogOutputs, checkStorage, checkStorages, choicesInput, durationWords, listenForStop, openCatalogIfThere, openStorage, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, storageInputs, tellCatalog, urlInput
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -48504,8 +48316,8 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
-var src_fleet = __nccwpck_require__(8857);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -48583,7 +48395,7 @@ function rememberSecret(form) {
  * Replaces every secret that was masked so far. The runner does this in its log only; what is kept as a file or an output
  * needs it as well, where a text came from outside: a server can repeat in an error what it was sent.
  */
-function redact(text) {
+function masking_redact(text) {
     let redacted = '';
     let from = 0;
     for (let at = 0; at + SHORTEST_REDACTED <= text.length;) {
@@ -48625,7 +48437,7 @@ function printable(text) {
         .join('\n');
 }
 /** The same for a place that holds one line. */
-function printableLine(text) {
+function printable_printableLine(text) {
     return printable(text.replace(/\s+/g, ' ').trim());
 }
 
@@ -48904,11 +48716,11 @@ function withoutSecrets(outcome) {
     const { error } = outcome;
     return {
         ...outcome,
-        detail: redact(outcome.detail),
+        detail: masking_redact(outcome.detail),
         error: {
             ...error,
-            message: redact(error.message),
-            ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
+            message: masking_redact(error.message),
+            ...(error.hint === undefined ? {} : { hint: masking_redact(error.hint) }),
         },
     };
 }
@@ -48929,9 +48741,9 @@ async function announce(report, file, appendix = '') {
     await writeReportSummary(report, appendix);
     annotate(report);
     if (report.verdict === 'succeeded')
-        lib_core/* info */.pq(printableLine(message));
+        lib_core/* info */.pq(printable_printableLine(message));
     else
-        lib_core/* setFailed */.C1(printableLine(message));
+        lib_core/* setFailed */.C1(printable_printableLine(message));
 }
 /** More than this below the table would leave too little room for the tenants. */
 const LONGEST_APPENDIX = 400 * 1024;
@@ -48953,7 +48765,7 @@ async function writeSummary(text) {
     }
     catch (thrown) {
         lib_core/* summary */.z.emptyBuffer();
-        lib_core/* warning */.$e(printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
+        lib_core/* warning */.$e(printable_printableLine(`the job summary cannot be written: ${(0,errors/* explain */.WE)(thrown).message}`));
     }
 }
 /** A runner keeps 10 errors and 10 warnings of a step; the last error is the verdict's own. */
@@ -48980,7 +48792,7 @@ function annotate({ action, outcomes }) {
 /** Writes one tenant's part of the log, as a group that can be folded: how far the run is, who, and what happened. */
 function logTenant({ outcome, progress, notes }) {
     const title = `${progress.done}/${progress.total} ${STATUS_SIGNS[outcome.status]} ${outcome.name} (${outcome.projectId}) ${statusWords(outcome)}, ${durationWords(outcome.durationMs)}`;
-    lib_core/* startGroup */.Oh(printableLine(title));
+    lib_core/* startGroup */.Oh(printable_printableLine(title));
     for (const line of [...notes, ...storyOf(outcome)])
         lib_core/* info */.pq(printable(line));
     lib_core/* endGroup */.N4();
@@ -49002,11 +48814,11 @@ function logTenant({ outcome, progress, notes }) {
  */
 async function applyShard(run, env = process.env) {
     const { plan, previousRecords = [] } = run;
-    const shard = (0,src_fleet/* shardOf */.IS)(plan, run.shard);
+    const shard = (0,fleet/* shardOf */.IS)(plan, run.shard);
     const attempt = attemptOf(env);
     const folder = external_node_path_default().join(outputFolder(env), `shard-${shard.shard}`);
-    const carried = (0,src_fleet/* carriedOver */.l9)(shard, previousRecords);
-    const done = new Set(carried.map(src_fleet/* identityOf */.cu));
+    const carried = (0,fleet/* carriedOver */.l9)(shard, previousRecords);
+    const done = new Set(carried.map(fleet/* identityOf */.cu));
     if (carried.length > 0) {
         lib_core/* info */.pq(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
     }
@@ -49017,18 +48829,18 @@ async function applyShard(run, env = process.env) {
         attempt,
         startedAt: run.startedAt.toISOString(),
     };
-    const recorder = await (0,src_fleet/* openRecorder */.LS)(folder, header, carried);
+    const recorder = await (0,fleet/* openRecorder */.LS)(folder, header, carried);
     const keep = keeper(recorder);
-    const worked = await (0,src_fleet/* workThroughTenants */.E_)({
-        tenants: shard.tenants.filter((tenant) => !done.has((0,src_fleet/* identityOf */.cu)(tenant))),
+    const worked = await (0,fleet/* workThroughTenants */.E_)({
+        tenants: shard.tenants.filter((tenant) => !done.has((0,fleet/* identityOf */.cu)(tenant))),
         work: run.work,
         concurrency: run.concurrency,
         signal: run.signal,
-        budget: { maxFailures: shard.maxFailures, ...(run.fleet === undefined ? {} : { fleet: run.fleet }) },
+        budget: { maxFailures: shard.maxFailures },
         ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
         ...(run.retries === undefined ? {} : { retries: run.retries }),
         ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
-        onHalt: ({ why }) => lib_core/* warning */.$e(printableLine(`no other tenant is started: ${why}`)),
+        onHalt: ({ why }) => lib_core/* warning */.$e(printable_printableLine(`no other tenant is started: ${why}`)),
         onOutcome: ({ outcome, progress, notes }) => {
             keep(withoutSecrets(outcome));
             const total = shard.tenants.length;
@@ -49036,7 +48848,7 @@ async function applyShard(run, env = process.env) {
         },
     });
     recorder.close();
-    const report = (0,src_fleet/* makeReport */.dO)({
+    const report = (0,fleet/* makeReport */.dO)({
         action: plan.action,
         command: 'apply',
         startedAt: run.startedAt,
@@ -49046,7 +48858,7 @@ async function applyShard(run, env = process.env) {
         runUrl: runUrl(env),
         plan: { id: plan.id, shard: shard.shard, attempt },
     });
-    await announce(report, await (0,src_fleet/* writeShardReport */.Mk)(folder, shard.shard, report), run.appendix?.(report));
+    await announce(report, await (0,fleet/* writeShardReport */.Mk)(folder, shard.shard, report), run.appendix?.(report));
     return report;
 }
 /** Keeps outcomes; tells once, and goes on, when that is not possible: the report at the end has them as well. */
@@ -49305,7 +49117,7 @@ const selectionInputs = {
 };
 /** How a run behaves. */
 const runInputs = {
-    'allow-skipped': choicesInput(src_fleet/* SKIP_REASONS */.eI, {
+    'allow-skipped': choicesInput(fleet/* SKIP_REASONS */.eI, {
         description: 'Reasons for skipping a tenant that leave the run green, for example `drift`.',
     }),
     'time-limit': durationInput({
@@ -49325,25 +49137,28 @@ function concurrencyInput(defaultConcurrency) {
     };
 }
 
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-inputs.ts
+
 
 
 const MOST_TENANTS_PER_SHARD = 100_000;
 const LONGEST_SOAK_MS = 5 * 3_600_000; // a job of GitHub's own runners ends after six hours
 /** In which steps a fleet is rolled out, and what ends it. */
 const rolloutInputs = {
-    waves: parsedInput(src_fleet/* parseWaves */.aX, {
+    waves: parsedInput(fleet/* parseWaves */.aX, {
         description: 'Steps of the rollout, each counting all tenants so far: `1, 1%, 10%, 100%`. In front there may be names or globs, those on one line being one wave. The first of several waves is the canary: a failure in it ends the rollout.',
-        accepted: src_fleet/* WAVES_FORM */.g7,
+        accepted: fleet/* WAVES_FORM */.g7,
         default: '100%',
     }),
     soak: durationInput({
         description: 'How long to wait after a wave before the next one starts, so that what a change breaks can show.',
         maxMs: LONGEST_SOAK_MS,
     }),
-    'max-failures': parsedInput(src_fleet/* parseMaxFailures */.$T, {
+    'max-failures': parsedInput(fleet/* parseMaxFailures */.$T, {
         description: 'Failures allowed over the whole fleet, as a number or a percentage (at least one then, unless it is `0%`). With more no other tenant is started. Failures of Neon itself do not count.',
-        accepted: src_fleet/* MAX_FAILURES_FORM */.G6,
+        accepted: fleet/* MAX_FAILURES_FORM */.G6,
         default: '1%',
     }),
 };
@@ -49352,7 +49167,7 @@ const shardingInputs = {
     'max-shards': integerInput({
         description: 'How many jobs the fleet is divided among at most. A matrix of GitHub has at most 256.',
         min: 1,
-        max: src_fleet/* MOST_SHARDS */.Y,
+        max: fleet/* MOST_SHARDS */.Y,
         default: '256',
     }),
     'tenants-per-shard': integerInput({
@@ -49364,23 +49179,52 @@ const shardingInputs = {
     'max-parallel': integerInput({
         description: 'How many jobs of the matrix run beside one another, as in `strategy.max-parallel`: the rate of the Neon API is divided among them. By default all shards of a wave are taken to run at once.',
         min: 1,
-        max: src_fleet/* MOST_SHARDS */.Y,
+        max: fleet/* MOST_SHARDS */.Y,
         default: '256',
     }),
 };
 /** What the commands `apply` and `report` are given by the jobs before them. */
 const planFileInputs = {
     plan: textInput({ description: 'Path of the plan that the command `plan` wrote (`apply`, `report`).' }),
-    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: src_fleet/* MOST_SHARDS */.Y }),
+    shard: integerInput({ description: 'Which shard of the plan to work through (`apply`).', min: 1, max: fleet/* MOST_SHARDS */.Y }),
     reports: textInput({
         description: "Folder with the shards' records, also of earlier attempts: what `apply` goes on from and `report` puts together.",
     }),
     'through-wave': integerInput({
         description: 'Makes `report` a gate after this wave: the output `go` says whether the next may start, and the step is green.',
         min: 1,
-        max: src_fleet/* MOST_SHARDS */.Y,
+        max: fleet/* MOST_SHARDS */.Y,
+    }),
+    'run-cancelled': booleanInput({
+        description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
+        default: 'false',
     }),
 };
+/** What is wrong with the paths that `apply` and `report` were given; other commands do not look at them. */
+function planFileProblems({ command, plan, reports, }) {
+    if (command !== 'apply' && command !== 'report')
+        return [];
+    const problems = [];
+    const add = (input, path, what, accepted) => problems.push({ input, given: `${showGiven(path)}, and ${what}`, accepted });
+    const planKind = plan === undefined ? 'file' : kindOf(plan);
+    if (plan !== undefined && planKind !== 'file') {
+        const what = planKind === 'folder' ? 'that is a folder' : 'there is no plan at this path';
+        add('plan', plan, what, 'the path of the plan that the command plan wrote');
+    }
+    // A folder that is not there is none: the job that would have made it may have been cancelled.
+    if (reports !== undefined && kindOf(reports) === 'file') {
+        add('reports', reports, 'that is a file', "the folder that the shards' records are in");
+    }
+    return problems;
+}
+function kindOf(path) {
+    try {
+        return (0,external_node_fs_.statSync)(path).isDirectory() ? 'folder' : 'file';
+    }
+    catch {
+        return 'nothing';
+    }
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
 
@@ -49396,7 +49240,7 @@ function tellIdleExclusions({ idleExclusions }) {
         return '';
     const patterns = idleExclusions.map((pattern) => JSON.stringify(pattern)).join(', ');
     const message = `tenants: no project matches ${patterns}, so that nobody was left out by it. Is it spelled right?`;
-    lib_core/* warning */.$e(printableLine(message));
+    lib_core/* warning */.$e(printable_printableLine(message));
     return `\n<p>⚠️ ${cell(message)}</p>\n`;
 }
 
@@ -49436,8 +49280,8 @@ const gateOutputs = {
     go: { description: 'Whether the next wave may start.', example: 'true' },
 };
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
-var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 25 modules
+var drizzle = __nccwpck_require__(2499);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -49527,7 +49371,7 @@ function renderPlanSummary(plan, cost, appendix = '') {
         wavesTable(plan),
     ].join('\n');
     const maxBytes = SUMMARY_BYTES - byteLength(head) - byteLength(below);
-    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes((0,src_fleet/* inOrderOfAttention */.ju)(plan.settled), { maxBytes })}`;
+    const settled = plan.settled.length === 0 ? '' : `\n${renderOutcomes((0,fleet/* inOrderOfAttention */.ju)(plan.settled), { maxBytes })}`;
     return head + settled + below;
 }
 /** How many tenants there is work for. */
@@ -49556,7 +49400,7 @@ function wavesTable({ settled, waves }) {
     return `<table>\n${[head, ...settledRow, ...rows, ...moreRow].join('\n')}\n</table>\n`;
 }
 function settledWords(settled) {
-    const counts = (0,src_fleet/* countOutcomes */.XF)(settled);
+    const counts = (0,fleet/* countOutcomes */.XF)(settled);
     return ['failed', 'skipped', 'succeeded', 'unchanged']
         .filter((status) => counts[status] > 0)
         .map((status) => `${STATUS_SIGNS[status]} ${number(counts[status])} ${status}`)
@@ -49586,7 +49430,7 @@ var external_node_crypto_ = __nccwpck_require__(7598);
  * which is 1 unless the verdict is `succeeded`.
  */
 async function publishRun(run, env = process.env) {
-    const report = (0,src_fleet/* makeReport */.dO)({
+    const report = (0,fleet/* makeReport */.dO)({
         action: run.action,
         command: run.command,
         startedAt: run.startedAt,
@@ -49601,7 +49445,7 @@ async function publishRun(run, env = process.env) {
 /** Writes a report where the output `report` says that it is. */
 async function writeReport(report, env) {
     const file = external_node_path_default().join(outputFolder(env), `${report.action}-${(0,external_node_crypto_.randomUUID)()}.json`);
-    await (0,src_fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
+    await (0,fleet/* writeWhole */.f8)(file, `${JSON.stringify(report, null, 2)}\n`);
     return file;
 }
 
@@ -49622,12 +49466,12 @@ const WHERE_ALL_IS = '\n<p>The full report, every tenant with its outcome, is in
  */
 async function publishMerged(run, env = process.env) {
     const { plan, records, throughWave } = run;
-    const decision = throughWave === undefined ? undefined : (0,src_fleet/* gate */.Gj)(plan, records, throughWave);
-    const { outcomes } = (0,src_fleet/* mergeRecords */.PI)(plan, records, {
+    const decision = throughWave === undefined ? undefined : (0,fleet/* gate */.Gj)(plan, records, throughWave);
+    const { outcomes } = (0,fleet/* mergeRecords */.PI)(plan, records, {
         runCancelled: run.runCancelled === true,
         ...(throughWave === undefined ? {} : { throughWave }),
     });
-    const report = (0,src_fleet/* makeReport */.dO)({
+    const report = (0,fleet/* makeReport */.dO)({
         action: plan.action,
         command: 'report',
         startedAt: new Date(plan.createdAt),
@@ -49649,16 +49493,16 @@ async function announceGate(report, file, appendix, { go, why }, { throughWave, 
     const message = `wave ${throughWave ?? ''}: ${go ? 'the next wave may start' : 'no other wave is started'} (${why})`;
     if (go && soakMs > 0) {
         lib_core/* info */.pq(`waiting ${durationWords(soakMs)} before the next wave`);
-        await (0,src_fleet/* soak */.Rb)(soakMs, signal);
+        await (0,fleet/* soak */.Rb)(soakMs, signal);
         signal.throwIfAborted();
     }
-    setReportOutputs(report, file, printableLine(message));
+    setReportOutputs(report, file, printable_printableLine(message));
     lib_core/* setOutput */.uH('go', go);
     await writeReportSummary(report, appendix, { note: `${go ? '🟢' : '🛑'} ${cell(message)}` });
     if (go)
-        lib_core/* info */.pq(printableLine(message));
+        lib_core/* info */.pq(printable_printableLine(message));
     else
-        lib_core/* warning */.$e(printableLine(message));
+        lib_core/* warning */.$e(printable_printableLine(message));
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/publish-plan.ts
@@ -49675,7 +49519,7 @@ async function announceGate(report, file, appendix, { go, why }, { throughWave, 
 async function publishPlan(plan, { cost, appendix }, env = process.env) {
     const published = { ...plan, settled: plan.settled.map(withoutSecrets) };
     const file = external_node_path_default().join(outputFolder(env), 'plan.json');
-    await (0,src_fleet/* writePlan */.pD)(published, file);
+    await (0,fleet/* writePlan */.pD)(published, file);
     const tenants = tenantsOf(plan);
     const waves = plan.waves.map(({ wave, name, tenants: members, shards }) => ({
         wave,
@@ -49694,7 +49538,7 @@ async function publishPlan(plan, { cost, appendix }, env = process.env) {
     lib_core/* setOutput */.uH('verdict', 'succeeded');
     lib_core/* setOutput */.uH('message', message);
     await writeSummary(renderPlanSummary(published, cost, appendix));
-    lib_core/* info */.pq(printableLine(message));
+    lib_core/* info */.pq(printable_printableLine(message));
     return file;
 }
 
@@ -49713,14 +49557,14 @@ function listenForStop(source, startedAtMs = performance.now()) {
     // Every tenant that is being worked on listens, and so does every request.
     (0,external_node_events_.setMaxListeners)(0, controller.signal);
     let timer;
-    const cancel = () => controller.abort(new src_fleet/* StoppedError */.Ko('cancelled'));
+    const cancel = () => controller.abort(new fleet/* StoppedError */.Ko('cancelled'));
     source.on('SIGINT', cancel);
     source.on('SIGTERM', cancel);
     return {
         signal: controller.signal,
         limit(timeLimitMs) {
             const leftMs = timeLimitMs - (performance.now() - startedAtMs);
-            timer = setTimeout(() => controller.abort(new src_fleet/* StoppedError */.Ko('deadline')), Math.min(Math.max(0, leftMs), MAX_TIMER_MS));
+            timer = setTimeout(() => controller.abort(new fleet/* StoppedError */.Ko('deadline')), Math.min(Math.max(0, leftMs), MAX_TIMER_MS));
             // A run that is done does not wait for its limit.
             timer.unref();
         },
@@ -49770,12 +49614,12 @@ async function runAction(name, main) {
         const story = [message + (code === undefined || message.includes(code) ? '' : ` (${code})`), hint ?? ''];
         const text = story.join('\n').trim();
         // A step that ended before there was anything to report still tells the steps after it how it ended.
-        const verdict = thrown instanceof src_fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
+        const verdict = thrown instanceof fleet/* StoppedError */.Ko ? 'incomplete' : 'failed';
         lib_core/* setOutput */.uH('verdict', verdict);
         for (const count of ['succeeded', 'unchanged', 'failed', 'skipped'])
             lib_core/* setOutput */.uH(count, 0);
-        lib_core/* setOutput */.uH('message', redact(printableLine(message)));
-        await writeSummary(renderFailure(name, verdict, redact(text)));
+        lib_core/* setOutput */.uH('message', masking_redact(printable_printableLine(message)));
+        await writeSummary(renderFailure(name, verdict, masking_redact(text)));
         lib_core/* setFailed */.C1(printable(text));
         if (thrown instanceof Error && thrown.stack !== undefined)
             lib_core/* debug */.Yz(printable((0,errors/* scrubSecrets */.Zg)(thrown.stack)));
@@ -49799,6 +49643,1441 @@ function setSecretOutput(name, value) {
         core.setOutput(name, value);
     else
         core.warning(`The output ${name} is not set: GITHUB_OUTPUT names no file, and it would be printed.`);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/errors.ts
+
+/** A request to S3 that failed for good, without headers, signed addresses and key ids. */
+class errors_S3Error extends errors/* ExplainedError */.hM {
+    /** S3's own name of the failure, such as `NoSuchBucket`; absent when no answer arrived. */
+    reason;
+    /** HTTP status; absent when no answer arrived. */
+    status;
+    constructor(failure, doing, options) {
+        const code = codeOf(failure);
+        const hint = hintFor(failure);
+        super({
+            message: `S3, ${doing}: ${withoutKeyIds(failure.message)}`,
+            ...(code === undefined ? {} : { code }),
+            ...(hint === undefined ? {} : { hint }),
+        }, options);
+        this.name = 'S3Error';
+        if (failure.reason !== undefined)
+            this.reason = failure.reason;
+        if (failure.status !== undefined)
+            this.status = failure.status;
+    }
+}
+/** Turns what the AWS SDK throws into an error that may be printed. */
+function errors_s3Error(thrown, doing) {
+    return thrown instanceof ExplainedError ? thrown : new errors_S3Error(failureOf(thrown), doing);
+}
+/** Whether a failure says that there is no such object. */
+function errors_isNotFound(thrown) {
+    return thrown instanceof errors_S3Error && thrown.status === 404 && thrown.reason !== 'NoSuchBucket';
+}
+/** Whether a conditional write found something in its place. */
+function errors_isTaken(thrown) {
+    return thrown instanceof errors_S3Error && (thrown.status === 412 || thrown.reason === 'ConditionalRequestConflict');
+}
+/** Whether a store says that it does not know this kind of request at all. */
+function errors_isNotImplemented(thrown) {
+    return thrown instanceof errors_S3Error && (thrown.status === 501 || thrown.status === 405);
+}
+/** Failures that every request of this run would meet again: there is no use in starting. */
+const HOPELESS = new Set([
+    'AuthorizationHeaderMalformed',
+    'CredentialsProviderError',
+    'ExpiredToken',
+    'InvalidAccessKeyId',
+    'InvalidToken',
+    'NoSuchBucket',
+    'PermanentRedirect',
+    'SignatureDoesNotMatch',
+]);
+/** Whether a failure is one of the set-up (bucket, region, credentials) rather than of one request. */
+function errors_isHopeless(thrown) {
+    if (!(thrown instanceof errors_S3Error))
+        return false;
+    return thrown.status === undefined || thrown.status === 301 || HOPELESS.has(thrown.reason ?? '');
+}
+function failureOf(thrown) {
+    const { message } = explain(thrown);
+    const reason = thrown instanceof Error ? thrown.name : undefined;
+    const status = statusOf(thrown);
+    const system = systemCode(thrown);
+    return {
+        // For an answer without a body (HEAD) the SDK has no better message than its own name for it.
+        message: message === '' || message === 'UnknownError' ? 'refused without a reason' : message,
+        ...(reason === undefined || reason === 'Error' ? {} : { reason }),
+        ...(status === undefined ? {} : { status }),
+        ...(system === undefined ? {} : { systemCode: system }),
+    };
+}
+function statusOf(thrown) {
+    const metadata = typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, '$metadata') : undefined;
+    if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata))
+        return undefined;
+    return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}
+/** How often the SDK sent a request before it gave its answer or gave up; 1 when it does not say. */
+function errors_attemptsOf(answerOrThrown) {
+    const metadata = typeof answerOrThrown === 'object' && answerOrThrown !== null
+        ? Reflect.get(answerOrThrown, '$metadata')
+        : undefined;
+    if (typeof metadata !== 'object' || metadata === null || !('attempts' in metadata))
+        return 1;
+    return typeof metadata.attempts === 'number' ? metadata.attempts : 1;
+}
+function codeOf({ reason, status, systemCode: system }) {
+    if (status !== undefined)
+        return reason === undefined ? `HTTP ${status}` : `${reason}, HTTP ${status}`;
+    return system ?? reason;
+}
+function withoutKeyIds(message) {
+    return message.replace(/\bA(KIA|SIA|ROA|IDA)[A-Z0-9]{12,}\b/g, 'A$1***').replace(/\?\S*X-Amz-\S*/gi, '?***');
+}
+const HINTS = {
+    AccessDenied: 'The credentials may not do this. The role needs s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on the objects, s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:DeleteObject for retention.',
+    AuthorizationHeaderMalformed: 'The bucket is in another region: set aws-region to its own.',
+    CredentialsProviderError: 'No AWS credentials were found. Run aws-actions/configure-aws-credentials before this step (with permissions: id-token: write), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    ExpiredToken: 'The AWS credentials have expired. Raise role-duration-seconds, or back up fewer tenants in one job.',
+    InvalidAccessKeyId: 'The access key is not known: it may be deleted, or belong to another provider (s3-endpoint).',
+    NoSuchBucket: 'There is no such bucket. Check s3-bucket, and aws-region or s3-endpoint.',
+    PermanentRedirect: 'The bucket is in another region: set aws-region to its own.',
+    SignatureDoesNotMatch: 'The secret access key does not fit the access key, or a proxy changed the request.',
+    SlowDown: 'The store asks for fewer requests. Lower the concurrency, or run again later.',
+};
+function hintFor({ reason, status, message }) {
+    if (/region is missing/i.test(message))
+        return 'Set the input aws-region.';
+    const known = HINTS[reason ?? ''];
+    if (known !== undefined)
+        return known;
+    switch (status) {
+        case undefined:
+            return 'No answer from the store. Check s3-endpoint, aws-region and the network of this runner, then run again.';
+        case 301:
+            return HINTS['PermanentRedirect'];
+        case 403:
+            return HINTS['AccessDenied'];
+        default:
+            return status >= 500 ? 'The store had a problem that outlasted the retries. Run again.' : undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/client.ts
+
+
+
+const MAX_ATTEMPTS = 4;
+const CONNECT_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const MAX_SOCKETS = 256;
+const KEYS_A_DELETE = 1_000; // the most that S3 takes
+const BODY_ATTEMPTS = 3;
+const CHECKSUMS = (/* unused pure expression or super */ null && (['ChecksumCRC32', 'ChecksumCRC32C', 'ChecksumCRC64NVME', 'ChecksumSHA1', 'ChecksumSHA256']));
+/** Opens a bucket with the SDK's default chain of credentials. No request is sent yet. */
+function client_openStore(options) {
+    const { bucket } = options;
+    const Bucket = bucket;
+    const checksums = !(options.compatible ?? !isAmazon(options.endpoint));
+    const kept = (object) => ({
+        ...described(object),
+        ...keptAs(options.keeping, new Date()),
+        ...taggedAs(object),
+    });
+    // What is replaced by and by must not be locked; but a bucket may demand that all is encrypted.
+    const encrypted = encryptedAs(options.keeping);
+    const client = new S3Client({
+        maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
+        forcePathStyle: options.forcePathStyle ?? false,
+        ...(options.region === undefined ? {} : { region: options.region }),
+        ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+        ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+        // Several S3-compatible stores refuse the checksums that the SDK adds by itself.
+        requestChecksumCalculation: checksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        requestHandler: {
+            connectionTimeout: CONNECT_TIMEOUT_MS,
+            socketTimeout: IDLE_TIMEOUT_MS,
+            httpAgent: { maxSockets: MAX_SOCKETS },
+            httpsAgent: { maxSockets: MAX_SOCKETS },
+        },
+    });
+    async function call(doing, signal, send) {
+        signal?.throwIfAborted();
+        try {
+            return await abortable(send(signal === undefined ? {} : { abortSignal: signal }), signal);
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            throw s3Error(thrown, doing);
+        }
+    }
+    /** Asks that nothing is overwritten, and does without when the store does not know that question. */
+    async function ifAbsent(send) {
+        try {
+            return await send({ IfNoneMatch: '*' });
+        }
+        catch (thrown) {
+            if (isNotImplemented(thrown))
+                return send({});
+            throw thrown;
+        }
+    }
+    async function read(key, extra, signal) {
+        const doing = `reading ${client_placeOf(bucket, key)}`;
+        for (let attempt = 1;; attempt += 1) {
+            const { Body } = await call(doing, signal, (o) => client.send(new GetObjectCommand({ Bucket, Key: key, ...extra }), o));
+            if (Body === undefined)
+                return Buffer.alloc(0);
+            try {
+                return Buffer.from(await abortable(Body.transformToByteArray(), signal));
+            }
+            catch (thrown) {
+                signal?.throwIfAborted();
+                // The SDK repeats requests, but not answers that break off.
+                if (attempt >= BODY_ATTEMPTS)
+                    throw s3Error(thrown, doing);
+            }
+        }
+    }
+    return {
+        bucket,
+        async put(object, body, signal) {
+            const Key = object.key;
+            await ifAbsent((condition) => call(`writing ${client_placeOf(bucket, Key)}`, signal, (o) => client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...kept(object), ...condition }), o)));
+        },
+        async replace(object, body, signal) {
+            const Key = object.key;
+            await call(`writing ${client_placeOf(bucket, Key)}`, signal, (o) => client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...encrypted }), o));
+        },
+        async head(key, signal) {
+            try {
+                const answer = await call(`looking at ${client_placeOf(bucket, key)}`, signal, (o) => client.send(new HeadObjectCommand({ Bucket, Key: key }), o));
+                return {
+                    sizeBytes: answer.ContentLength ?? 0,
+                    metadata: answer.Metadata ?? {},
+                    ...(answer.ETag === undefined ? {} : { etag: answer.ETag }),
+                };
+            }
+            catch (thrown) {
+                if (isNotFound(thrown))
+                    return undefined;
+                throw thrown;
+            }
+        },
+        get: (key, signal) => read(key, {}, signal),
+        getRange: (key, { first, last }, etag, signal) => read(key, { Range: `bytes=${first}-${last}`, ...(etag === undefined ? {} : { IfMatch: etag }) }, signal),
+        async *list(prefix, { signal, limit } = {}) {
+            let token;
+            do {
+                const answer = await call(`listing ${client_placeOf(bucket, prefix)}`, signal, (o) => client.send(new ListObjectsV2Command({
+                    Bucket,
+                    Prefix: prefix,
+                    ...(limit === undefined ? {} : { MaxKeys: limit }),
+                    ...(token === undefined ? {} : { ContinuationToken: token }),
+                }), o));
+                yield (answer.Contents ?? []).flatMap(({ Key, Size }) => Key === undefined ? [] : [{ key: Key, sizeBytes: Size ?? 0 }]);
+                token = limit === undefined && answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+            } while (token !== undefined);
+        },
+        async delete(keys, signal) {
+            const refusals = [];
+            for (let start = 0; start < keys.length; start += KEYS_A_DELETE) {
+                const Objects = keys.slice(start, start + KEYS_A_DELETE).map((Key) => ({ Key }));
+                const answer = await call(`deleting in ${bucket}`, signal, (o) => client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }), o));
+                for (const { Key, Code, Message } of answer.Errors ?? []) {
+                    refusals.push({ key: Key ?? '(a key it does not name)', why: Message ?? Code ?? 'refused without a reason' });
+                }
+            }
+            return refusals;
+        },
+        async beginUpload(object, signal) {
+            const doing = `beginning the upload of ${client_placeOf(bucket, object.key)}`;
+            const answer = await call(doing, signal, (o) => client.send(new CreateMultipartUploadCommand({
+                Bucket,
+                Key: object.key,
+                ...kept(object),
+                ...(checksums ? FULL_OBJECT : {}),
+            }), o));
+            if (answer.UploadId === undefined)
+                throw new S3Error({ message: 'the answer names no upload' }, doing);
+            return { key: object.key, uploadId: answer.UploadId, mayHaveStrays: attemptsOf(answer) > 1 };
+        },
+        async uploadPart(upload, number, body, signal) {
+            const doing = `uploading part ${number} of ${client_placeOf(bucket, upload.key)}`;
+            const answer = await call(doing, signal, (o) => client.send(new UploadPartCommand({ ...named(Bucket, upload), PartNumber: number, Body: body }), o));
+            if (answer.ETag === undefined)
+                throw new S3Error({ message: 'the answer has no ETag' }, doing);
+            const checksums = CHECKSUMS.flatMap((name) => {
+                const sum = answer[name];
+                return sum === undefined ? [] : [[name, sum]];
+            });
+            return { number, etag: answer.ETag, checksums: Object.fromEntries(checksums) };
+        },
+        async completeUpload(upload, parts, signal, whole) {
+            const Parts = parts.map(partOf);
+            const sum = checksums && whole !== undefined ? { ...wholeOf(whole) } : {};
+            await ifAbsent((condition) => call(`completing the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new CompleteMultipartUploadCommand({
+                ...named(Bucket, upload),
+                MultipartUpload: { Parts },
+                ...sum,
+                ...condition,
+            }), o)));
+        },
+        async abortUpload(upload, signal) {
+            try {
+                await call(`aborting the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new AbortMultipartUploadCommand(named(Bucket, upload)), o));
+            }
+            catch (thrown) {
+                if (!isNotFound(thrown))
+                    throw thrown;
+            }
+        },
+        async uploadExists(upload, signal) {
+            try {
+                await call(`looking at the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new ListPartsCommand({ ...named(Bucket, upload), MaxParts: 1 }), o));
+                return true;
+            }
+            catch (thrown) {
+                if (isNotFound(thrown))
+                    return false;
+                signal?.throwIfAborted();
+                return undefined;
+            }
+        },
+        async listUploads(prefix, signal) {
+            const uploads = [];
+            try {
+                let marker = {};
+                while (marker !== undefined) {
+                    const page = marker;
+                    const answer = await call(`listing the uploads of ${client_placeOf(bucket, prefix)}`, signal, (o) => client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...page }), o));
+                    for (const { Key, UploadId } of answer.Uploads ?? []) {
+                        if (Key?.startsWith(prefix) && UploadId !== undefined)
+                            uploads.push({ key: Key, uploadId: UploadId });
+                    }
+                    const { NextKeyMarker, NextUploadIdMarker } = answer;
+                    // A store that says that there is more, and not where, would be asked for ever.
+                    marker =
+                        answer.IsTruncated !== true || NextKeyMarker === undefined
+                            ? undefined
+                            : {
+                                KeyMarker: NextKeyMarker,
+                                ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+                            };
+                }
+                return uploads;
+            }
+            catch {
+                signal?.throwIfAborted();
+                return undefined;
+            }
+        },
+    };
+}
+/** An object's place in words. */
+function client_placeOf(bucket, key) {
+    return `s3://${bucket}/${key}`;
+}
+function isAmazon(endpoint) {
+    return endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+}
+function described({ contentType, metadata }) {
+    return { ContentType: contentType, Metadata: { ...metadata } };
+}
+/** One checksum of the whole object, which the store computes out of those of the parts. */
+const FULL_OBJECT = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' };
+function wholeOf({ sizeBytes, crc32 }) {
+    const sum = Buffer.alloc(4);
+    sum.writeUInt32BE(crc32 >>> 0);
+    return { ChecksumCRC32: sum.toString('base64'), ChecksumType: 'FULL_OBJECT', MpuObjectSize: sizeBytes };
+}
+const DAY_MS = (/* unused pure expression or super */ null && (24 * 60 * 60 * 1_000));
+function encryptedAs({ encryption, kmsKeyId } = {}) {
+    return {
+        ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+        ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+    };
+}
+function keptAs(keeping = {}, now) {
+    const { storageClass, lock } = keeping;
+    return {
+        ...encryptedAs(keeping),
+        ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+        ...(lock === undefined
+            ? {}
+            : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: new Date(now.getTime() + lock.days * DAY_MS) }),
+    };
+}
+function taggedAs({ tags }) {
+    return tags === undefined ? {} : { Tagging: new URLSearchParams(tags).toString() };
+}
+function named(bucket, { key, uploadId }) {
+    return { Bucket: bucket, Key: key, UploadId: uploadId };
+}
+function partOf({ number, etag, checksums }) {
+    return { PartNumber: number, ETag: etag, ...checksums };
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/s3/names.ts
+var s3_names = __nccwpck_require__(1874);
+;// CONCATENATED MODULE: ./packages/shared/src/s3/part-plan.ts
+const MIB = 1024 * 1024;
+const SMALLEST_PART = 8 * MIB;
+const LARGEST_PART = 5 * 1024 * MIB; // S3's limit
+const MAX_PARTS = 10_000; // S3's limit
+const MEMORY_FOR_PARTS = 64 * MIB;
+const MOST_IN_FLIGHT = 3;
+/** How much larger than expected an upload may become before its parts run out. */
+const MARGIN = 2;
+/**
+ * Chooses the size of the parts so that an upload of about this size, and one of twice it, fits into the number of parts
+ * that the store takes.
+ */
+function planParts(expectedBytes, maxParts = MAX_PARTS) {
+    const needed = Math.ceil((expectedBytes * MARGIN) / maxParts / MIB) * MIB;
+    const partSizeBytes = Math.min(Math.max(SMALLEST_PART, needed), LARGEST_PART);
+    return {
+        partSizeBytes,
+        maxParts,
+        partsInFlight: Math.min(MOST_IN_FLIGHT, Math.max(1, Math.floor(MEMORY_FOR_PARTS / partSizeBytes))),
+    };
+}
+/** The number of the last part that S3 takes. */
+const part_plan_LAST_PART = (/* unused pure expression or super */ null && (MAX_PARTS));
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/role-credentials.ts
+
+
+/**
+ * Credentials of a role that a job may take by what GitHub says of it. The SDK asks again some minutes before they end,
+ * and every time a new token is minted: so a job may be longer than any of them lives.
+ */
+function role_credentials_roleCredentials(options) {
+    const { roleArn, sessionName, durationSeconds, region, mintToken, onSecret } = options;
+    return async () => {
+        const webIdentityToken = await mintToken().catch((thrown) => {
+            throw noToken(thrown);
+        });
+        onSecret(webIdentityToken);
+        try {
+            const credentials = await fromWebToken({
+                roleArn,
+                webIdentityToken,
+                roleSessionName: sessionName,
+                durationSeconds,
+                ...(region === undefined ? {} : { clientConfig: { region } }),
+            })();
+            onSecret(credentials.secretAccessKey);
+            if (credentials.sessionToken !== undefined)
+                onSecret(credentials.sessionToken);
+            return credentials;
+        }
+        catch (thrown) {
+            throw notAssumed(roleArn, thrown);
+        }
+    };
+}
+function noToken(thrown) {
+    return new ExplainedError({
+        message: `GitHub gives this job no token to take the role with: ${explain(thrown).message}`,
+        hint: 'Add to the job: permissions: id-token: write (and contents: read, if it checks out).',
+    }, { cause: thrown });
+}
+function notAssumed(roleArn, thrown) {
+    return new ExplainedError({
+        message: `the role ${roleArn} could not be taken: ${explain(thrown).message}`,
+        hint: 'Does its trust policy name this repository and branch or environment, and does role-duration fit its maximum session duration?',
+    }, { cause: thrown });
+}
+
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_node_zlib_);
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/s3/remove-upload.ts
+
+
+
+const PATIENCE_MS = 15_000;
+/** After a cancellation a run has 5 s in all. */
+const HURRY_MS = 2_200;
+const ATTEMPT_TIMEOUT_MS = 5_000;
+const FIRST_PAUSE_MS = 100;
+/**
+ * Removes an upload and makes sure that it is gone: a part that was on its way can arrive after the abort, and then the
+ * upload has to be aborted once more.
+ *
+ * @returns undefined, or in words what is left in the store. It never throws: it runs where another error is on its way.
+ */
+async function remove_upload_removeUpload(store, upload, inAHurry) {
+    const deadline = performance.now() + (inAHurry ? HURRY_MS : PATIENCE_MS);
+    let why = 'the store still shows it';
+    for (let pauseMs = FIRST_PAUSE_MS;; pauseMs *= 2) {
+        const leftMs = deadline - performance.now();
+        const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ATTEMPT_TIMEOUT_MS, leftMs))));
+        try {
+            await store.abortUpload(upload, signal);
+            if ((await store.uploadExists(upload, signal)) !== true)
+                return undefined;
+        }
+        catch (thrown) {
+            why = explain(thrown).message;
+            if (isNotImplemented(thrown))
+                return remains(upload, why);
+        }
+        if (deadline - performance.now() <= pauseMs) {
+            return remains(upload, why);
+        }
+        await delay(pauseMs);
+    }
+}
+function remains({ uploadId }, why) {
+    return `its unfinished upload ${uploadId} could not be removed (${why})`;
+}
+/** Removes uploads of our key whose ids were lost together with the answers that held them. Best effort; never throws. */
+async function remove_upload_removeStrays(store, key) {
+    const signal = AbortSignal.timeout(HURRY_MS);
+    try {
+        const strays = ((await store.listUploads(key, signal)) ?? []).filter((upload) => upload.key === key);
+        for (const stray of strays)
+            await store.abortUpload(stray, signal);
+    }
+    catch {
+        // What is left is what the recommended lifecycle rule is for.
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/upload.ts
+
+
+
+
+
+
+
+
+
+/** The name under which an object keeps what tells our own upload from another of the same key. */
+const TOKEN = 'neon-fleet-upload';
+/** Node 20.15 and newer. */
+const HAS_CRC32 = "crc32" in (external_node_zlib_default());
+/** Requests whose answer decides what exists are not broken off at once when the run is told to stop. */
+const COMMIT_GRACE_MS = 1_500;
+const LOOK_TIMEOUT_MS = 5_000;
+/**
+ * Stores a stream as one object: in one request when it is smaller than a part, else as a multipart upload.
+ *
+ * The object appears only after the source has ended well. Whatever else happens (the source throws, the store fails, the
+ * run is told to stop) nothing appears, and this returns only when the upload's parts are gone from the store, or says in
+ * the error that they could not be removed.
+ *
+ * @throws what the source threw, an S3Error, or the reason of the signal.
+ */
+async function uploadStream(store, upload) {
+    const transfer = new Transfer(store, upload);
+    try {
+        for await (const piece of cut(upload.source(transfer.signal), upload.partSizeBytes))
+            await transfer.take(piece);
+        return await transfer.finish();
+    }
+    catch (thrown) {
+        throw await transfer.abandon(thrown);
+    }
+}
+class Transfer {
+    store;
+    upload;
+    /** Aborted when the run is told to stop, and when a part has failed. */
+    signal;
+    ownStop = new AbortController();
+    object;
+    token = randomUUID();
+    /** The first piece, until it is known whether there is a second. */
+    first;
+    begun;
+    beginFailed = false;
+    failure;
+    sizeBytes = 0;
+    crc32 = 0;
+    nextPart = 1;
+    parts = [];
+    inFlight = new Set();
+    constructor(store, upload) {
+        this.store = store;
+        this.upload = upload;
+        this.signal = AbortSignal.any([upload.signal, this.ownStop.signal]);
+        const { key, contentType, metadata, tags } = upload;
+        this.object = {
+            key,
+            contentType,
+            metadata: { ...metadata, [TOKEN]: this.token },
+            ...(tags === undefined ? {} : { tags }),
+        };
+    }
+    async take(piece) {
+        this.sizeBytes += piece.length;
+        if (HAS_CRC32)
+            this.crc32 = zlib.crc32(piece, this.crc32);
+        if (this.begun === undefined && this.first === undefined) {
+            this.first = piece;
+            return;
+        }
+        if (this.first !== undefined) {
+            const first = this.first;
+            this.first = undefined;
+            this.begun = await this.begin();
+            await this.send(this.begun, first);
+        }
+        if (this.begun !== undefined)
+            await this.send(this.begun, piece);
+    }
+    async begin() {
+        // Broken off at once, the request could leave an upload behind whose id nobody knows.
+        const later = abortedLater(this.signal, COMMIT_GRACE_MS);
+        try {
+            return await this.store.beginUpload(this.object, later.signal);
+        }
+        catch (thrown) {
+            this.beginFailed = true;
+            throw thrown;
+        }
+        finally {
+            later.dispose();
+        }
+    }
+    async send(upload, piece) {
+        while (this.inFlight.size >= this.upload.partsInFlight)
+            await Promise.race(this.inFlight);
+        this.signal.throwIfAborted();
+        const number = this.nextPart;
+        this.nextPart += 1;
+        if (number > (this.upload.maxParts ?? LAST_PART))
+            throw tooManyParts(this.upload);
+        const sending = this.store
+            .uploadPart(upload, number, piece, this.signal)
+            .then((part) => void this.parts.push(part))
+            .catch((thrown) => this.fail(thrown))
+            .finally(() => this.inFlight.delete(sending));
+        this.inFlight.add(sending);
+    }
+    fail(thrown) {
+        this.failure ??= thrown;
+        this.ownStop.abort(thrown);
+    }
+    async finish() {
+        await Promise.all(this.inFlight);
+        this.signal.throwIfAborted();
+        const later = abortedLater(this.upload.signal, COMMIT_GRACE_MS);
+        try {
+            await this.commit(later.signal);
+        }
+        catch (thrown) {
+            if (!(await this.isStored()))
+                throw isTaken(thrown) ? taken(this.store.bucket, this.object.key) : thrown;
+        }
+        finally {
+            later.dispose();
+        }
+        await this.confirm().catch((thrown) => this.withdraw(thrown));
+        if (this.begun?.mayHaveStrays === true)
+            await removeStrays(this.store, this.object.key);
+        return { sizeBytes: this.sizeBytes, parts: Math.max(1, this.parts.length) };
+    }
+    async commit(signal) {
+        if (this.begun === undefined) {
+            await this.store.put(this.object, this.first ?? Buffer.alloc(0), signal);
+        }
+        else {
+            const inOrder = this.parts.toSorted((a, b) => a.number - b.number);
+            const whole = HAS_CRC32 ? { sizeBytes: this.sizeBytes, crc32: this.crc32 } : undefined;
+            await this.store.completeUpload(this.begun, inOrder, signal, whole);
+        }
+    }
+    /** Looks whether the object is there all the same: the answer to a request that was carried out can be lost. */
+    async isStored() {
+        try {
+            const head = await this.store.head(this.object.key, AbortSignal.timeout(LOOK_TIMEOUT_MS));
+            return head?.metadata[TOKEN] === this.token && head.sizeBytes === this.sizeBytes;
+        }
+        catch {
+            return false;
+        }
+    }
+    /** Does not believe a store that says it has everything: what counts is what it shows. */
+    async confirm() {
+        const head = await this.store.head(this.object.key, AbortSignal.timeout(LOOK_TIMEOUT_MS));
+        if (head?.sizeBytes === this.sizeBytes)
+            return;
+        const shown = head === undefined ? 'nothing' : `${head.sizeBytes} bytes`;
+        throw new ExplainedError({
+            message: `S3 accepted ${placeOf(this.store.bucket, this.object.key)} but shows ${shown} instead of ${this.sizeBytes} bytes`,
+            hint: 'Another writer of the same bucket, or a faulty store. The object does not count as a backup.',
+        });
+    }
+    /** Takes back an object that was stored but could not be confirmed: its key is this upload's alone. */
+    async withdraw(thrown) {
+        const { key } = this.object;
+        const refusals = await this.store.delete([key], AbortSignal.timeout(LOOK_TIMEOUT_MS)).catch(() => [key]);
+        if (refusals.length === 0)
+            throw thrown;
+        const { message, code, hint } = explain(thrown);
+        throw new ExplainedError({
+            message: `${message}; besides, ${placeOf(this.store.bucket, key)} could not be taken back: it does not count as a backup`,
+            ...(code === undefined ? {} : { code }),
+            ...(hint === undefined ? {} : { hint }),
+        }, { cause: thrown });
+    }
+    /** Undoes everything, and gives the error to throw. */
+    async abandon(thrown) {
+        const cause = this.upload.signal.aborted ? this.upload.signal.reason : (this.failure ?? thrown);
+        this.ownStop.abort(cause);
+        await Promise.all(this.inFlight);
+        const left = await this.removeRemains();
+        if (left === undefined)
+            return cause;
+        const { message, code, hint } = explain(cause);
+        return new ExplainedError({
+            message: `${message}; besides, ${left}`,
+            ...(code === undefined ? {} : { code }),
+            hint: `${hint === undefined ? '' : `${hint} `}A lifecycle rule AbortIncompleteMultipartUpload on the bucket removes what was left.`,
+        }, { cause });
+    }
+    async removeRemains() {
+        const inAHurry = this.upload.signal.aborted;
+        const left = this.begun === undefined ? undefined : await removeUpload(this.store, this.begun, inAHurry);
+        if (this.beginFailed || this.begun?.mayHaveStrays === true)
+            await removeStrays(this.store, this.object.key);
+        return left;
+    }
+}
+function tooManyParts({ partSizeBytes, maxParts = LAST_PART }) {
+    return new ExplainedError({
+        message: `the dump became larger than ${maxParts} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
+        hint: 'Run again: the size is read anew. A higher compression-level makes the dump smaller.',
+    });
+}
+function taken(bucket, key) {
+    return new ExplainedError({
+        message: `${placeOf(bucket, key)} exists already: another run made a backup at the same instant; nothing was overwritten`,
+        hint: 'Run again.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/index.ts
+
+
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/check-object.ts
+
+
+
+/** Opens the stored dump, provided that it is there and as large as its manifest says. @throws ExplainedError */
+async function check_object_openObject(store, manifest, signal) {
+    const head = await store.head(manifest.key, signal);
+    if (head === undefined)
+        throw damaged(manifest, 'its dump is not in the bucket any more');
+    if (head.sizeBytes !== manifest.sizeBytes) {
+        throw damaged(manifest, `it has ${head.sizeBytes} bytes instead of ${manifest.sizeBytes}`);
+    }
+    return readObject(store, { key: manifest.key, sizeBytes: manifest.sizeBytes, etag: head.etag }, signal);
+}
+/** Passes a stored dump on, and throws at its end unless it is the one that the manifest is about. */
+async function* check_object_checked(object, manifest) {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of object) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        yield chunk;
+    }
+    if (bytes !== manifest.sizeBytes)
+        throw damaged(manifest, `it has ${bytes} bytes instead of ${manifest.sizeBytes}`);
+    if (hash.digest('hex') !== manifest.sha256) {
+        throw damaged(manifest, 'its checksum is not the one that was recorded');
+    }
+}
+/** The backup is not what it was when it was made. */
+function damaged({ key }, how) {
+    return new ExplainedError({
+        message: `the backup ${key} is damaged: ${how}`,
+        hint: 'Nothing came of it. Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/keys.ts
+
+/** What the key of a dump ends with says how to read it; the first is the default. */
+const OBJECT_SUFFIXES = ['.sql.gz', '.sql.zst', '.sql', '.dump'];
+/** What lies beside a dump, and is not one. */
+const COMPANIONS = {
+    /** The commit: a dump without one is no backup. */
+    manifest: '.manifest.json',
+    /** The outcome of the last drill. */
+    verification: '.verified.json',
+    /** That the tenant has not changed since this backup. */
+    coverage: '.covered.json',
+};
+const DEFAULT_SUFFIX = OBJECT_SUFFIXES[0];
+const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})\d{6}Z$/;
+/** A prefix as keys need it: empty, or with one slash at its end. */
+function normalisePrefix(prefix) {
+    const bare = (prefix ?? '').replace(/^\/+|\/+$/g, '');
+    return bare === '' ? '' : `${bare}/`;
+}
+/**
+ * The timestamp of a backup. A clock gives milliseconds; the six digits after them are random, so that two runs that
+ * begin in the same instant do not meet in one key, also on stores without conditional writes.
+ */
+function backupTimestamp(now, random = () => randomInt(1_000_000)) {
+    const digits = now.toISOString().replace(/[-:.Z]/g, '');
+    return `${digits}${String(random()).padStart(6, '0')}Z`;
+}
+/** The instant of a timestamp; undefined for what is not one. */
+function instantOf(timestamp) {
+    const found = TIMESTAMP.exec(timestamp);
+    if (found === null)
+        return undefined;
+    const [, year, month, day, hour, minute, second, ms] = found;
+    const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`;
+    const instant = new Date(iso);
+    // The 31st of February parses as some day in March.
+    return Number.isNaN(instant.getTime()) || instant.toISOString() !== iso ? undefined : instant;
+}
+/** Under what all backups of one database lie. */
+function keys_databasePrefix(prefix, projectId, database) {
+    return `${prefix}${projectId}/${encodeSegment(database)}/`;
+}
+/** The key of a backup. */
+function objectKey(prefix, { projectId, database, timestamp }, suffix = DEFAULT_SUFFIX) {
+    return `${keys_databasePrefix(prefix, projectId, database)}${timestamp}${suffix}`;
+}
+/** The key of the manifest that lies beside a backup. */
+function keys_manifestKey(key) {
+    return companionKey(key, 'manifest');
+}
+/** The key of the record of a backup's last drill. */
+function keys_verificationKey(key) {
+    return companionKey(key, 'verification');
+}
+/** The key of the note that a backup still is what the tenant has. */
+function keys_coverageKey(key) {
+    return companionKey(key, 'coverage');
+}
+function companionKey(key, companion) {
+    // The default is left out, all else is kept: what lies beside a dump must lead to the dump by its key alone.
+    const base = key.endsWith(DEFAULT_SUFFIX) ? key.slice(0, -DEFAULT_SUFFIX.length) : key;
+    return `${base}${COMPANIONS[companion]}`;
+}
+/** Whether a text ends as the key of a dump does. */
+function isObjectKey(key) {
+    return OBJECT_SUFFIXES.some((suffix) => key.endsWith(suffix));
+}
+/** Reads a key; undefined for everything that is not in exactly the form that we write. */
+function keys_parseKey(prefix, key) {
+    if (!key.startsWith(prefix))
+        return undefined;
+    const [projectId, segment, file, ...rest] = key.slice(prefix.length).split('/');
+    if (projectId === undefined || projectId === '' || segment === undefined || file === undefined || rest.length > 0) {
+        return undefined;
+    }
+    const read = readFileName(file);
+    const database = decodeSegment(segment);
+    if (read === undefined || database === undefined || instantOf(read.timestamp) === undefined)
+        return undefined;
+    const id = { projectId, database, timestamp: read.timestamp };
+    return { ...id, kind: read.kind, objectKey: objectKey(prefix, id, read.suffix) };
+}
+function readFileName(file) {
+    const suffix = OBJECT_SUFFIXES.find((end) => file.endsWith(end));
+    if (suffix !== undefined)
+        return { kind: 'object', timestamp: file.slice(0, -suffix.length), suffix };
+    for (const [kind, end] of Object.entries(COMPANIONS)) {
+        if (!file.endsWith(end))
+            continue;
+        const base = file.slice(0, -end.length);
+        const own = OBJECT_SUFFIXES.find((each) => base.endsWith(each));
+        if (own === undefined)
+            return { kind, timestamp: base, suffix: DEFAULT_SUFFIX };
+        return own === DEFAULT_SUFFIX ? undefined : { kind, timestamp: base.slice(0, -own.length), suffix: own };
+    }
+    return undefined;
+}
+/** A name as one segment of a key: letters, digits and `_ - .` as they are, all else percent-encoded. */
+function encodeSegment(name) {
+    if (/^\.+$/.test(name))
+        return '%2E'.repeat(name.length);
+    return encodeURIComponent(name).replace(/[!'()*~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+function decodeSegment(segment) {
+    try {
+        const name = decodeURIComponent(segment);
+        return name !== '' && encodeSegment(name) === segment ? name : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
+var iso = __nccwpck_require__(4377);
+;// CONCATENATED MODULE: ./packages/shared/src/backups/formats.ts
+/** How a dump is written, and what it is compressed with; the first of each is the default. */
+const DUMP_FORMATS = ['plain', 'custom'];
+const COMPRESSIONS = ['gzip', 'zstd', 'none'];
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/roles.ts
+
+const roles_name = classic_schemas/* string */.YjP().min(1).max(63);
+/** A role, without its password. */
+const roleSchema = classic_schemas/* object */.Ikc({
+    name: roles_name,
+    login: classic_schemas/* boolean */.zMY(),
+    inherit: classic_schemas/* boolean */.zMY(),
+    createDb: classic_schemas/* boolean */.zMY(),
+    createRole: classic_schemas/* boolean */.zMY(),
+    bypassRls: classic_schemas/* boolean */.zMY(),
+    /** -1: no limit. */
+    connectionLimit: classic_schemas/* int */.Whr(),
+});
+const membershipSchema = classic_schemas/* object */.Ikc({ role: roles_name, member: roles_name, admin: classic_schemas/* boolean */.zMY() });
+const PRIVILEGES = [
+    'SELECT',
+    'INSERT',
+    'UPDATE',
+    'DELETE',
+    'TRUNCATE',
+    'REFERENCES',
+    'TRIGGER',
+    'MAINTAIN',
+    'USAGE',
+    'EXECUTE',
+    'CREATE',
+    'CONNECT',
+    'TEMPORARY',
+];
+const OBJECT_KINDS = ['table', 'sequence', 'column', 'routine', 'schema', 'type', 'database'];
+/** The privileges on one object that are not just those it is born with: all of them, but for its owner's. */
+const grantsSchema = classic_schemas/* object */.Ikc({
+    kind: classic_schemas/* enum */.k5n(OBJECT_KINDS),
+    schema: classic_schemas/* string */.YjP().exactOptional(),
+    name: classic_schemas/* string */.YjP().exactOptional(),
+    column: classic_schemas/* string */.YjP().exactOptional(),
+    /** Of a routine: its argument types, as PostgreSQL lists them, each quoted by it. */
+    arguments: classic_schemas/* string */.YjP().exactOptional(),
+    grants: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        /** Absent: everybody (PUBLIC). */
+        to: roles_name.exactOptional(),
+        privileges: classic_schemas/* array */.YOg(classic_schemas/* enum */.k5n(PRIVILEGES)).min(1),
+        grantable: classic_schemas/* boolean */.zMY(),
+    })),
+});
+/** What new objects of a role will be granted. */
+const defaultGrantsSchema = classic_schemas/* object */.Ikc({
+    /** Absent: the owner of everything, which is another role after a restore. */
+    owner: roles_name.exactOptional(),
+    schema: classic_schemas/* string */.YjP().exactOptional(),
+    objects: classic_schemas/* enum */.k5n(['TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS']),
+    to: roles_name.exactOptional(),
+    privileges: classic_schemas/* array */.YOg(classic_schemas/* enum */.k5n(PRIVILEGES)).min(1),
+    grantable: classic_schemas/* boolean */.zMY(),
+});
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/manifest.ts
+
+
+
+
+/** What was recorded of the database in the snapshot that the dump was made from. */
+const contentsSchema = classic_schemas/* object */.Ikc({
+    snapshotAt: iso/* datetime */.w$(),
+    /** Whether something of the database was left out on purpose. */
+    partial: classic_schemas/* boolean */.zMY(),
+    /** Exact, of each table whose rows are in the dump, by its quoted name; absent when it was not asked for. */
+    rowCounts: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* int */.Whr().nonnegative()).exactOptional(),
+    /** What each sequence is set to, by its quoted name; absent where the dump cannot be read as it goes by. */
+    sequences: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* object */.Ikc({ value: classic_schemas/* string */.YjP().regex(/^-?\d+$/), called: classic_schemas/* boolean */.zMY() }))
+        .exactOptional(),
+    /** Number and fingerprint of the objects of each kind. */
+    schema: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* object */.Ikc({ count: classic_schemas/* int */.Whr().positive(), sha256: classic_schemas/* string */.YjP() })),
+    extensions: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ name: classic_schemas/* string */.YjP(), version: classic_schemas/* string */.YjP() })),
+    /** What drizzle's table said: how many migrations, and the last of them. */
+    migrations: classic_schemas/* object */.Ikc({ applied: classic_schemas/* int */.Whr().nonnegative(), lastHash: classic_schemas/* string */.YjP(), lastCreatedAt: classic_schemas/* number */.aig() })
+        .exactOptional(),
+    roles: classic_schemas/* array */.YOg(roleSchema),
+    memberships: classic_schemas/* array */.YOg(membershipSchema),
+    grants: classic_schemas/* array */.YOg(grantsSchema),
+    defaultGrants: classic_schemas/* array */.YOg(defaultGrantsSchema),
+});
+/**
+ * What is known about a backup. It lies beside it and is written last: an object without one is no backup. Holds nothing
+ * secret, and all that a restore needs when the project, and Neon itself, are gone.
+ */
+const manifestSchema = classic_schemas/* object */.Ikc({
+    /** 1 is what version 0.1 wrote: plain, with gzip, and without contents. */
+    schemaVersion: classic_schemas/* union */.KCZ([classic_schemas/* literal */.euz(1), classic_schemas/* literal */.euz(2)]),
+    projectId: classic_schemas/* string */.YjP().min(1),
+    /** The project's name at that time. */
+    name: classic_schemas/* string */.YjP(),
+    branchId: classic_schemas/* string */.YjP().exactOptional(),
+    database: classic_schemas/* string */.YjP().min(1),
+    role: classic_schemas/* string */.YjP(),
+    /** Where it was dumped from, `host:port/database`: what it is never restored over. */
+    source: classic_schemas/* string */.YjP().exactOptional(),
+    /** Key of the object that this is about: a manifest that lies beside another one is refused. */
+    key: classic_schemas/* string */.YjP().min(1),
+    format: classic_schemas/* enum */.k5n(DUMP_FORMATS),
+    compression: classic_schemas/* enum */.k5n(COMPRESSIONS),
+    /** Size of the stored object. */
+    sizeBytes: classic_schemas/* int */.Whr().positive(),
+    /** Size of the dump before compression. */
+    dumpBytes: classic_schemas/* int */.Whr().positive(),
+    /** Of the stored object, in hexadecimal. */
+    sha256: classic_schemas/* string */.YjP().regex(/^[0-9a-f]{64}$/),
+    startedAt: iso/* datetime */.w$(),
+    finishedAt: iso/* datetime */.w$(),
+    postgres: classic_schemas/* object */.Ikc({
+        /** As the server gives it: `17.5`. */
+        server: classic_schemas/* string */.YjP().regex(/^\d+/),
+        pgDump: classic_schemas/* string */.YjP().regex(/^\d+(\.\d+)?$/),
+    }),
+    tool: classic_schemas/* object */.Ikc({ name: classic_schemas/* literal */.euz('neon-fleet'), version: classic_schemas/* string */.YjP() }),
+    actor: classic_schemas/* string */.YjP().exactOptional(),
+    runUrl: classic_schemas/* string */.YjP().exactOptional(),
+    contents: contentsSchema.exactOptional(),
+});
+/** A manifest as it is stored. */
+function renderManifest(manifest) {
+    return Buffer.from(`${JSON.stringify(manifestSchema.parse(manifest), null, 2)}\n`);
+}
+/**
+ * Reads a manifest and checks that it is about the object that it lies beside.
+ *
+ * @throws ExplainedError that says what is wrong with it.
+ */
+function manifest_readManifest(text, objectKey) {
+    const parsed = manifestSchema.safeParse(jsonOf(text));
+    if (!parsed.success) {
+        const where = parsed.error.issues
+            .slice(0, 3)
+            .map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`);
+        throw new ExplainedError({
+            message: `the manifest of ${objectKey} cannot be read (${where.join('; ')})`,
+            hint: 'It was changed after it was written, or a newer version of neon-fleet wrote it. Choose another backup by its key.',
+        });
+    }
+    if (parsed.data.key !== objectKey) {
+        throw new ExplainedError({
+            message: `the manifest beside ${objectKey} is the one of ${parsed.data.key}`,
+            hint: 'Somebody moved or copied objects in the bucket. Choose another backup by its key.',
+        });
+    }
+    return parsed.data;
+}
+function jsonOf(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/notes.ts
+
+
+/** The outcome of the last drill of a backup: an object of its own beside it, since a manifest never changes. */
+const verificationSchema = classic_schemas/* object */.Ikc({
+    schemaVersion: classic_schemas/* literal */.euz(1),
+    /** Key of the backup that this is about. */
+    key: classic_schemas/* string */.YjP().min(1),
+    method: classic_schemas/* enum */.k5n(['checksum', 'restore']),
+    outcome: classic_schemas/* enum */.k5n(['passed', 'failed']),
+    at: iso/* datetime */.w$(),
+    /** What was compared, or what was wrong. */
+    detail: classic_schemas/* string */.YjP(),
+    /** The server that it was restored into: `17.5`. */
+    server: classic_schemas/* string */.YjP().exactOptional(),
+    runUrl: classic_schemas/* string */.YjP().exactOptional(),
+});
+/** That a backup is still what the tenant has: nobody has used the database since. */
+const coverageSchema = classic_schemas/* object */.Ikc({
+    schemaVersion: classic_schemas/* literal */.euz(1),
+    key: classic_schemas/* string */.YjP().min(1),
+    /** When it was looked. */
+    at: iso/* datetime */.w$(),
+    /** The end of the session that made the backup, when it saw nobody else in the database. */
+    quietUntil: iso/* datetime */.w$().exactOptional(),
+});
+async function writeVerification(store, verification, signal) {
+    await store.replace(notes_described(verificationKey(verification.key)), render(verification), signal);
+}
+async function writeCoverage(store, coverage, signal) {
+    await store.replace(notes_described(coverageKey(coverage.key)), render(coverage), signal);
+}
+/** Reads the record of a drill that is known to be there; undefined when it is not one, or about another backup. */
+async function notes_readVerification(store, key, signal) {
+    return readNote(await store.get(verificationKey(key), signal), key, verificationSchema);
+}
+/** The same for the note that a backup covers what the tenant has. */
+async function notes_readCoverage(store, key, signal) {
+    return readNote(await store.get(coverageKey(key), signal), key, coverageSchema);
+}
+function readNote(body, key, schema) {
+    try {
+        const note = schema.safeParse(JSON.parse(body.toString('utf8')));
+        return note.success && note.data.key === key ? note.data : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+function notes_described(key) {
+    return { key, contentType: 'application/json', metadata: {} };
+}
+function render(note) {
+    return Buffer.from(`${JSON.stringify(note, null, 2)}\n`);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/place.ts
+
+
+/** A place in words; the same for two that hold the same objects. */
+function place_placeWords({ bucket, prefix }) {
+    return placeOf(bucket, prefix);
+}
+/** Each place once, whatever it is encrypted with. */
+function distinctPlaces(places) {
+    return [...new Map(places.toReversed().map((place) => [place_placeWords(place), place])).values()].toReversed();
+}
+const REGION_OF_KEY = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):/;
+/**
+ * Checks places against one another: data that must stay in a country must not be sent elsewhere by a slip.
+ *
+ * @throws ExplainedError with every contradiction.
+ */
+function checkPlaces(places) {
+    const regions = new Map();
+    const problems = [];
+    for (const { bucket, region, kmsKeyId } of places) {
+        if (region !== undefined)
+            regions.set(bucket, (regions.get(bucket) ?? new Set()).add(region));
+        const ofKey = kmsKeyId === undefined ? undefined : REGION_OF_KEY.exec(kmsKeyId)?.[1];
+        if (ofKey !== undefined && region !== undefined && ofKey !== region) {
+            problems.push(`the bucket ${bucket} in ${region} would be written with a key of ${ofKey}, ${kmsKeyId}`);
+        }
+    }
+    for (const [bucket, each] of regions) {
+        if (each.size > 1)
+            problems.push(`the bucket ${bucket} is said to be in ${[...each].join(' and in ')}`);
+    }
+    if (problems.length === 0)
+        return;
+    throw new ExplainedError({
+        message: `the places of the backups contradict one another; nothing was done.\n${[...new Set(problems)].map((line) => `  ${line}`).join('\n')}`,
+        hint: 'A group of the fleet file that sets bucket needs aws-region and kms-key of its own, where they differ from the inputs.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/proof.ts
+
+
+
+
+
+
+/**
+ * Proves that the newest backup of a database is whole, complete, young, and has been restored in a drill, from nothing
+ * but what is in the bucket. An older one that would do is no consolation: that the newest is not good is a reason to look.
+ * The whole object is read: what it is about to be the last copy of is worth that.
+ *
+ * @throws ExplainedError with what it lacks; S3Error, or the reason of the signal.
+ */
+async function proveBackup(store, wanted, signal) {
+    const { prefix, projectId, database } = wanted;
+    const below = databasePrefix(prefix, projectId, database);
+    const keys = new Set();
+    for await (const page of store.list(below, { signal }))
+        for (const { key } of page)
+            keys.add(key);
+    const newest = [...keys]
+        .flatMap((key) => parseKey(prefix, key) ?? [])
+        .filter(({ kind }) => kind === 'manifest')
+        .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1))
+        .at(0);
+    if (newest === undefined)
+        throw notProven(database, `there is none in ${placeOf(store.bucket, below)}`);
+    const key = newest.objectKey;
+    try {
+        const manifest = readManifest((await store.get(manifestKey(key), signal)).toString('utf8'), key);
+        const drill = keys.has(verificationKey(key)) ? await readVerification(store, key, signal) : undefined;
+        const flaw = flawOf(manifest, drill, wanted);
+        if (flaw !== undefined)
+            throw notProven(database, flaw);
+        let sizeBytes = 0;
+        for await (const chunk of checked(await openObject(store, manifest, signal), manifest))
+            sizeBytes += chunk.length;
+        const quiet = keys.has(coverageKey(key)) ? (await readCoverage(store, key, signal))?.quietUntil : undefined;
+        return {
+            database,
+            key,
+            sizeBytes,
+            snapshotAt: snapshotOf(manifest),
+            drilledAt: new Date(drill?.at ?? ''),
+            ...(quiet === undefined ? {} : { quietUntil: new Date(quiet) }),
+        };
+    }
+    catch (thrown) {
+        signal.throwIfAborted();
+        // A store that fails says nothing about the backup.
+        if (thrown instanceof S3Error || thrown instanceof NotProven)
+            throw thrown;
+        throw notProven(database, explain(thrown).message, { cause: thrown });
+    }
+}
+/** Clocks differ a little; more than that is no clock but a date that somebody wrote. */
+const MOST_AHEAD_MS = 60_000;
+/** What a backup lacks, going by its manifest and its last drill; undefined when it lacks nothing. Pure. */
+function flawOf(manifest, drill, { projectId, branch, database, maxAgeMs, now }) {
+    const { key, contents } = manifest;
+    if (manifest.projectId !== projectId || manifest.database !== database) {
+        return `${key} is a backup of ${JSON.stringify(manifest.database)} of the project ${manifest.projectId}`;
+    }
+    // One that names no branch is of the default one.
+    if (manifest.branchId === undefined ? !branch.isDefault : manifest.branchId !== branch.id) {
+        return `${key} was made of ${manifest.branchId ?? 'the default branch'}, and the data is in the branch ${branch.id}`;
+    }
+    if (contents === undefined)
+        return `${key} was made by a version that did not record what is in it`;
+    if (contents.partial)
+        return `${key} leaves out a part of the database`;
+    const ageMs = now.getTime() - snapshotOf(manifest).getTime();
+    if (ageMs > maxAgeMs)
+        return `${key} is of ${contents.snapshotAt}, which is longer ago than max-backup-age allows`;
+    if (ageMs < -MOST_AHEAD_MS)
+        return `${key} is of ${contents.snapshotAt}, which is still to come`;
+    if (drill === undefined)
+        return `${key} has not been verified`;
+    if (drill.outcome !== 'passed')
+        return `the drill of ${key} failed: ${drill.detail}`;
+    if (drill.method !== 'restore')
+        return `only the checksum of ${key} was verified, and not that it restores`;
+    if (new Date(drill.at) < new Date(contents.snapshotAt))
+        return `the drill of ${key} is older than the backup`;
+    return undefined;
+}
+function snapshotOf({ contents, startedAt }) {
+    return new Date(contents?.snapshotAt ?? startedAt);
+}
+/** How long after its last look at a database the session that made the backup may still count as active. */
+const SETTLING_MS = 5_000;
+/**
+ * Why the compute may have been used after the backups of its databases, as far as Neon tells; undefined when it was not.
+ * The sessions that made the backups are activity too: up to the last of them it is known who else was there. Pure.
+ */
+function usedSince(backups, lastActiveAt) {
+    if (lastActiveAt === undefined)
+        return undefined;
+    const active = backups.filter(({ snapshotAt }) => lastActiveAt > snapshotAt);
+    const unknown = active.find(({ quietUntil }) => quietUntil === undefined);
+    if (unknown !== undefined) {
+        return `somebody may have used ${JSON.stringify(unknown.database)} since its backup of ${unknown.snapshotAt.toISOString()}: the compute was last active at ${lastActiveAt.toISOString()}`;
+    }
+    if (active.length === 0)
+        return undefined;
+    const quietUntil = Math.max(...active.map((backup) => backup.quietUntil?.getTime() ?? 0));
+    if (lastActiveAt.getTime() <= quietUntil + SETTLING_MS)
+        return undefined;
+    return `the compute was active at ${lastActiveAt.toISOString()}, after the backups (${new Date(quietUntil).toISOString()})`;
+}
+/** A database has no backup that it may be given up for. */
+class NotProven extends (/* unused pure expression or super */ null && (ExplainedError)) {
+}
+function notProven(database, why, options) {
+    return new NotProven({
+        message: `the database ${JSON.stringify(database)} has no good backup: ${why}; nothing was deleted`,
+        hint: 'Run backup, then backup with `command: verify`, under the same s3-prefix, and then this again.',
+    }, options);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/index.ts
+
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/storage-access.ts
+
+
+
+
+
+/** Where the backups are; every action that reads or writes them takes these. */
+const storageInputs = {
+    's3-bucket': patternInput({
+        description: 'Bucket that the backups are in.',
+        required: true,
+        pattern: s3_names/* BUCKET_NAME */.BX,
+        accepted: 'the name of a bucket, such as acme-backups',
+    }),
+    's3-prefix': patternInput({
+        description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
+        pattern: s3_names/* FOLDER */.L7,
+        accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
+    }),
+    'aws-region': patternInput({
+        description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
+        pattern: s3_names/* STORE_REGION */.d9,
+        accepted: 'the name of a region, such as eu-central-1',
+    }),
+    's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
+    's3-force-path-style': booleanInput({
+        description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
+        default: 'false',
+    }),
+    's3-compatible': booleanInput({
+        description: 'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
+    }),
+    'role-to-assume': patternInput({
+        description: "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
+        pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+        accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
+    }),
+    'role-session-name': patternInput({
+        description: "Name of the session in AWS's own logs.",
+        pattern: /^[\w+=,.@-]{2,64}$/,
+        accepted: '2 to 64 letters, digits and _ + = , . @ -',
+        default: 'neon-fleet-backup',
+    }),
+    'role-duration': durationInput({
+        description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
+        default: '1h',
+        maxMs: 12 * 3_600_000,
+    }),
+};
+/** Stores other than Amazon's mostly have one region and take any name for it. */
+const REGION_OF_OTHERS = 'us-east-1';
+/** Opens the bucket of the inputs, or that of a place. No request is sent yet. */
+function openStorage(values, env, place) {
+    const { objectLockMode: mode, objectLockDays: days } = values;
+    const kmsKeyId = place === undefined ? values.kmsKeyId : place.kmsKeyId;
+    const region = place?.region ?? values.awsRegion ?? filled(env['AWS_REGION']) ?? filled(env['AWS_DEFAULT_REGION']);
+    return openStore({
+        bucket: place?.bucket ?? values.s3Bucket,
+        region: region ?? (values.s3Endpoint === undefined ? undefined : REGION_OF_OTHERS),
+        endpoint: values.s3Endpoint,
+        forcePathStyle: values.s3ForcePathStyle,
+        compatible: values.s3Compatible,
+        credentials: credentialsOf(values, region),
+        keeping: {
+            encryption: kmsKeyId === undefined ? values.sse : kmsBy(values.sse),
+            kmsKeyId,
+            storageClass: values.storageClass,
+            lock: mode === undefined || days === undefined ? undefined : { mode, days },
+        },
+    });
+}
+/** A key that is named is meant to be used. */
+function kmsBy(sse) {
+    return sse === 'aws:kms:dsse' ? sse : 'aws:kms';
+}
+/** Opens each place once: its client keeps its connections and credentials. */
+class Stores {
+    values;
+    env;
+    #open = new Map();
+    constructor(values, env) {
+        this.values = values;
+        this.env = env;
+    }
+    of(place) {
+        const id = JSON.stringify([place.bucket, place.region, place.kmsKeyId]);
+        const store = this.#open.get(id) ?? openStorage(this.values, this.env, place);
+        this.#open.set(id, store);
+        return store;
+    }
+}
+/** Whom AWS is to hear: its word for the audience of a token. */
+const AUDIENCE = 'sts.amazonaws.com';
+function credentialsOf({ roleToAssume: roleArn, roleSessionName: sessionName, roleDuration }, region) {
+    if (roleArn === undefined)
+        return undefined;
+    return roleCredentials({
+        roleArn,
+        sessionName,
+        durationSeconds: Math.round(roleDuration / 1_000),
+        region,
+        mintToken: () => core.getIDToken(AUDIENCE),
+        onSecret: (secret) => core.setSecret(secret),
+    });
+}
+/**
+ * Looks whether the bucket can be reached at all, before a single compute is woken. That a role may write but not list is
+ * no reason to stop.
+ *
+ * @throws S3Error when bucket, region or credentials are wrong.
+ */
+async function checkStorage(store, prefix, signal) {
+    try {
+        await store.list(prefix, { signal, limit: 1 })[Symbol.asyncIterator]().next();
+        return undefined;
+    }
+    catch (thrown) {
+        signal.throwIfAborted();
+        if (isHopeless(thrown))
+            throw thrown;
+        return explain(thrown).message;
+    }
+}
+/**
+ * The same for several places.
+ *
+ * @returns for each that cannot be listed why, in words.
+ * @throws ExplainedError with all that are wrong.
+ */
+async function checkStorages(stores, places, signal) {
+    const problems = [];
+    const notes = [];
+    for (const place of places) {
+        try {
+            const note = await checkStorage(stores.of(place), place.prefix, signal);
+            if (note !== undefined)
+                notes.push(places.length === 1 ? note : `${placeWords(place)}: ${note}`);
+        }
+        catch (thrown) {
+            signal.throwIfAborted();
+            problems.push({ place, thrown });
+        }
+    }
+    const [first] = problems;
+    if (first === undefined)
+        return notes;
+    if (places.length === 1)
+        throw first.thrown;
+    const lines = problems.map(({ place, thrown }) => `  ${placeWords(place)}: ${explain(thrown).message}`);
+    const { hint } = explain(first.thrown);
+    throw new ExplainedError({
+        message: `not every place of the backups can be reached; nothing was done.\n${lines.join('\n')}`,
+        ...(hint === undefined ? {} : { hint }),
+    }, { cause: first.thrown });
+}
+function filled(text) {
+    return text === '' ? undefined : text;
 }
 
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 82 modules
@@ -49849,7 +51128,28 @@ function throttlingTeller() {
 }
 
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+var external_node_fs_promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
+var api = __nccwpck_require__(3759);
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
+
+
+function string(params) {
+    return core._coercedString(schemas.ZodString, params);
+}
+function coerce_number(params) {
+    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
+}
+function coerce_boolean(params) {
+    return core._coercedBoolean(schemas.ZodBoolean, params);
+}
+function bigint(params) {
+    return core._coercedBigint(schemas.ZodBigInt, params);
+}
+function date(params) {
+    return core._coercedDate(schemas.ZodDate, params);
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/migrations.ts
 
 
@@ -49948,42 +51248,6 @@ CREATE INDEX event_at_idx ON fleet.event (at DESC NULLS LAST);
 CREATE INDEX event_project_id_at_idx ON fleet.event (project_id, at DESC NULLS LAST);
 `,
     },
-    {
-        tag: '0001_version_of_each_database',
-        sql: `
-ALTER TABLE fleet.project ADD COLUMN schema_version_at timestamp with time zone;
-CREATE TABLE fleet.database_version (
-  project_id uuid NOT NULL CONSTRAINT database_version_project_id_project_id_fk REFERENCES fleet.project (id),
-  branch_name text NOT NULL,
-  database_name text NOT NULL,
-  migrations_table text NOT NULL,
-  schema_version text NOT NULL,
-  migrations_digest text,
-  recorded_at timestamp with time zone NOT NULL,
-  CONSTRAINT database_version_pk PRIMARY KEY (project_id, branch_name, database_name, migrations_table)
-);
-ALTER TABLE fleet.migration_outcome ADD COLUMN in_doubt boolean DEFAULT false NOT NULL;
-ALTER TABLE fleet.migration_outcome ADD COLUMN action text DEFAULT 'provision' NOT NULL;
-CREATE INDEX migration_outcome_project_id_migrated_at_idx ON fleet.migration_outcome (project_id, started_at DESC NULLS LAST) WHERE action <> 'backup';
-CREATE TABLE fleet.run_part (
-  run_id uuid NOT NULL CONSTRAINT run_part_run_id_migration_run_id_fk REFERENCES fleet.migration_run (id) ON DELETE CASCADE,
-  part integer NOT NULL,
-  attempt integer NOT NULL,
-  verdict text NOT NULL,
-  CONSTRAINT run_part_run_id_part_pk PRIMARY KEY (run_id, part)
-);
-CREATE TABLE fleet.shard_failures (
-  plan_id uuid NOT NULL,
-  attempt integer NOT NULL,
-  shard integer NOT NULL,
-  failures integer NOT NULL,
-  told_at timestamp with time zone DEFAULT now() NOT NULL,
-  CONSTRAINT shard_failures_plan_id_attempt_shard_pk PRIMARY KEY (plan_id, attempt, shard)
-);
-CREATE INDEX shard_failures_told_at_idx ON fleet.shard_failures (told_at);
-ALTER TABLE fleet.backup ADD COLUMN gone_at timestamp with time zone;
-`,
-    },
 ];
 const LOCK_WAIT_MS = 60_000;
 const UNDEFINED_TABLE = '42P01';
@@ -49994,16 +51258,16 @@ const INVALID_SCHEMA = '3F000';
  *
  * @throws ExplainedError, PostgresError.
  */
-async function migrateCatalog(connection, signal) {
+async function migrations_migrateCatalog(connection, signal) {
     if ((await missing(connection)).length === 0)
         return;
-    const isMine = await (0,postgres/* takeLock */.HJ)(connection, {
+    const isMine = await takeLock(connection, {
         mode: 'exclusive',
         waitMs: LOCK_WAIT_MS,
         ...(signal === undefined ? {} : { signal }),
     });
     if (!isMine) {
-        throw new errors/* ExplainedError */.hM({
+        throw new ExplainedError({
             message: 'another run holds the lock of the catalog, and has for a minute',
             hint: 'Is catalog-url the database of a tenant? It needs one of its own.',
         });
@@ -50033,7 +51297,7 @@ async function missing(connection) {
     const applied = await appliedTags(connection);
     const unknown = applied.filter((tag) => !CATALOG_MIGRATIONS.some((migration) => migration.tag === tag));
     if (unknown.length > 0) {
-        throw new errors/* ExplainedError */.hM({
+        throw new ExplainedError({
             message: `the catalog is newer than this version of neon-fleet (${unknown.join(', ')})`,
             hint: 'Use the newest version of neon-fleet in every workflow that has this catalog-url.',
         });
@@ -50046,7 +51310,7 @@ async function appliedTags(connection) {
         return rows.map(({ tag }) => String(tag));
     }
     catch (thrown) {
-        if (thrown instanceof postgres/* PostgresError */.Yj && [UNDEFINED_TABLE, INVALID_SCHEMA].includes(thrown.sqlState ?? ''))
+        if (thrown instanceof PostgresError && [UNDEFINED_TABLE, INVALID_SCHEMA].includes(thrown.sqlState ?? ''))
             return [];
         throw thrown;
     }
@@ -50057,33 +51321,24 @@ async function appliedTags(connection) {
  * Every statement that the actions send to the catalog. Reads go page by page along an index, writes take a whole batch
  * as one JSON parameter. A test explains each of them.
  */
-const PROJECT_COLUMNS = `c.slug::text AS key, c.name, p.neon_project_id AS "projectId", p.region AS "regionId",
-  p.postgres_version AS "pgVersion", p.branch_name AS branch, p.database_name AS database, p.role_name AS role,
-  p.schema_version AS "schemaVersion", p.status, p.predecessor_ids AS "predecessorIds"`;
+const PROJECT_COLUMNS = `c.slug::text AS slug, c.name, p.neon_project_id, p.region, p.postgres_version, p.branch_name,
+  p.database_name, p.role_name, p.schema_version, p.status, p.predecessor_ids`;
 /** $1: the last project id of the page before, $2: how many. */
 const TENANTS = `SELECT ${PROJECT_COLUMNS}
   FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
-const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS "backupAt", newest.size_bytes AS "backupBytes",
-    verified.verified_at AS "verifiedAt", last.status AS outcome, last.reason, last.error_code AS "errorCode",
-    last.started_at AS "outcomeAt", run.run_url AS "runUrl", run.run_key AS "runKey"
+const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS backup_at, newest.size_bytes AS backup_bytes,
+    verified.verified_at, last.status AS outcome, last.reason, last.error_code, last.started_at AS outcome_at,
+    run.run_url, run.run_key
   FROM fleet.project p JOIN fleet.customer c ON c.id = p.customer_id
-  LEFT JOIN LATERAL (SELECT b.created_at, b.size_bytes FROM fleet.backup b WHERE b.project_id = p.id AND b.gone_at IS NULL
+  LEFT JOIN LATERAL (SELECT b.created_at, b.size_bytes FROM fleet.backup b WHERE b.project_id = p.id
     ORDER BY b.created_at DESC NULLS LAST LIMIT 1) newest ON true
   LEFT JOIN LATERAL (SELECT b.verified_at FROM fleet.backup b WHERE b.project_id = p.id AND b.verify_outcome = 'passed'
-    AND b.gone_at IS NULL ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
+    ORDER BY b.verified_at DESC NULLS LAST LIMIT 1) verified ON true
   LEFT JOIN LATERAL (SELECT o.status, o.reason, o.error_code, o.started_at, o.run_id FROM fleet.migration_outcome o
-    WHERE o.project_id = p.id AND o.action <> 'backup' ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
+    WHERE o.project_id = p.id ORDER BY o.started_at DESC NULLS LAST LIMIT 1) last ON true
   LEFT JOIN fleet.migration_run run ON run.id = last.run_id
-  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
-  ORDER BY p.neon_project_id LIMIT $2`;
-/** $1 and $2 as above: what each database was certainly at. */
-const VERSIONS = `SELECT p.neon_project_id AS "projectId", each.versions
-  FROM fleet.project p CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('branch', v.branch_name,
-      'database', v.database_name, 'table', v.migrations_table, 'version', v.schema_version,
-      'digest', v.migrations_digest)) AS versions
-    FROM fleet.database_version v WHERE v.project_id = p.id AND v.migrations_digest IS NOT NULL) each
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
 // With a limit these are looked up row by row along the index, whatever the planner thinks of the length of a batch.
@@ -50094,6 +51349,11 @@ const GIVEN_PROJECTS = `jsonb_to_recordset($1::jsonb) AS given (slug text, name 
 const REGISTER_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
   SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_PROJECTS}
   ON CONFLICT (slug) DO UPDATE SET name = EXCLUDED.name WHERE customer.name <> EXCLUDED.name`;
+/**
+ * A project that was retired stays so whatever is told late, or listed late: only somebody who made it ready after that, as
+ * one that was recovered, opens it again.
+ */
+const STAYS_RETIRED = `p.status = 'retired' AND (EXCLUDED.ready_at > p.closed_at) IS NOT TRUE`;
 const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_project_id, region, postgres_version, branch_name,
     database_name, role_name, schema_version, status, ready_at)
   SELECT c.id, given.neon_project_id, given.region, given.postgres_version, given.branch_name, given.database_name,
@@ -50103,85 +51363,43 @@ const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_pro
     postgres_version = EXCLUDED.postgres_version,
     branch_name = EXCLUDED.branch_name, database_name = EXCLUDED.database_name, role_name = EXCLUDED.role_name,
     schema_version = COALESCE(EXCLUDED.schema_version, p.schema_version),
-    status = CASE WHEN p.status = 'ready' AND EXCLUDED.status = 'creating' THEN p.status ELSE EXCLUDED.status END,
-    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = NULL`;
+    status = CASE WHEN ${STAYS_RETIRED} OR (p.status = 'ready' AND EXCLUDED.status = 'creating') THEN p.status ELSE EXCLUDED.status END,
+    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = CASE WHEN ${STAYS_RETIRED} THEN p.closed_at END`;
 const GIVEN_OUTCOMES = `jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text, slug text, region text,
-  postgres_version int, branch_name text, database_name text, database_assumed boolean, role_name text, status text,
-  reason text, from_version text, to_version text, version_known boolean, migrations_table text, migrations_digest text,
-  in_doubt boolean, error_code text, attempts int, started_at timestamptz, duration_ms bigint)`;
+  postgres_version int, database_name text, status text, reason text, from_version text, to_version text, error_code text,
+  attempts int, started_at timestamptz, duration_ms bigint)`;
 /** Tenants that the catalog does not know yet are learnt from the runs over them. */
 const LEARN_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
   SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_OUTCOMES}
   WHERE given.region IS NOT NULL
     AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
   ON CONFLICT (slug) DO NOTHING`;
-const LEARN_PROJECTS = `INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, database_name, role_name, status)
+const LEARN_PROJECTS = `INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, database_name, status)
   SELECT DISTINCT ON (given.neon_project_id) c.id, given.neon_project_id, given.region, given.postgres_version,
-    CASE WHEN given.database_assumed THEN NULL ELSE given.database_name END, given.role_name, 'ready'
+    given.database_name, 'ready'
   FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${CUSTOMER_OF_SLUG} c
   WHERE given.region IS NOT NULL
     AND NOT EXISTS (SELECT FROM fleet.project p WHERE p.neon_project_id = given.neon_project_id)
   ON CONFLICT (neon_project_id) DO NOTHING`;
-/** The row stays locked until the transaction ends: of several shards that end at once, one after the other settles it. */
 const RECORD_RUN = `INSERT INTO fleet.migration_run AS r (run_key, action, command, verdict, started_at, duration_ms, run_url, actor)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-  ON CONFLICT (run_key) DO UPDATE SET started_at = LEAST(r.started_at, EXCLUDED.started_at),
-    duration_ms = EXTRACT(EPOCH FROM GREATEST(r.started_at + r.duration_ms * interval '1 millisecond',
-      EXCLUDED.started_at + EXCLUDED.duration_ms * interval '1 millisecond') - LEAST(r.started_at, EXCLUDED.started_at)) * 1000
+  ON CONFLICT (run_key) DO UPDATE SET verdict = EXCLUDED.verdict, duration_ms = EXCLUDED.duration_ms
   RETURNING id`;
-/** $1 run, $2 part, $3 attempt, $4 verdict. An older attempt that is told later does not count. */
-const RECORD_PART = `INSERT INTO fleet.run_part AS part (run_id, part, attempt, verdict) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (run_id, part) DO UPDATE SET attempt = EXCLUDED.attempt, verdict = EXCLUDED.verdict
-  WHERE EXCLUDED.attempt >= part.attempt`;
-/** The worst verdict of all parts counts. A report that is older than a shard's newest attempt does not know about it. */
-const SETTLE_VERDICT = `UPDATE fleet.migration_run AS r SET verdict = worst.verdict
-  FROM (SELECT part.verdict FROM fleet.run_part part WHERE part.run_id = $1 AND (part.part > 0
-      OR part.attempt >= (SELECT max(shard.attempt) FROM fleet.run_part shard WHERE shard.run_id = $1))
-    ORDER BY array_position(ARRAY['failed', 'incomplete', 'succeeded'], part.verdict) LIMIT 1) worst
-  WHERE r.id = $1`;
-const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome AS o (run_id, project_id, database_name, status, reason, from_version,
-    to_version, error_code, attempts, started_at, duration_ms, in_doubt, action)
+const RECORD_OUTCOMES = `INSERT INTO fleet.migration_outcome (run_id, project_id, database_name, status, reason, from_version,
+    to_version, error_code, attempts, started_at, duration_ms)
   SELECT $2::uuid, p.id, given.database_name, given.status, given.reason, given.from_version, given.to_version,
-    given.error_code, given.attempts, given.started_at, given.duration_ms, COALESCE(given.in_doubt, false), $3
+    given.error_code, given.attempts, given.started_at, given.duration_ms
   FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
   ON CONFLICT (run_id, project_id, database_name) DO UPDATE SET status = EXCLUDED.status, reason = EXCLUDED.reason,
     from_version = EXCLUDED.from_version, to_version = EXCLUDED.to_version, error_code = EXCLUDED.error_code,
-    attempts = EXCLUDED.attempts, started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms,
-    in_doubt = EXCLUDED.in_doubt
-  WHERE EXCLUDED.started_at >= o.started_at`;
-/**
- * The version of a project is that of its own database on its own branch. An older run that is written later does not
- * turn it back.
- */
-const RECORD_VERSIONS = `UPDATE fleet.project AS p SET schema_version = newest.to_version, schema_version_at = newest.started_at
-  FROM (SELECT DISTINCT ON (home.id) home.id, given.to_version, given.started_at
-    FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL (SELECT h.id, h.branch_name, h.database_name, h.schema_version_at
-      FROM fleet.project h WHERE h.neon_project_id = given.neon_project_id LIMIT 1) home
-    WHERE given.version_known AND given.branch_name IS NOT DISTINCT FROM home.branch_name
-      AND (given.database_assumed OR given.database_name = COALESCE(home.database_name, given.database_name))
-      AND (home.schema_version_at IS NULL OR home.schema_version_at <= given.started_at)
-    ORDER BY home.id, given.started_at DESC) newest
-  WHERE p.id = newest.id`;
-/** What was read before something went wrong in a project is not certain any more, on whichever branch it was read. */
-const DOUBT_VERSIONS = `UPDATE fleet.database_version AS v SET migrations_digest = NULL
-  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
-  WHERE given.in_doubt AND v.project_id = p.id AND v.recorded_at <= given.started_at`;
-/** $1: ids of projects that are about to be put back: a process that is killed there leaves no certainty behind. */
-const DOUBT_PROJECTS = `UPDATE fleet.database_version AS v SET migrations_digest = NULL
-  FROM fleet.project p WHERE p.neon_project_id = ANY ($1::text[]) AND v.project_id = p.id`;
-/** The same for what is told later than it happened. */
-const KEEP_VERSIONS = `INSERT INTO fleet.database_version AS v (project_id, branch_name, database_name, migrations_table,
-    schema_version, migrations_digest, recorded_at)
-  SELECT p.id, COALESCE(given.branch_name, ''), given.database_name, given.migrations_table, given.to_version,
-    given.migrations_digest, given.started_at
-  FROM ${GIVEN_OUTCOMES} CROSS JOIN LATERAL ${PROJECT_OF_ID} p
-  WHERE given.migrations_digest IS NOT NULL AND given.to_version IS NOT NULL
-    AND NOT EXISTS (SELECT FROM fleet.migration_outcome o WHERE o.project_id = p.id
-      AND o.started_at >= given.started_at AND o.in_doubt LIMIT 1)
-  ON CONFLICT (project_id, branch_name, database_name, migrations_table) DO UPDATE SET
-    schema_version = EXCLUDED.schema_version, migrations_digest = EXCLUDED.migrations_digest,
-    recorded_at = EXCLUDED.recorded_at
-  WHERE EXCLUDED.recorded_at >= v.recorded_at`;
+    attempts = EXCLUDED.attempts, started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms`;
+/** An older run that is written later does not turn the version back. */
+const RECORD_VERSIONS = `UPDATE fleet.project AS p SET schema_version = given.to_version
+  FROM ${GIVEN_OUTCOMES}
+  WHERE p.neon_project_id = given.neon_project_id AND given.to_version IS NOT NULL
+    AND p.schema_version IS DISTINCT FROM given.to_version
+    AND NOT EXISTS (SELECT FROM fleet.migration_outcome o WHERE o.project_id = p.id AND o.started_at > given.started_at
+      AND o.to_version IS NOT NULL)`;
 const RECORD_BACKUPS = `INSERT INTO fleet.backup AS b (project_id, database_name, storage_key, size_bytes, sha256, schema_version,
     created_at, verified_at, verify_outcome)
   SELECT p.id, given.database_name, given.storage_key, given.size_bytes, given.sha256, given.schema_version,
@@ -50189,28 +51407,20 @@ const RECORD_BACKUPS = `INSERT INTO fleet.backup AS b (project_id, database_name
   FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, database_name text, storage_key text, size_bytes bigint,
     sha256 text, schema_version text, created_at timestamptz, verified_at timestamptz, verify_outcome text)
   CROSS JOIN LATERAL ${PROJECT_OF_ID} p
-  ON CONFLICT (storage_key) DO UPDATE SET verified_at = EXCLUDED.verified_at, verify_outcome = EXCLUDED.verify_outcome
-  WHERE EXCLUDED.verified_at >= COALESCE(b.verified_at, '-infinity')`;
-/** $1 keys, $2 when. */
-const CLOSE_BACKUPS = `UPDATE fleet.backup SET gone_at = $2 WHERE storage_key = ANY ($1::text[]) AND gone_at IS NULL`;
-/** $1 plan, $2 attempt, $3 shard, $4 how many it has had so far. */
-const TELL_FAILURES = `INSERT INTO fleet.shard_failures (plan_id, attempt, shard, failures) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (plan_id, attempt, shard) DO UPDATE SET failures = EXCLUDED.failures, told_at = now()`;
-/** A shard with failures is run again by every later attempt, so that those of an older one do not count. */
-const SUM_FAILURES = `SELECT COALESCE(sum(failures), 0)::int AS failures FROM fleet.shard_failures
-  WHERE plan_id = $1 AND attempt = $2`;
-const FORGET_FAILURES = `DELETE FROM fleet.shard_failures WHERE told_at < now() - interval '30 days'`;
-/** Neon says to every session which project it is in; elsewhere there is no such setting. */
-const OWN_PROJECT = `SELECT current_setting('neon.project_id', true) AS id`;
+  ON CONFLICT (storage_key) DO UPDATE SET verified_at = COALESCE(EXCLUDED.verified_at, b.verified_at),
+    verify_outcome = COALESCE(EXCLUDED.verify_outcome, b.verify_outcome)`;
 const RECORD_EVENTS = `INSERT INTO fleet.event (event_key, at, action, what, project_id, actor, run_url, details)
   SELECT given.event_key, given.at, given.action, given.what, p.id, given.actor, given.run_url, given.details
   FROM jsonb_to_recordset($1::jsonb) AS given (event_key text, at timestamptz, action text, what text, neon_project_id text,
     actor text, run_url text, details jsonb)
   LEFT JOIN LATERAL ${PROJECT_OF_ID} p ON true
   ON CONFLICT (event_key) DO NOTHING`;
-/** $1: ids that are not there any more. */
-const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = now()
-  WHERE neon_project_id = ANY ($1::text[]) AND status IN ('creating', 'ready')`;
+/** $1: ids that are not there any more, $3: since when. That somebody here did it is more than that it is gone. */
+const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = $3
+  WHERE neon_project_id = ANY ($1::text[]) AND (status IN ('creating', 'ready') OR (status = 'gone' AND $2 = 'retired'))`;
+/** $1: ids; which of them were retired. */
+const RETIRED = `SELECT p.neon_project_id FROM fleet.project p
+  WHERE p.neon_project_id = ANY ($1::text[]) AND p.status = 'retired'`;
 const RENAME_CUSTOMERS = `UPDATE fleet.customer AS c SET name = given.name
   FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text)
   CROSS JOIN LATERAL ${PROJECT_OF_ID} p
@@ -50225,57 +51435,26 @@ const SUCCESSOR = `SELECT ${PROJECT_COLUMNS}
 const BY_KEY = `SELECT ${PROJECT_COLUMNS}
   FROM fleet.customer c JOIN fleet.project p ON p.customer_id = c.id
   WHERE c.slug = $1::citext AND p.status IN ('creating', 'ready')`;
-const QUERIES = {
+const queries_QUERIES = {
     tenants: TENANTS,
     byKey: BY_KEY,
     status: STATUS,
-    versions: VERSIONS,
     registerCustomers: REGISTER_CUSTOMERS,
     registerProjects: REGISTER_PROJECTS,
     learnCustomers: LEARN_CUSTOMERS,
     learnProjects: LEARN_PROJECTS,
     recordRun: RECORD_RUN,
-    recordPart: RECORD_PART,
-    settleVerdict: SETTLE_VERDICT,
     recordOutcomes: RECORD_OUTCOMES,
     recordVersions: RECORD_VERSIONS,
-    doubtVersions: DOUBT_VERSIONS,
-    doubtProjects: DOUBT_PROJECTS,
-    keepVersions: KEEP_VERSIONS,
     recordBackups: RECORD_BACKUPS,
-    closeBackups: CLOSE_BACKUPS,
-    tellFailures: TELL_FAILURES,
-    sumFailures: SUM_FAILURES,
-    forgetFailures: FORGET_FAILURES,
-    ownProject: OWN_PROJECT,
     recordEvents: RECORD_EVENTS,
     closeProjects: CLOSE_PROJECTS,
+    retired: RETIRED,
     renameCustomers: RENAME_CUSTOMERS,
     claim: CLAIM,
     release: RELEASE,
     successor: SUCCESSOR,
 };
-
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
-var api = __nccwpck_require__(3759);
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
-
-
-function string(params) {
-    return core._coercedString(schemas.ZodString, params);
-}
-function coerce_number(params) {
-    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
-}
-function coerce_boolean(params) {
-    return core._coercedBoolean(schemas.ZodBoolean, params);
-}
-function bigint(params) {
-    return core._coercedBigint(schemas.ZodBigInt, params);
-}
-function date(params) {
-    return core._coercedDate(schemas.ZodDate, params);
-}
 
 ;// CONCATENATED MODULE: ./node_modules/drizzle-orm/entity.js
 const entityKind = Symbol.for("drizzle:entityKind");
@@ -56666,9 +57845,9 @@ class PrimaryKey {
  */
 const citext = customType({ dataType: () => 'citext' });
 const moment = (name) => timestamp(name, { withTimezone: true, mode: 'string' });
-const fleet = pgSchema('fleet');
+const schema_fleet = pgSchema('fleet');
 /** Who pays: one for each tenant. The slug is the tenant's key. */
-const customer = fleet.table('customer', {
+const customer = schema_fleet.table('customer', {
     id: uuid('id').primaryKey().defaultRandom(),
     slug: citext('slug').notNull().unique(),
     name: text_text('name').notNull(),
@@ -56676,7 +57855,7 @@ const customer = fleet.table('customer', {
 });
 const PROJECT_STATUSES = ['creating', 'ready', 'retired', 'gone'];
 /** A Neon project of a customer, with what only we know about it. */
-const project = fleet.table('project', {
+const project = schema_fleet.table('project', {
     id: uuid('id').primaryKey().defaultRandom(),
     customerId: uuid('customer_id')
         .notNull()
@@ -56697,45 +57876,20 @@ const project = fleet.table('project', {
     createdAt: moment('created_at').notNull().defaultNow(),
     readyAt: moment('ready_at'),
     closedAt: moment('closed_at'),
-    /** Since when `schemaVersion` is what is known; of several reports the newest counts, in whatever order they come. */
-    schemaVersionAt: moment('schema_version_at'),
 }, (table) => [
     index('project_customer_id_idx').on(table.customerId),
     index('project_predecessor_ids_idx').using('gin', table.predecessorIds),
     check('project_status_check', sql_sql `${table.status} IN ('creating', 'ready', 'retired', 'gone')`),
 ]);
-/**
- * That a database held exactly the migrations of a folder up to a version. A plan that trusts the catalog decides by it, so
- * that it is there only where it was read in the database itself.
- */
-const databaseVersion = fleet.table('database_version', {
-    projectId: uuid('project_id')
-        .notNull()
-        .references(() => project.id),
-    /** As the inputs named it; empty: the default branch. */
-    branchName: text_text('branch_name').notNull(),
-    databaseName: text_text('database_name').notNull(),
-    /** The table that says so, with its schema. */
-    migrationsTable: text_text('migrations_table').notNull(),
-    schemaVersion: text_text('schema_version').notNull(),
-    /** Of the migrations up to that version. Null: something has gone wrong since, and it has to be looked at. */
-    migrationsDigest: text_text('migrations_digest'),
-    recordedAt: moment('recorded_at').notNull(),
-}, (table) => [
-    primaryKey({
-        name: 'database_version_pk',
-        columns: [table.projectId, table.branchName, table.databaseName, table.migrationsTable],
-    }),
-]);
 /** That somebody is about to create a project for a key: there can be one of them only. */
-const creationIntent = fleet.table('creation_intent', {
+const creationIntent = schema_fleet.table('creation_intent', {
     slug: citext('slug').primaryKey(),
     /** The mark on the project that may or may not have been made. */
     attempt: uuid('attempt').notNull(),
     claimedAt: moment('claimed_at').notNull().defaultNow(),
     runUrl: text_text('run_url'),
 });
-const migrationRun = fleet.table('migration_run', {
+const migrationRun = schema_fleet.table('migration_run', {
     id: uuid('id').primaryKey().defaultRandom(),
     /** What makes writing the same run twice harmless. */
     runKey: text_text('run_key').notNull().unique(),
@@ -56747,27 +57901,7 @@ const migrationRun = fleet.table('migration_run', {
     runUrl: text_text('run_url'),
     actor: text_text('actor'),
 }, (table) => [index('migration_run_started_at_idx').on(table.startedAt.desc())]);
-/** How each shard of a run ended, by its newest attempt; part 0 is the report over all of them. */
-const runPart = fleet.table('run_part', {
-    runId: uuid('run_id')
-        .notNull()
-        .references(() => migrationRun.id, { onDelete: 'cascade' }),
-    part: integer('part').notNull(),
-    attempt: integer('attempt').notNull(),
-    verdict: text_text('verdict').notNull(),
-}, (table) => [primaryKey({ columns: [table.runId, table.part] })]);
-/** The failures that each shard of a rollout has had so far: its error budget, which all of them share. */
-const shardFailures = fleet.table('shard_failures', {
-    planId: uuid('plan_id').notNull(),
-    attempt: integer('attempt').notNull(),
-    shard: integer('shard').notNull(),
-    failures: integer('failures').notNull(),
-    toldAt: moment('told_at').notNull().defaultNow(),
-}, (table) => [
-    primaryKey({ columns: [table.planId, table.attempt, table.shard] }),
-    index('shard_failures_told_at_idx').on(table.toldAt),
-]);
-const migrationOutcome = fleet.table('migration_outcome', {
+const migrationOutcome = schema_fleet.table('migration_outcome', {
     runId: uuid('run_id')
         .notNull()
         .references(() => migrationRun.id, { onDelete: 'cascade' }),
@@ -56783,18 +57917,11 @@ const migrationOutcome = fleet.table('migration_outcome', {
     attempts: integer('attempts').notNull(),
     startedAt: moment('started_at').notNull(),
     durationMs: bigint_bigint('duration_ms', { mode: 'number' }).notNull(),
-    /** It ended in a way after which what was known about the schema is not certain any more. */
-    inDoubt: boolean_boolean('in_doubt').notNull().default(false),
-    /** Of the run; what was there before the column was, provision had told. */
-    action: text_text('action').notNull().default('provision'),
 }, (table) => [
     primaryKey({ columns: [table.runId, table.projectId, table.databaseName] }),
     index('migration_outcome_project_id_started_at_idx').on(table.projectId, table.startedAt.desc()),
-    index('migration_outcome_project_id_migrated_at_idx')
-        .on(table.projectId, table.startedAt.desc())
-        .where(sql_sql `${table.action} <> 'backup'`),
 ]);
-const backup = fleet.table('backup', {
+const backup = schema_fleet.table('backup', {
     id: uuid('id').primaryKey().defaultRandom(),
     projectId: uuid('project_id')
         .notNull()
@@ -56807,8 +57934,6 @@ const backup = fleet.table('backup', {
     createdAt: moment('created_at').notNull(),
     verifiedAt: moment('verified_at'),
     verifyOutcome: text_text('verify_outcome'),
-    /** When it was deleted; the row stays, for those who ask what there was. */
-    goneAt: moment('gone_at'),
 }, (table) => [
     index('backup_project_id_created_at_idx').on(table.projectId, table.createdAt.desc()),
     index('backup_project_id_verified_at_idx')
@@ -56816,7 +57941,7 @@ const backup = fleet.table('backup', {
         .where(sql_sql `${table.verifyOutcome} = 'passed'`),
 ]);
 /** Who did what, when, to whom. */
-const schema_event = fleet.table('event', {
+const schema_event = schema_fleet.table('event', {
     id: uuid('id').primaryKey().defaultRandom(),
     eventKey: text_text('event_key').notNull().unique(),
     at: moment('at').notNull(),
@@ -56831,65 +57956,134 @@ const schema_event = fleet.table('event', {
     index('event_project_id_at_idx').on(table.projectId, table.at.desc()),
 ]);
 
-;// CONCATENATED MODULE: ./packages/shared/src/catalog/read.ts
+;// CONCATENATED MODULE: ./packages/shared/src/catalog/catalog.ts
+
+
+
 
 
 const when = classic_schemas/* union */.KCZ([classic_schemas/* date */.p6U().transform((date) => date.toISOString()), classic_schemas/* string */.YjP()]);
-/** The columns have these names in the statements; a null is a property that is not there. */
 const tenantSchema = classic_schemas/* object */.Ikc({
-    key: classic_schemas/* string */.YjP(),
+    slug: classic_schemas/* string */.YjP(),
     name: classic_schemas/* string */.YjP(),
-    projectId: classic_schemas/* string */.YjP(),
-    regionId: classic_schemas/* string */.YjP(),
-    pgVersion: classic_schemas/* number */.aig(),
-    branch: classic_schemas/* string */.YjP().exactOptional(),
-    database: classic_schemas/* string */.YjP().exactOptional(),
-    role: classic_schemas/* string */.YjP().exactOptional(),
-    schemaVersion: classic_schemas/* string */.YjP().exactOptional(),
+    neon_project_id: classic_schemas/* string */.YjP(),
+    region: classic_schemas/* string */.YjP(),
+    postgres_version: classic_schemas/* number */.aig(),
+    branch_name: classic_schemas/* string */.YjP().nullable(),
+    database_name: classic_schemas/* string */.YjP().nullable(),
+    role_name: classic_schemas/* string */.YjP().nullable(),
+    schema_version: classic_schemas/* string */.YjP().nullable(),
     status: classic_schemas/* enum */.k5n(PROJECT_STATUSES),
-    /** Ids that the tenant's project had before: its old backups are under them. */
-    predecessorIds: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()),
+    predecessor_ids: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()),
 });
 const statusSchema = tenantSchema.extend({
-    backupAt: when.exactOptional(),
-    backupBytes: coerce_number().exactOptional(),
-    verifiedAt: when.exactOptional(),
-    outcome: classic_schemas/* string */.YjP().exactOptional(),
-    reason: classic_schemas/* string */.YjP().exactOptional(),
-    errorCode: classic_schemas/* string */.YjP().exactOptional(),
-    outcomeAt: when.exactOptional(),
-    runUrl: classic_schemas/* string */.YjP().exactOptional(),
-    runKey: classic_schemas/* string */.YjP().exactOptional(),
+    backup_at: when.nullable(),
+    backup_bytes: coerce_number().nullable(),
+    verified_at: when.nullable(),
+    outcome: classic_schemas/* string */.YjP().nullable(),
+    reason: classic_schemas/* string */.YjP().nullable(),
+    error_code: classic_schemas/* string */.YjP().nullable(),
+    outcome_at: when.nullable(),
+    run_url: classic_schemas/* string */.YjP().nullable(),
+    run_key: classic_schemas/* string */.YjP().nullable(),
 });
-const versionsSchema = classic_schemas/* object */.Ikc({
-    projectId: classic_schemas/* string */.YjP(),
-    versions: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-        /** As the inputs named it; empty: the default branch. */
-        branch: classic_schemas/* string */.YjP(),
-        database: classic_schemas/* string */.YjP(),
-        /** Drizzle's own table, with its schema. */
-        table: classic_schemas/* string */.YjP(),
-        /** The newest migration that it had. */
-        version: classic_schemas/* string */.YjP(),
-        /** Of the folder's migrations up to that one, all of which it had, and no other. */
-        digest: classic_schemas/* string */.YjP(),
-    }))
-        .exactOptional(),
-});
-const readTenant = reader(tenantSchema);
-const readStatus = reader(statusSchema);
-const readVersions = reader(versionsSchema);
-function reader(schema) {
-    return (row) => schema.parse(Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)));
+/** Rows a page: small enough for a plan that follows the index, large enough for few round trips. */
+const PAGE = 1_000;
+/** Its pages are in memory or on an SSD; with the default for spinning disks a batch would read whole tables. */
+const CATALOG_SESSION = 'SET random_page_cost = 1.1';
+/** Connects to the catalog and brings it to this program's version. @throws PostgresError, ExplainedError. */
+async function catalog_openCatalog(url, options = {}) {
+    const { signal, authorities } = options;
+    const connection = await connect(parseConnectionUri(url), {
+        authorities,
+        applicationName: 'neon-fleet catalog',
+        ...(signal === undefined ? {} : { signal }),
+    });
+    try {
+        await migrateCatalog(connection, signal);
+        await connection.query(CATALOG_SESSION);
+    }
+    catch (thrown) {
+        await connection.close();
+        throw thrown;
+    }
+    return catalogOver(connection);
 }
-
-;// CONCATENATED MODULE: ./packages/shared/src/catalog/write.ts
-
-/** So many outcomes go into one parameter: what a shard has, while a whole fleet's would be too large for one. */
-const OUTCOMES_A_STATEMENT = 5_000;
-/** Writes a batch within a transaction that is open: a handful of statements, however many tenants a shard has. */
+/** The same over a connection that is open. */
+function catalogOver(connection) {
+    // One connection does one thing at a time, and a transaction must not be shared by two of them.
+    let last = Promise.resolve();
+    const inTurn = (work) => {
+        const mine = last.then(work, work);
+        last = mine.catch(() => undefined);
+        return mine;
+    };
+    const query = (sql, parameters) => inTurn(() => connection.query(sql, parameters));
+    async function* pages(sql, read) {
+        let after = '';
+        for (;;) {
+            const rows = await query(sql, [after, PAGE]);
+            const page = rows.map(read);
+            yield page;
+            const { projectId } = page.at(-1) ?? {};
+            if (projectId === undefined || page.length < PAGE)
+                return;
+            after = projectId;
+        }
+    }
+    return {
+        tenants: () => pages(QUERIES.tenants, readTenant),
+        status: () => pages(QUERIES.status, readStatus),
+        async tenantOf(projectId) {
+            const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
+            return rows.find((tenant) => tenant.status === 'ready') ?? rows[0];
+        },
+        async byKey(key) {
+            return (await query(QUERIES.byKey, [key])).map(readTenant);
+        },
+        write: (batch) => inTurn(async () => {
+            await connection.query('BEGIN');
+            try {
+                await writeBatch(connection, batch);
+                await connection.query('COMMIT');
+            }
+            catch (thrown) {
+                await connection.query('ROLLBACK').catch(() => undefined);
+                throw thrown;
+            }
+        }),
+        async close(projectIds, status, at = new Date()) {
+            if (projectIds.length > 0)
+                await query(QUERIES.closeProjects, [projectIds, status, at.toISOString()]);
+        },
+        async retired(projectIds) {
+            const rows = await query(QUERIES.retired, [projectIds]);
+            return new Set(rows.map((row) => String(row['neon_project_id'])));
+        },
+        async rename(names) {
+            const given = names.map(({ projectId, name }) => ({ neon_project_id: projectId, name: withoutNul(name) }));
+            if (given.length > 0)
+                await query(QUERIES.renameCustomers, [JSON.stringify(given)]);
+        },
+        claim: (key, attempt, runUrl) => inTurn(async () => {
+            // Ends with the session: a process that was killed keeps nobody waiting.
+            const [lock] = await connection.query("SELECT pg_try_advisory_lock(hashtext('neon-fleet creation'), hashtext(lower($1))) AS held", [key]);
+            if (lock?.['held'] !== true)
+                return undefined;
+            const [row] = await connection.query(QUERIES.claim, [key, attempt, runUrl ?? null]);
+            return { attempt: String(row?.['attempt']) };
+        }),
+        release: (key) => inTurn(async () => {
+            await connection.query(QUERIES.release, [key]);
+            await connection.query("SELECT pg_advisory_unlock(hashtext('neon-fleet creation'), hashtext(lower($1)))", [
+                key,
+            ]);
+        }),
+        end: () => inTurn(() => connection.close()),
+    };
+}
 async function writeBatch(connection, batch) {
-    const { projects, run, backups, backupsGone, events } = batch;
+    const { projects, run, backups, events, closures = [] } = batch;
     if (projects !== undefined && projects.length > 0) {
         const given = JSON.stringify(projects.map(projectRow));
         await connection.query(QUERIES.registerCustomers, [given]);
@@ -56900,14 +58094,33 @@ async function writeBatch(connection, batch) {
     if (backups !== undefined && backups.length > 0) {
         await connection.query(QUERIES.recordBackups, [JSON.stringify(backups.map(backupRow))]);
     }
-    if (backupsGone !== undefined && backupsGone.storageKeys.length > 0) {
-        await connection.query(QUERIES.closeBackups, [backupsGone.storageKeys, backupsGone.at]);
-    }
     if (events !== undefined && events.length > 0) {
         await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
     }
+    // There are few of them: one command retires one tenant.
+    for (const { projectId, status, at } of closures) {
+        await connection.query(QUERIES.closeProjects, [[projectId], status, at]);
+    }
 }
 async function writeRun(connection, run) {
+    const outcomes = JSON.stringify(run.outcomes.map((outcome) => ({
+        neon_project_id: outcome.projectId,
+        name: withoutNul(outcome.name),
+        slug: withoutNul(outcome.key ?? outcome.name),
+        region: outcome.regionId,
+        postgres_version: outcome.pgVersion,
+        database_name: withoutNul(outcome.database),
+        status: outcome.status,
+        reason: outcome.reason,
+        from_version: outcome.from,
+        to_version: outcome.to,
+        error_code: outcome.errorCode,
+        attempts: outcome.attempts,
+        started_at: outcome.startedAt,
+        duration_ms: Math.round(outcome.durationMs),
+    })));
+    await connection.query(QUERIES.learnCustomers, [outcomes]);
+    await connection.query(QUERIES.learnProjects, [outcomes]);
     const [row] = await connection.query(QUERIES.recordRun, [
         run.runKey,
         run.action,
@@ -56918,54 +58131,8 @@ async function writeRun(connection, run) {
         run.runUrl ?? null,
         run.actor ?? null,
     ]);
-    const id = row?.['id'];
-    const { number, attempt } = run.part ?? { number: 0, attempt: 1 };
-    await connection.query(QUERIES.recordPart, [id, number, attempt, run.verdict]);
-    await connection.query(QUERIES.settleVerdict, [id]);
-    // Whoever reports on a whole rollout clears away what older ones counted.
-    if (run.part?.number === 0)
-        await connection.query(QUERIES.forgetFailures);
-    const outcomes = onceEach(run.outcomes);
-    for (let from = 0; from < outcomes.length; from += OUTCOMES_A_STATEMENT) {
-        const given = JSON.stringify(outcomes.slice(from, from + OUTCOMES_A_STATEMENT).map(outcomeRow));
-        await connection.query(QUERIES.learnCustomers, [given]);
-        await connection.query(QUERIES.learnProjects, [given]);
-        await connection.query(QUERIES.recordOutcomes, [given, id, run.action]);
-        await connection.query(QUERIES.recordVersions, [given]);
-        await connection.query(QUERIES.doubtVersions, [given]);
-        await connection.query(QUERIES.keepVersions, [given]);
-    }
-}
-/** One statement cannot touch a row twice. In the order of their ids two jobs never wait for each other in a circle. */
-function onceEach(outcomes) {
-    const byDatabase = new Map(outcomes.map((outcome) => [`${outcome.projectId}\n${outcome.database}`, outcome]));
-    return [...byDatabase.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, outcome]) => outcome);
-}
-function outcomeRow(outcome) {
-    const { verified } = outcome;
-    return {
-        neon_project_id: outcome.projectId,
-        name: withoutNul(outcome.name),
-        slug: withoutNul(outcome.key ?? outcome.name),
-        region: outcome.regionId,
-        postgres_version: outcome.pgVersion,
-        branch_name: outcome.branch,
-        database_name: withoutNul(outcome.database),
-        database_assumed: outcome.isDatabaseAssumed === true,
-        role_name: outcome.role,
-        status: outcome.status,
-        reason: outcome.reason,
-        from_version: outcome.from,
-        to_version: outcome.to,
-        version_known: outcome.isVersionKnown === true || outcome.to !== undefined,
-        migrations_table: verified?.table,
-        migrations_digest: verified?.digest,
-        in_doubt: outcome.inDoubt === true,
-        error_code: outcome.errorCode,
-        attempts: outcome.attempts,
-        started_at: outcome.startedAt,
-        duration_ms: Math.round(outcome.durationMs),
-    };
+    await connection.query(QUERIES.recordOutcomes, [outcomes, row?.['id']]);
+    await connection.query(QUERIES.recordVersions, [outcomes]);
 }
 function projectRow(project) {
     return {
@@ -57011,122 +58178,40 @@ function eventRow(event) {
 function withoutNul(text) {
     return text.replaceAll('\u0000', '');
 }
-
-;// CONCATENATED MODULE: ./packages/shared/src/catalog/catalog.ts
-
-
-
-
-
-/** Rows a page: small enough for a plan that follows the index, large enough for few round trips. */
-const PAGE = 1_000;
-/** Its pages are in memory or on an SSD; with the default for spinning disks a batch would read whole tables. */
-const CATALOG_SESSION = 'SET random_page_cost = 1.1';
-/** Connects to the catalog and brings it to this program's version. @throws PostgresError, ExplainedError. */
-async function openCatalog(url, options = {}) {
-    const { signal, authorities } = options;
-    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(url), {
-        authorities,
-        applicationName: 'neon-fleet catalog',
-        ...(signal === undefined ? {} : { signal }),
-    });
-    try {
-        await migrateCatalog(connection, signal);
-        await connection.query(CATALOG_SESSION);
-    }
-    catch (thrown) {
-        await connection.close();
-        throw thrown;
-    }
-    return catalogOver(connection);
+function readTenant(row) {
+    return tenantFrom(tenantSchema.parse(row));
 }
-/** The same over a connection that is open. */
-function catalogOver(connection) {
-    // One connection does one thing at a time, and a transaction must not be shared by two of them.
-    let last = Promise.resolve();
-    const inTurn = (work) => {
-        const mine = last.then(work, work);
-        last = mine.catch(() => undefined);
-        return mine;
-    };
-    const query = (sql, parameters) => inTurn(() => connection.query(sql, parameters));
-    async function* pages(sql, read) {
-        let after = '';
-        for (;;) {
-            const rows = await query(sql, [after, PAGE]);
-            const page = rows.map(read);
-            yield page;
-            const { projectId } = page.at(-1) ?? {};
-            if (projectId === undefined || page.length < PAGE)
-                return;
-            after = projectId;
-        }
-    }
+function tenantFrom(row) {
     return {
-        tenants: () => pages(QUERIES.tenants, readTenant),
-        status: () => pages(QUERIES.status, readStatus),
-        versions: () => pages(QUERIES.versions, readVersions),
-        async tenantOf(projectId) {
-            const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
-            return rows.find((tenant) => tenant.status === 'ready') ?? rows[0];
-        },
-        async byKey(key) {
-            return (await query(QUERIES.byKey, [key])).map(readTenant);
-        },
-        write: (batch) => inTurn(async () => {
-            await connection.query('BEGIN');
-            try {
-                await writeBatch(connection, batch);
-                await connection.query('COMMIT');
-            }
-            catch (thrown) {
-                await connection.query('ROLLBACK').catch(() => undefined);
-                throw thrown;
-            }
-        }),
-        async close(projectIds, status) {
-            if (projectIds.length > 0)
-                await query(QUERIES.closeProjects, [projectIds, status]);
-        },
-        async rename(names) {
-            const given = names.map(({ projectId, name }) => ({ neon_project_id: projectId, name: withoutNul(name) }));
-            if (given.length > 0)
-                await query(QUERIES.renameCustomers, [JSON.stringify(given)]);
-        },
-        claim: (key, attempt, runUrl) => inTurn(async () => {
-            // Ends with the session: a process that was killed keeps nobody waiting.
-            const [lock] = await connection.query("SELECT pg_try_advisory_lock(hashtext('neon-fleet creation'), hashtext(lower($1))) AS held", [key]);
-            if (lock?.['held'] !== true)
-                return undefined;
-            const [row] = await connection.query(QUERIES.claim, [key, attempt, runUrl ?? null]);
-            return { attempt: String(row?.['attempt']) };
-        }),
-        release: (key) => inTurn(async () => {
-            await connection.query(QUERIES.release, [key]);
-            await connection.query("SELECT pg_advisory_unlock(hashtext('neon-fleet creation'), hashtext(lower($1)))", [
-                key,
-            ]);
-        }),
-        async doubt(projectIds) {
-            if (projectIds.length > 0)
-                await query(QUERIES.doubtProjects, [projectIds]);
-        },
-        async exchangeFailures({ planId, attempt, shard }, failures) {
-            await query(QUERIES.tellFailures, [planId, attempt, shard, failures]);
-            const [row] = await query(QUERIES.sumFailures, [planId, attempt]);
-            return Number(row?.['failures']);
-        },
-        async ownProject() {
-            const [row] = await query(QUERIES.ownProject);
-            const id = row?.['id'];
-            return typeof id === 'string' && id !== '' ? id : undefined;
-        },
-        end: () => inTurn(() => connection.close()),
+        key: row.slug,
+        name: row.name,
+        projectId: row.neon_project_id,
+        regionId: row.region,
+        pgVersion: row.postgres_version,
+        ...(row.branch_name === null ? {} : { branch: row.branch_name }),
+        ...(row.database_name === null ? {} : { database: row.database_name }),
+        ...(row.role_name === null ? {} : { role: row.role_name }),
+        ...(row.schema_version === null ? {} : { schemaVersion: row.schema_version }),
+        status: row.status,
+        predecessorIds: row.predecessor_ids,
+    };
+}
+function readStatus(row) {
+    const status = statusSchema.parse(row);
+    return {
+        ...tenantFrom(status),
+        ...(status.backup_at === null ? {} : { backupAt: status.backup_at }),
+        ...(status.backup_bytes === null ? {} : { backupBytes: status.backup_bytes }),
+        ...(status.verified_at === null ? {} : { verifiedAt: status.verified_at }),
+        ...(status.outcome === null ? {} : { outcome: status.outcome }),
+        ...(status.reason === null ? {} : { reason: status.reason }),
+        ...(status.error_code === null ? {} : { errorCode: status.error_code }),
+        ...(status.outcome_at === null ? {} : { outcomeAt: status.outcome_at }),
+        ...(status.run_url === null ? {} : { runUrl: status.run_url }),
+        ...(status.run_key === null ? {} : { runKey: status.run_key }),
     };
 }
 
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
-var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/records.ts
 
 
@@ -57155,22 +58240,11 @@ const outcomeRecordSchema = classic_schemas/* object */.Ikc({
     /** With both of these a project that the catalog does not know is registered. */
     regionId: classic_schemas/* string */.YjP().exactOptional(),
     pgVersion: classic_schemas/* int */.Whr().exactOptional(),
-    /** As the inputs named it; absent: the default branch. */
-    branch: classic_schemas/* string */.YjP().exactOptional(),
     database: classic_schemas/* string */.YjP(),
-    /** Whether the database's name was only assumed: it says nothing about where the tenant's data is then. */
-    isDatabaseAssumed: classic_schemas/* literal */.euz(true).exactOptional(),
-    role: classic_schemas/* string */.YjP().exactOptional(),
     status: classic_schemas/* string */.YjP(),
     reason: classic_schemas/* string */.YjP().exactOptional(),
     from: classic_schemas/* string */.YjP().exactOptional(),
     to: classic_schemas/* string */.YjP().exactOptional(),
-    /** That `to` is where the database is now, or, without a `to`, that it has no migration. */
-    isVersionKnown: classic_schemas/* literal */.euz(true).exactOptional(),
-    /** Read in the database: the table that records the migrations, and a digest of those up to `to`. */
-    verified: classic_schemas/* object */.Ikc({ table: classic_schemas/* string */.YjP(), digest: classic_schemas/* string */.YjP() }).exactOptional(),
-    /** What was known about the project's schema before is not certain any more. */
-    inDoubt: classic_schemas/* literal */.euz(true).exactOptional(),
     errorCode: classic_schemas/* string */.YjP().exactOptional(),
     attempts: classic_schemas/* int */.Whr(),
     startedAt: iso/* datetime */.w$(),
@@ -57185,8 +58259,6 @@ const runRecordSchema = classic_schemas/* object */.Ikc({
     durationMs: classic_schemas/* number */.aig(),
     runUrl: classic_schemas/* string */.YjP().exactOptional(),
     actor: classic_schemas/* string */.YjP().exactOptional(),
-    /** Of a run over several jobs: which shard it is, or 0 for the report over all of them, and which attempt. */
-    part: classic_schemas/* object */.Ikc({ number: classic_schemas/* int */.Whr().nonnegative(), attempt: classic_schemas/* int */.Whr().positive() }).exactOptional(),
     outcomes: classic_schemas/* array */.YOg(outcomeRecordSchema),
 });
 const backupRecordSchema = classic_schemas/* object */.Ikc({
@@ -57210,62 +58282,35 @@ const eventRecordSchema = classic_schemas/* object */.Ikc({
     runUrl: classic_schemas/* string */.YjP().exactOptional(),
     details: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* unknown */.L5J()).exactOptional(),
 });
+const closureRecordSchema = classic_schemas/* object */.Ikc({
+    projectId: classic_schemas/* string */.YjP(),
+    status: classic_schemas/* enum */.k5n(['retired', 'gone']),
+    at: iso/* datetime */.w$(),
+});
 /** What is written at once. */
 const catalogBatchSchema = classic_schemas/* object */.Ikc({
     schemaVersion: classic_schemas/* literal */.euz(1),
     projects: classic_schemas/* array */.YOg(projectRecordSchema).exactOptional(),
     run: runRecordSchema.exactOptional(),
     backups: classic_schemas/* array */.YOg(backupRecordSchema).exactOptional(),
-    /** Keys of backups that were deleted; of what is no backup, or not known, nothing is kept. */
-    backupsGone: classic_schemas/* object */.Ikc({ storageKeys: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), at: iso/* datetime */.w$() }).exactOptional(),
     events: classic_schemas/* array */.YOg(eventRecordSchema).exactOptional(),
+    /** Projects that are not there any more; after everything else, as the same batch may be the first to know them. */
+    closures: classic_schemas/* array */.YOg(closureRecordSchema).exactOptional(),
 });
 
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/source.ts
 
-const BY_CATALOG = {
-    what: 'tenant of the catalog',
-    sees: 'The catalog knows',
-    nobody: 'The catalog knows no tenant at all. provision with `command: sync` takes in the projects that there are.',
-};
 /**
  * `source: catalog`: the tenants of a run with their databases and roles, without a call to Neon and without waking
- * anybody. What the inputs say about the place of the data comes before what the catalog says. Projects that are closed
- * take no part, as if Neon did not list them; those that are still being made are skipped as such.
- *
- * @param catalogProject the project that the catalog itself is in: never a tenant.
- * @throws ExplainedError when a pattern matches nobody, or an exclusion that is spelled out does, or when nobody is left.
+ * anybody. What the inputs say about the place of the data comes before what the catalog says.
  */
-async function tenantsOfCatalog(catalog, patterns, location = {}, { now = new Date(), catalogProject } = {}) {
-    const everybody = [];
-    const creating = new Set();
-    for await (const page of catalog.tenants()) {
-        for (const known of page) {
-            const tenant = tenantOf(known, location);
-            everybody.push(tenant);
-            if (known.status === 'creating')
-                creating.add(tenant);
-        }
-    }
-    const fleet = everybody.filter(({ projectId }) => projectId !== catalogProject);
-    const { selected, unmatched } = (0,src_fleet/* selectTenants */.Mu)(fleet, patterns);
-    const idle = (0,src_fleet/* findIdleExclusions */.DD)(everybody, patterns);
-    const nowhere = [...unmatched, ...idle.spelledOut];
-    if (nowhere.length > 0)
-        throw (0,src_fleet/* nothingMatches */.n_)(nowhere, fleet, BY_CATALOG);
-    if (selected.length === 0)
-        throw (0,src_fleet/* nobodyLeft */.LQ)();
-    return {
-        tenants: selected.filter((tenant) => !creating.has(tenant)),
-        settled: selected.filter((tenant) => creating.has(tenant)).map((tenant) => (0,src_fleet/* settle */.G9)(tenant, CREATING, now)),
-        idleExclusions: idle.globs,
-    };
+async function tenantsOfCatalog(catalog, patterns, location = {}) {
+    const all = [];
+    for await (const page of catalog.tenants())
+        all.push(...page.map((tenant) => tenantOf(tenant, location)));
+    const { selected, unmatched } = selectTenants(all, patterns);
+    return { tenants: selected, unmatched };
 }
-const CREATING = {
-    status: 'skipped',
-    reason: 'creating',
-    detail: 'by the catalog its creation has not been finished; run provision',
-};
 function tenantOf(known, location) {
     const branch = location.branch ?? known.branch;
     const database = location.database ?? known.database;
@@ -57275,12 +58320,11 @@ function tenantOf(known, location) {
         name: known.name,
         projectId: known.projectId,
         ...(branch === undefined ? {} : { branch }),
-        database: database ?? src_fleet/* NEON_DEFAULTS */.SM.database,
-        role: role ?? src_fleet/* NEON_DEFAULTS */.SM.role,
+        database: database ?? NEON_DEFAULTS.database,
+        role: role ?? NEON_DEFAULTS.role,
         assumed: { database: database === undefined, role: role === undefined },
         labels: {},
-        regionId: known.regionId,
-        pgVersion: known.pgVersion,
+        ...(known.schemaVersion === undefined ? {} : { schemaVersion: known.schemaVersion }),
     };
 }
 
@@ -57302,108 +58346,6 @@ function tenantOf(known, location) {
 
 
 
-/**
- * Opens the catalog for reading. A catalog that is down is a warning and no failure: everything works from the Neon API
- * as well.
- */
-async function openCatalogIfThere(url, { mask, signal }) {
-    if (url === undefined)
-        return undefined;
-    mask(url);
-    try {
-        return await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal });
-    }
-    catch (thrown) {
-        signal.throwIfAborted();
-        lib_core/* warning */.$e(printableLine(`The catalog cannot be reached, going on without it: ${redact((0,errors/* explain */.WE)(thrown).message)}`));
-        return undefined;
-    }
-}
-/**
- * Opens the catalog for a run that takes its tenants or their versions from there: nothing else can stand in for it.
- *
- * @throws ExplainedError when it cannot be reached; the signal's reason.
- */
-async function openNeededCatalog(url, { mask, signal }) {
-    mask(url);
-    try {
-        return await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal });
-    }
-    catch (thrown) {
-        signal.throwIfAborted();
-        const { message, code, hint } = (0,errors/* explain */.WE)(thrown);
-        throw new errors/* ExplainedError */.hM({
-            message: `the catalog cannot be reached, and this run needs it; nothing was done: ${redact(message)}`,
-            ...(code === undefined ? {} : { code }),
-            hint: hint ?? 'Run again when it is there, or without it: source: neon, state: none.',
-        }, { cause: thrown });
-    }
-}
-/**
- * Takes back, before branches are put back, what the catalog is certain about in these projects: a run that is killed in
- * the middle must not leave a version behind that is not there any more.
- */
-async function castDoubt(url, tenants, { mask, stop }) {
-    const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
-    if (catalog === undefined)
-        return;
-    try {
-        await catalog.doubt(tenants.map(({ projectId }) => projectId));
-    }
-    catch (thrown) {
-        lib_core/* warning */.$e(printableLine(`The catalog was not told what is about to change: ${redact((0,errors/* explain */.WE)(thrown).message)}`));
-    }
-    finally {
-        await catalog.end();
-    }
-}
-/** How long telling the catalog may take. A run that is being cancelled has a few seconds in all. */
-const TELL_LIMIT_MS = 60_000;
-const TELL_LIMIT_WHEN_STOPPING_MS = 1_500;
-/**
- * Tells the catalog what was done. It is kept in a file first, so that it is there whatever happens to this process; the
- * file goes away when the catalog has it. When that fails `command: sync` tells it later: a migration or a backup never
- * fails for it.
- *
- * @param stop of the run: also after a cancellation it is tried, but not for long.
- */
-async function tellCatalog(url, batch, env = process.env, stop) {
-    if (url === undefined)
-        return;
-    const file = await keepBatch(batch, env).catch(() => undefined);
-    try {
-        const limit = AbortSignal.timeout(stop?.aborted === true ? TELL_LIMIT_WHEN_STOPPING_MS : TELL_LIMIT_MS);
-        const catalog = await openCatalog(url, { authorities: await (0,postgres/* trustedAuthorities */.DR)(process.env), signal: limit });
-        try {
-            await catalog.write(batch);
-        }
-        finally {
-            await catalog.end();
-        }
-        if (file !== undefined)
-            await (0,promises_.rm)(file, { force: true });
-    }
-    catch (thrown) {
-        const why = redact((0,errors/* explain */.WE)(thrown).message);
-        const kept = file === undefined
-            ? 'It could not be kept in a file either.'
-            : `It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`;
-        if (file !== undefined)
-            lib_core/* setOutput */.uH('catalog-replay', file);
-        lib_core/* warning */.$e(printableLine(`The catalog was not told (${why}). ${kept}`));
-    }
-}
-async function keepBatch(batch, env) {
-    const folder = external_node_path_default().join(env.RUNNER_TEMP ?? (0,external_node_os_.tmpdir)(), 'neon-fleet');
-    await (0,promises_.mkdir)(folder, { recursive: true });
-    const file = external_node_path_default().join(folder, `catalog-${(0,external_node_crypto_.randomUUID)()}.json`);
-    await (0,promises_.writeFile)(file, `${JSON.stringify(batch)}\n`);
-    return file;
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/catalog-inputs.ts
-
-
 
 /** Where the fleet's catalog is; every action that writes to it takes this. */
 const catalogInputs = {
@@ -57413,71 +58355,68 @@ const catalogInputs = {
         accepted: 'a connection URI',
     }),
 };
-/** Who says which tenants there are. */
-const sourceInputs = {
-    source: choiceInput(['neon', 'catalog'], {
-        description: "Where the tenants come from: `neon` lists the projects that the key sees; `catalog` takes them from `catalog-url`, with their databases and roles, without a call to Neon's API.",
-        default: 'neon',
-    }),
-};
 const catalogOutputs = {
     'catalog-replay': {
         description: 'Path of a file with what the catalog could not be told, for `command: sync` of provision; else empty.',
         example: '/home/runner/work/_temp/neon-fleet/catalog-1f6c.json',
     },
 };
-/** What is wrong about the inputs that have to do with the catalog. The URI itself is never shown. */
-function catalogProblems({ catalogUrl, source, state, }) {
-    if (catalogUrl !== undefined) {
-        const why = objectionTo(catalogUrl);
-        if (why === undefined)
-            return [];
-        return [{ input: 'catalog-url', given: `a secret (${why})`, accepted: 'postgresql://user:…@host/database' }];
-    }
-    const needing = [...(source === 'catalog' ? ['source'] : []), ...(state === 'catalog' ? ['state'] : [])];
-    return needing.map((input) => ({
-        input,
-        given: 'catalog without catalog-url',
-        accepted: `catalog together with catalog-url, or ${input === 'source' ? 'neon' : 'none or live'}`,
-    }));
-}
-function objectionTo(uri) {
-    try {
-        (0,postgres/* parseConnectionUri */.sq)(uri);
+/**
+ * Opens the catalog for reading. A catalog that is down is a warning and no failure: everything works from the Neon API
+ * as well.
+ */
+async function openCatalogIfThere(url, { mask, signal }) {
+    if (url === undefined)
         return undefined;
+    mask(url);
+    try {
+        return await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
     }
     catch (thrown) {
-        return (0,errors/* explain */.WE)(thrown).message;
+        signal.throwIfAborted();
+        core.warning(printableLine(`The catalog cannot be reached, going on without it: ${redact(explain(thrown).message)}`));
+        return undefined;
     }
 }
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/catalog-record.ts
-
-
-/** What was known about the tenants of a run before it, for each of its outcomes. */
-function knownTenants(tenants) {
-    const known = new Map(tenants.map((tenant) => [(0,src_fleet/* identityOf */.cu)(tenant), tenant]));
-    return (outcome) => {
-        const tenant = known.get((0,src_fleet/* identityOf */.cu)(outcome));
-        if (tenant === undefined)
-            return {};
-        const { key, regionId, pgVersion, branch, role, assumed } = tenant;
-        return {
-            key,
-            ...(regionId === undefined ? {} : { regionId }),
-            ...(pgVersion === undefined ? {} : { pgVersion }),
-            ...(branch === undefined ? {} : { branch }),
-            ...(assumed.role ? {} : { role }),
-            ...(assumed.database ? { isDatabaseAssumed: true } : {}),
-        };
-    };
+/**
+ * Tells the catalog what was done. When that fails it is kept in a file that `command: sync` tells it later; a migration
+ * or a backup never fails for it. Also works after a cancellation: it has no signal, and is short.
+ */
+async function tellCatalog(url, batch, env = process.env) {
+    if (url === undefined)
+        return;
+    try {
+        const catalog = await openCatalog(url, { authorities: await trustedAuthorities(process.env) });
+        try {
+            await catalog.write(batch);
+        }
+        finally {
+            await catalog.end();
+        }
+    }
+    catch (thrown) {
+        const file = await keepBatch(batch, env);
+        core.setOutput('catalog-replay', file);
+        const why = redact(explain(thrown).message);
+        core.warning(printableLine(`The catalog was not told (${why}). It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`));
+    }
 }
-/** A report as the catalog takes it. All shards of a plan, and the report over them, are one run. */
-function runRecordOf(report, known = () => ({}), env = process.env) {
+async function keepBatch(batch, env) {
+    const folder = path.join(env.RUNNER_TEMP ?? tmpdir(), 'neon-fleet');
+    await mkdir(folder, { recursive: true });
+    const file = path.join(folder, `catalog-${randomUUID()}.json`);
+    await writeFile(file, `${JSON.stringify(batch)}\n`);
+    return file;
+}
+/**
+ * A report as the catalog takes it.
+ *
+ * @param planId with a plan: the same for all of its shards, which become one run.
+ */
+function runRecordOf(report, known = () => ({}), { planId, env = process.env } = {}) {
     const own = [env.GITHUB_REPOSITORY, env.GITHUB_RUN_ID, env.GITHUB_RUN_ATTEMPT, env.GITHUB_ACTION, report.startedAt];
-    const { plan } = report;
     return {
-        runKey: `${report.action}/${plan?.id ?? own.filter((part) => part !== undefined).join('/')}`,
+        runKey: `${report.action}/${planId ?? own.filter((part) => part !== undefined).join('/')}`,
         action: report.action,
         command: report.command,
         verdict: report.verdict,
@@ -57485,19 +58424,13 @@ function runRecordOf(report, known = () => ({}), env = process.env) {
         durationMs: report.durationMs,
         ...(report.runUrl === undefined ? {} : { runUrl: report.runUrl }),
         ...(env.GITHUB_ACTOR === undefined ? {} : { actor: env.GITHUB_ACTOR }),
-        ...(plan === undefined ? {} : { part: { number: plan.shard ?? 0, attempt: plan.attempt ?? attemptOf(env) } }),
         outcomes: report.outcomes
             .filter(({ projectId }) => projectId !== '')
-            .map((outcome) => outcomeRecord(report, outcome, known(outcome))),
+            .map((outcome) => outcomeRecord(outcome, known(outcome))),
     };
 }
-function outcomeRecord(report, outcome, known) {
-    const errorCode = 'error' in outcome ? outcome.error?.code : undefined;
-    const { migration } = outcome;
-    // Nobody was looked at for what a plan settled without work, or what was not started.
-    const isSeen = outcome.attempts > 0;
-    const isGood = src_fleet/* STATUS_WEIGHTS */.rx[outcome.status] === 'green';
-    const { verified } = migration ?? {};
+function outcomeRecord(outcome, known) {
+    const errorCode = 'error' in outcome ? outcome.error.code : undefined;
     return {
         projectId: outcome.projectId,
         name: outcome.name,
@@ -57508,156 +58441,10 @@ function outcomeRecord(report, outcome, known) {
         attempts: outcome.attempts,
         startedAt: outcome.startedAt,
         durationMs: outcome.durationMs,
-        ...(migration?.from === undefined ? {} : { from: migration.from }),
-        ...(migration?.to === undefined || !isSeen ? {} : { to: migration.to }),
-        ...(migration !== undefined && isSeen ? { isVersionKnown: true } : {}),
-        ...(verified !== undefined && isSeen && isGood ? { verified } : {}),
-        ...(isSeen && leavesDoubt(report, outcome) ? { inDoubt: true } : {}),
+        ...(outcome.migration?.from === undefined ? {} : { from: outcome.migration.from }),
+        ...(outcome.migration?.to === undefined ? {} : { to: outcome.migration.to }),
         ...known,
     };
-}
-/**
- * Whether what was known about the schema of the whole project is not certain any more: where something failed, and where
- * a branch was put back, which takes all of its databases along.
- */
-function leavesDoubt({ action, command }, { status }) {
-    if (action === 'backup')
-        return false;
-    if (command === 'undo')
-        return status !== 'unchanged' && status !== 'skipped';
-    return src_fleet/* STATUS_WEIGHTS */.rx[status] !== 'green';
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/discover-fleet.ts
-
-
-
-/**
- * Chooses who takes part, out of what Neon lists or out of the catalog. The project that the catalog is in never does.
- *
- * @throws ExplainedError as the selection does; with `source: catalog` also when the catalog cannot be reached.
- */
-async function discoverFleet(values, neon, { mask, stop }) {
-    const { source, catalogUrl, tenants } = values;
-    const surroundings = { mask, signal: stop.signal };
-    if (source === 'catalog' && catalogUrl !== undefined) {
-        const catalog = await openNeededCatalog(catalogUrl, surroundings);
-        try {
-            return await tenantsOfCatalog(catalog, tenants, values, { catalogProject: await catalog.ownProject() });
-        }
-        finally {
-            await catalog.end();
-        }
-    }
-    const catalog = await openCatalogIfThere(catalogUrl, surroundings);
-    const catalogProject = await catalog
-        ?.ownProject()
-        .catch(() => undefined)
-        .finally(() => catalog.end());
-    // GitHub's own runners are on the public internet; others may have a way of their own.
-    const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
-    return (0,src_fleet/* discoverTenants */.Fj)(await neon.listProjects(), tenants, values, new Date(), { mayBePrivate, catalogProject });
-}
-
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
-;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-failures.ts
-
-
-
-
-
-
-
-/** A compute that sleeps is woken by the first question. */
-const FIRST_ANSWER_MS = 30_000;
-const ANSWER_MS = 10_000;
-/**
- * Counts failures in the catalog. When it cannot be asked, or does not answer, that is said once, and the shard goes on
- * with its own share of the budget.
- */
-function countInCatalog(url, { maxFailures, ...shard }) {
-    let catalog;
-    let isThere = true;
-    const ask = async (failures) => {
-        catalog ??= (0,postgres/* trustedAuthorities */.DR)(process.env).then((authorities) => openCatalog(url, { authorities }));
-        return (await catalog).exchangeFailures(shard, failures);
-    };
-    const close = async () => {
-        const open = catalog;
-        catalog = undefined;
-        await open?.then((each) => each.end()).catch(() => undefined);
-    };
-    return {
-        maxFailures,
-        async exchange(own) {
-            if (!isThere)
-                return undefined;
-            const timeLimit = new AbortController();
-            try {
-                const limitMs = catalog === undefined ? FIRST_ANSWER_MS : ANSWER_MS;
-                const tooLate = (0,external_node_timers_promises_.setTimeout)(limitMs, undefined, { signal: timeLimit.signal, ref: false }).then(() => {
-                    throw new Error(`it did not answer within ${limitMs / 1_000} s`);
-                });
-                const answer = ask(own);
-                answer.catch(() => undefined);
-                tooLate.catch(() => undefined);
-                return await Promise.race([answer, tooLate]);
-            }
-            catch (thrown) {
-                isThere = false;
-                const why = redact((0,errors/* explain */.WE)(thrown).message);
-                lib_core/* warning */.$e(printableLine(`The failures of the other shards are not known, since the catalog cannot be asked (${why}). This shard goes on with its own share of max-failures.`));
-                void close();
-                return undefined;
-            }
-            finally {
-                timeLimit.abort();
-            }
-        },
-        [Symbol.asyncDispose]: close,
-    };
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/sparing-catalog.ts
-
-
-/**
- * The same way to Neon, except to the endpoint that the catalog is behind: whatever a selection or a plan says, nothing is
- * migrated, dumped or put back there.
- */
-function sparingCatalog(neon, catalogUrl) {
-    if (catalogUrl === undefined)
-        return neon;
-    const catalog = endpointOf(catalogUrl);
-    return {
-        ...neon,
-        async connectionUri(request) {
-            const uri = await neon.connectionUri(request);
-            if (endpointOf(uri) === catalog) {
-                throw new errors/* ExplainedError */.hM({
-                    message: `the project ${request.projectId} is the one that the catalog is in, and never a tenant`,
-                    hint: `Take it out of tenants with a line !${request.projectId}`,
-                });
-            }
-            return uri;
-        },
-    };
-}
-/** An endpoint has two hosts, of which one goes through a pooler. */
-function endpointOf(uri) {
-    return (0,postgres/* hostOf */.w4)(uri).replace(/^([^.]+)-pooler(?=\.)/, '$1');
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/actions/tell-run.ts
-
-
-/** Tells the catalog what became of a run, after it was published: what is told is what everybody can read. */
-async function tellRun(report, { catalogUrl, tenants, besides, signal }, env = process.env) {
-    if (catalogUrl === undefined)
-        return;
-    const run = runRecordOf(report, knownTenants(tenants), env);
-    await tellCatalog(catalogUrl, { schemaVersion: 1, run, ...besides }, env, signal);
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/index.ts
@@ -57687,14 +58474,9 @@ async function tellRun(report, { catalogUrl, tenants, besides, signal }, env = p
 
 
 
-
-
-
-
-
 /***/ }),
 
-/***/ 7981:
+/***/ 2499:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -57704,12 +58486,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   IP: () => (/* reexport */ UnusableFolderError),
   no: () => (/* reexport */ assess),
   pw: () => (/* reexport */ createTableSql),
-  hs: () => (/* reexport */ digestUpTo),
+  vd: () => (/* reexport */ driftResult),
   W7: () => (/* reexport */ fileOf),
   Ey: () => (/* reexport */ findMigration),
   ce: () => (/* reexport */ findPostCheckFailure),
   IE: () => (/* reexport */ inspectDatabase),
-  bw: () => (/* reexport */ lockAndRead),
+  PY: () => (/* reexport */ isBackAt),
+  a3: () => (/* reexport */ keepsLock),
+  qf: () => (/* reexport */ lockedResult),
   sE: () => (/* reexport */ lookAtMigrations),
   bC: () => (/* reexport */ migrateDatabase),
   w9: () => (/* reexport */ plannedRecord),
@@ -57720,10 +58504,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   aC: () => (/* reexport */ recordSql),
   yO: () => (/* reexport */ refuseUnusablePostCheck),
   E7: () => (/* reexport */ renderPendingSql),
+  YP: () => (/* reexport */ standingOf),
+  o4: () => (/* reexport */ standingWords),
+  yP: () => (/* reexport */ underLock),
   fU: () => (/* reexport */ upgradeTableSql)
 });
 
-// UNUSED EXPORTS: findingWords
+// UNUSED EXPORTS: findingWords, lockAndRead, lockDatabase
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
 /** Finds each migration's row, by the rules of the drizzle that reads the folder. */
@@ -58264,14 +59051,6 @@ function findMigration({ migrations }, text) {
     });
 }
 const NAMED_CHOICES = 5;
-/**
- * Digest of a folder's migrations up to one of them: two folders that agree so far have the same one. Undefined when the
- * folder does not have it.
- */
-function digestUpTo({ format, migrations }, tag) {
-    const end = migrations.findIndex((migration) => migration.tag === tag) + 1;
-    return end === 0 ? undefined : digestOf(format, migrations.slice(0, end));
-}
 function digestOf(format, migrations) {
     const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
     return (0,external_node_crypto_.createHash)('sha256')
@@ -58502,12 +59281,8 @@ async function lockAndRead(connection, table, lock) {
 /** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
 function stateSql(table) {
     const name = qualifiedName(table);
-    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
-    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
-                 pg_catalog.to_jsonb(m) AS row
-            FROM (SELECT) one LEFT JOIN ${name} m ON true
-           ORDER BY m.id`;
+    // Whatever columns there are. Nothing is asked of the catalogs: a session that has just begun would have to load them.
+    return `SELECT m.* FROM (SELECT) one LEFT JOIN ${name} m ON true ORDER BY m.id`;
 }
 /** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
 async function finishReading(connection, table, read) {
@@ -58515,8 +59290,8 @@ async function finishReading(connection, table, read) {
         return { table: 'absent', userTables: await readUserTables(connection, table) };
     }
     const rows = schema_state_valueOf(read);
-    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
-    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    const format = rows[0] !== undefined && 'name' in rows[0] ? 'v1' : 'v0';
+    const applied = rows.filter(({ id }) => id !== null).map(readApplied);
     if (applied.length > 0)
         return { table: 'present', format, applied };
     // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
@@ -58532,17 +59307,19 @@ function schema_state_valueOf(settled) {
         return settled.value;
     throw settled?.reason ?? new Error('there was no answer');
 }
-function readApplied(row) {
-    const id = Reflect.get(row, 'id');
-    const hash = Reflect.get(row, 'hash');
-    const createdAt = Reflect.get(row, 'created_at');
-    const name = Reflect.get(row, 'name');
+function readApplied({ id, hash, created_at: createdAt, name }) {
     return {
-        id: typeof id === 'number' ? id : 0,
+        id: numberOf(id) ?? 0,
         hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        createdAt: numberOf(createdAt),
         ...(typeof name === 'string' ? { name } : {}),
     };
+}
+/** The driver gives a bigint as text. */
+function numberOf(value) {
+    if (typeof value === 'number')
+        return value;
+    return typeof value === 'string' && value !== '' ? Number(value) : undefined;
 }
 /** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
 async function readUserTables(connection, table) {
@@ -58621,8 +59398,69 @@ function plannedRecord(assessment) {
     }
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 30 modules
-var fleet = __nccwpck_require__(8857);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/lock-database.ts
+
+
+/** How often a connection is replaced that was cut while it waited. */
+const MAX_CONNECTIONS = 3;
+/**
+ * Connects, takes the tenant's lock and reads what is applied. A connection that is cut while it waits is replaced: whoever
+ * holds the lock may be putting the database back, which ends all of its sessions, and nothing was asked of it yet.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ * @throws PostgresError, or the reason of the signal.
+ */
+async function lockDatabase(target, options) {
+    const { table, applicationName, lockWaitMs, mode = 'exclusive', authorities, signal, note } = options;
+    const deadline = performance.now() + lockWaitMs;
+    for (let attempt = 1;; attempt += 1) {
+        const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName });
+        try {
+            const waitMs = Math.max(0, deadline - performance.now());
+            const state = await lockAndRead(connection, table, { mode, waitMs, signal });
+            if (state !== undefined)
+                return { connection, state };
+            await connection.close();
+            return undefined;
+        }
+        catch (thrown) {
+            await connection.close();
+            if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || attempt === MAX_CONNECTIONS || signal.aborted)
+                throw thrown;
+            note('The connection was cut before the lock was had; connecting again.');
+        }
+    }
+}
+/**
+ * Does something while no other run of neon-fleet works on the database.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ */
+async function underLock(target, options, work) {
+    const locked = await lockDatabase(target, options);
+    if (locked === undefined)
+        return undefined;
+    try {
+        return await work(locked);
+    }
+    finally {
+        await locked.connection.close();
+    }
+}
+const STILL_HELD = `SELECT FROM pg_catalog.pg_locks
+  WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND mode = 'ExclusiveLock'
+    AND classid = ${postgres/* LOCK_KEY */.QW[0]} AND objid = ${postgres/* LOCK_KEY */.QW[1]} AND objsubid = 2`;
+/**
+ * Sees to it that a session keeps its lock while it has nothing to do, for as long as that takes. False when it has lost
+ * it: the connection broke, or a migration let go of all locks, as `DISCARD ALL` does.
+ */
+async function keepsLock(connection) {
+    const [, held] = await connection.pipeline(['SET idle_session_timeout = 0', STILL_HELD]);
+    return held?.status === 'fulfilled' && held.value.length > 0;
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
@@ -59037,6 +59875,188 @@ function post_check_objectionTo(rows) {
     return values[0] === true ? undefined : 'its answer is not true';
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/run-so-far.ts
+function newRun() {
+    return {
+        from: undefined,
+        to: undefined,
+        applied: [],
+        restorePoint: undefined,
+        began: false,
+        changed: false,
+        unsettled: [],
+        cutOff: false,
+    };
+}
+/** What a run leaves behind, in words that follow those of its failure. */
+function leftBehindWords({ applied, changed, unsettled }) {
+    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
+    const known = applied.length > 0
+        ? `applied before that, and kept: ${applied.join(', ')}`
+        : changed
+            ? 'what it did before that is kept'
+            : 'the database is as it was';
+    if (unknown === '')
+        return known;
+    return changed ? `${unknown}; ${known}` : unknown;
+}
+/** What of a run is kept in reports. */
+function recordOf({ from, to, applied, changed, unsettled, cutOff, restorePoint }) {
+    const left = changed || cutOff || unsettled.length > 0;
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied: [...applied],
+        ...(unsettled.length === 0 ? {} : { unsettled: [...unsettled] }),
+        ...(changed || cutOff ? { changed: true } : {}),
+        // Going back to it when nothing was changed would only cost what customers wrote since.
+        ...(left && restorePoint !== undefined ? { restorePoint } : {}),
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/standing.ts
+
+/** Which migrations of the folder a database has. One that was merged out of order and is missing explains itself. */
+function standingOf(folder, state) {
+    const assessment = assess(folder, state);
+    if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder)
+        return { kind: 'drift', why: assessment.why };
+    const missing = assessment.kind === 'up-to-date'
+        ? []
+        : assessment.kind === 'pending'
+            ? assessment.pending
+            : assessment.pendingWithOutOfOrder;
+    const applied = folder.migrations.filter((migration) => !missing.includes(migration)).map(({ tag }) => tag);
+    return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
+}
+/** Whether a database is where it was before something was applied to it. */
+function isBackAt(standing, { from, applied }) {
+    return standing.kind === 'seen' && standing.version === from && !applied.some((tag) => standing.applied.has(tag));
+}
+/** What a look showed, in words that continue "but". */
+function standingWords(standing) {
+    return standing.kind === 'drift' ? standing.why : `it is at ${standing.version ?? 'no migration'}`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/put-back.ts
+
+
+
+
+/**
+ * Puts a database back to where it was before a run that failed. The tenant's lock is held until the restore itself ends
+ * the session that has it, so that no other run can do something in between, which the restore would take away; where the
+ * lock was lost, it is taken again, and only what is where this run left it is put back. That it is back is only said after
+ * a look.
+ *
+ * @param connection with the lock; undefined when it is gone.
+ */
+async function putBack(failure, run, target, connection, options) {
+    const { restorePoint } = run;
+    const { rollBack, note } = options;
+    if (rollBack === undefined || restorePoint === undefined) {
+        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
+    }
+    note('Putting the database back to where it was before this run.');
+    const restore = () => rollBack(restorePoint);
+    let words;
+    try {
+        words =
+            connection !== undefined && (await keepsLock(connection))
+                ? await restore()
+                : await relocked(run, target, restore, options);
+    }
+    catch (thrown) {
+        return notPutBack(failure, thrown, leftBehindWords(run));
+    }
+    // The restore has ended its session; should it have had nothing to do, this lets go of the lock.
+    await connection?.close();
+    const after = await look(target, options);
+    if (after instanceof Error)
+        return notPutBack(failure, after, words);
+    if (!isBackAt(after, run))
+        return notWhereItWas(failure, run, words, after);
+    const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
+    return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
+}
+/** @throws ExplainedError when somebody else has been at it since, or is. */
+async function relocked(run, target, restore, options) {
+    const words = await underLock(target, named(options), async ({ connection, state }) => {
+        const standing = standingOf(options.folder, state);
+        if (standing.kind === 'drift' || standing.version !== run.to)
+            throw movedOn(run, standing);
+        if (!(await keepsLock(connection)))
+            throw heldByOthers('its lock was lost once more: ');
+        return restore();
+    });
+    if (words === undefined)
+        throw heldByOthers('');
+    return words;
+}
+/** What there is after the restore; an error where that cannot be told. */
+async function look(target, options) {
+    try {
+        const standing = await underLock(target, named(options), ({ state }) => standingOf(options.folder, state));
+        return standing ?? heldByOthers('whether it is back could not be looked at: ');
+    }
+    catch (thrown) {
+        return thrown instanceof Error ? thrown : new Error(String(thrown));
+    }
+}
+function named(options) {
+    return { ...options, applicationName: 'neon-fleet migrate' };
+}
+function movedOn({ to }, standing) {
+    return new errors/* ExplainedError */.hM({
+        message: `the connection with its lock was lost, and it is not at ${to ?? 'no migration'} any more, where this run left it: ${standingWords(standing)}`,
+        hint: 'Somebody else has been at it since. Look at it before anything else is done; the restore point is in the report.',
+    });
+}
+function heldByOthers(what) {
+    return new errors/* ExplainedError */.hM({
+        message: `${what}another run of neon-fleet holds its lock`,
+        hint: 'Look at the tenant when that run has ended; the restore point is in the report.',
+    });
+}
+function notPutBack(failure, thrown, what) {
+    const why = (0,errors/* explain */.WE)(thrown);
+    const error = {
+        message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
+        ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+        hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+    };
+    return { ...failure, error, detail: `${error.message}; ${what}` };
+}
+function notWhereItWas(failure, run, words, standing) {
+    const error = {
+        message: `${failure.error.message}; and it was put back, but is not at ${run.from ?? 'no migration'} again: ${standingWords(standing)}`,
+        ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+        hint: 'Did another run migrate it again at once? Look at it, and at the branch that keeps what it held, before anything else is done.',
+    };
+    return { ...failure, error, detail: `${error.message}; ${words}`, migration: recordOf(run) };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/results.ts
+/** The result of a tenant whose lock somebody else kept for the whole time. */
+function lockedResult() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+/** The result of a tenant that is left alone because its database contradicts the folder. */
+function driftResult(why, onDrift = 'skip') {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/units.ts
 /**
  * Divides what is pending, in its order. A file that has to run outside a transaction stands by itself, in either mode:
@@ -59088,6 +60108,10 @@ function groupsOf(run, format) {
 
 
 
+
+
+
+
 /** The answer to COMMIT was lost, and the database says that it was not carried out. */
 class NotCommittedError extends errors/* ExplainedError */.hM {
     constructor() {
@@ -59111,28 +60135,25 @@ async function migrateDatabase(uri, options) {
     if (options.postCheck !== undefined)
         refuseUnusablePostCheck(options.postCheck);
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    const run = {
-        from: undefined,
-        to: undefined,
-        applied: [],
-        restorePoint: undefined,
-        began: false,
-        changed: false,
-        unsettled: [],
-    };
-    let result;
+    const run = newRun();
     try {
-        result = await migrateInSessions(target, options, run);
+        return await migrateInSessions(target, options, run);
     }
     catch (thrown) {
-        // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
-        if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0))
-            throw thrown;
-        result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+        return afterFailure(thrownResult(thrown, options, run), run, target, undefined, options);
     }
-    return result.status === 'failed' && options.onFailure === 'restore' && run.changed
-        ? restored(result, run, options)
-        : result;
+}
+/** @throws what was thrown before the first change, for whoever knows what it means: a quota, a lost project, a stop. */
+function thrownResult(thrown, { signal }, run) {
+    if (!run.began || (signal.aborted && !run.changed && run.unsettled.length === 0))
+        throw thrown;
+    return signal.aborted ? stopped(signal, run, thrown) : failed(run, thrown);
+}
+/** @param connection with the tenant's lock; undefined when it is gone. */
+async function afterFailure(result, run, target, connection, options) {
+    if (result.status !== 'failed' || options.onFailure !== 'restore' || !run.changed)
+        return result;
+    return putBack(result, run, target, connection, { ...options, rollBack: options.rollBack });
 }
 async function migrateInSessions(target, options, run) {
     let lost;
@@ -59141,32 +60162,43 @@ async function migrateInSessions(target, options, run) {
             return await migrateInSession(target, options, run, lost);
         }
         catch (thrown) {
-            if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted)
+            if (!(thrown instanceof CommitLostError))
+                throw thrown;
+            run.unsettled = migrate_database_tagsOf(thrown.migrations);
+            if (session === MAX_SESSIONS || options.signal.aborted)
                 throw thrown;
             options.note(`${thrown.message}; looking what became of it`);
             lost = thrown;
-            run.unsettled = migrate_database_tagsOf(thrown.migrations);
         }
     }
 }
 async function migrateInSession(target, options, run, lost) {
-    const { signal, authorities, lockWaitMs, table, note } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+    const locked = await lockDatabase(target, { ...options, applicationName: 'neon-fleet migrate' });
+    if (locked === undefined && lost !== undefined)
+        throw lost;
+    if (locked === undefined)
+        return lockedResult();
+    const { connection, state } = locked;
     try {
-        // After a lost answer the old session may still commit, until it has ended and let go of the lock.
-        const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        if (state === undefined && lost !== undefined)
-            throw lost;
-        if (state === undefined)
-            return lockedElsewhere();
-        if (lost !== undefined)
-            settle(lost, state, options, run);
-        return await bringForward(connection, state, options, run);
+        let result;
+        try {
+            if (lost !== undefined)
+                settle(lost, state, options, run);
+            result = await bringForward(connection, state, options, run);
+        }
+        catch (thrown) {
+            if (thrown instanceof CommitLostError)
+                throw thrown;
+            result = thrownResult(thrown, options, run);
+        }
+        // While the lock is held: whoever got in between would lose by it what they did.
+        return await afterFailure(result, run, target, connection, options);
     }
     finally {
         await connection.close();
-        if (signal.aborted)
-            note('The connection was closed because the run is stopping.');
+        if (options.signal.aborted)
+            options.note('The connection was closed because the run is stopping.');
     }
 }
 /** What the database says now is the answer that was lost. @throws NotCommittedError when it says no */
@@ -59191,23 +60223,13 @@ async function bringForward(connection, state, options, run) {
             if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
                 return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
             }
-            return drifted(assessment.why, options);
+            return driftResult(assessment.why, options.onDrift);
         case 'pending':
             return applyPending(connection, state, assessment, options, run);
     }
 }
 function versionOf(assessment) {
     return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
-}
-function drifted(why, { onDrift }) {
-    if (onDrift !== 'fail')
-        return { status: 'skipped', reason: 'drift', detail: why };
-    const error = {
-        message: `its schema is not what the folder says: ${why}`,
-        code: 'drift',
-        hint: 'on-drift is fail, so that no further tenant is started.',
-    };
-    return { status: 'failed', detail: error.message, error, stopsRollout: true };
 }
 async function applyPending(connection, state, { pending, upgrade }, options, run) {
     const { folder, table, signal, note } = options;
@@ -59253,8 +60275,10 @@ async function applyUnit(context, unit, prepare, run) {
         return readBack;
     }
     catch (thrown) {
-        if (thrown instanceof InterruptedError && thrown.now)
+        if (thrown instanceof InterruptedError && thrown.now) {
             run.unsettled = [unit.migration.tag];
+            run.cutOff = true;
+        }
         throw thrown;
     }
 }
@@ -59324,54 +60348,6 @@ function stopped(signal, run, thrown) {
         migration: recordOf(run),
     };
 }
-async function restored(failure, run, { rollBack, note }) {
-    const { restorePoint } = run;
-    if (rollBack === undefined || restorePoint === undefined) {
-        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
-    }
-    note('Putting the database back to where it was before this run.');
-    try {
-        const words = await rollBack(restorePoint);
-        const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
-        return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
-    }
-    catch (thrown) {
-        const why = (0,errors/* explain */.WE)(thrown);
-        const error = {
-            message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
-            ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-            hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
-        };
-        return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
-    }
-}
-function leftBehindWords({ applied, changed, unsettled }) {
-    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
-    const known = applied.length > 0
-        ? `applied before that, and kept: ${applied.join(', ')}`
-        : changed
-            ? 'what it did before that is kept'
-            : 'the database is as it was';
-    if (unknown === '')
-        return known;
-    return changed ? `${unknown}; ${known}` : unknown;
-}
-function recordOf({ from, to, applied, changed, restorePoint }) {
-    return {
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-        applied: [...applied],
-        // Going back to it when nothing was changed would only cost what customers wrote since.
-        ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
-    };
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
-    };
-}
 function appliedWords(applied) {
     const [only, ...others] = applied;
     return others.length === 0 ? `applied ${only ?? ''}` : `applied ${applied.length}: ${applied.join(', ')}`;
@@ -59405,14 +60381,24 @@ function ended(statement) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/restore-point.ts
-/** Reads how far the log has been written: what was committed before is in it. */
+/**
+ * Reads how far the log has come: whatever a client was told is committed is before that place, also what it committed
+ * with `synchronous_commit = off`, which may not have been written out yet.
+ *
+ * Neon can only go back to a place that has reached its storage, which this one may not have at the moment it is read. It
+ * is gone back to only after something else was committed behind it, and what is before a commit gets there with it; a
+ * restore that comes within that moment waits for it in Neon, or is refused and may be asked for again.
+ */
 async function readWalPosition(connection, now = () => new Date()) {
     const takenAt = now().toISOString();
-    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
     return { lsn: String(row?.['lsn']), takenAt };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/index.ts
+
+
+
 
 
 
@@ -59521,7 +60507,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 8857:
+/***/ 8027:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -59531,24 +60517,22 @@ __nccwpck_require__.d(__webpack_exports__, {
   Y: () => (/* reexport */ MOST_SHARDS),
   SM: () => (/* reexport */ NEON_DEFAULTS),
   eI: () => (/* reexport */ SKIP_REASONS),
-  rx: () => (/* reexport */ STATUS_WEIGHTS),
   Ko: () => (/* reexport */ StoppedError),
   g7: () => (/* reexport */ WAVES_FORM),
   AQ: () => (/* reexport */ assignWaves),
   l9: () => (/* reexport */ carriedOver),
   XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
-  DD: () => (/* reexport */ findIdleExclusions),
+  DD: () => (/* reexport */ selection_findIdleExclusions),
   kA: () => (/* reexport */ fleetReportSchema),
   Gj: () => (/* reexport */ gate),
   cu: () => (/* reexport */ identityOf),
   ju: () => (/* reexport */ inOrderOfAttention),
+  cx: () => (/* reexport */ leftSomething),
   Cs: () => (/* reexport */ makePlan),
   dO: () => (/* reexport */ makeReport),
   Jv: () => (/* reexport */ maxFailuresOf),
   PI: () => (/* reexport */ mergeRecords),
-  LQ: () => (/* reexport */ nobodyLeft),
-  n_: () => (/* reexport */ nothingMatches),
   LS: () => (/* reexport */ openRecorder),
   $T: () => (/* reexport */ parseMaxFailures),
   aX: () => (/* reexport */ parseWaves),
@@ -59557,7 +60541,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   OS: () => (/* reexport */ requireAgreement),
   Of: () => (/* reexport */ rollOut),
   Mu: () => (/* reexport */ selection_selectTenants),
-  G9: () => (/* reexport */ settle),
   IS: () => (/* reexport */ shardOf),
   Rb: () => (/* reexport */ soak),
   qw: () => (/* reexport */ stopReasonOf),
@@ -59567,15 +60550,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: FleetFileError, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
+// UNUSED EXPORTS: FleetFileError, RETENTION_WORDS, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, discoverMembers, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, membersBy, outcomeSchema, parseFleetFile, parseRetention, planSchema, readFleetFile, resolveFleet, selectMembers, settle, shareBudget, sizeText, skipFor, tenantOf, tenantOfMember, verdictOf, weigh
 
+// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
+var errors = __nccwpck_require__(8174);
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);
 var picomatch_default = /*#__PURE__*/__nccwpck_require__.n(picomatch);
-// EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
-var errors = __nccwpck_require__(8174);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/selection.ts
-
 
 /**
  * Applies a list of globs to a fleet: a tenant is selected when any pattern matches its key, name or project id and no
@@ -59602,30 +60584,12 @@ function selection_selectTenants(fleet, patterns) {
     };
 }
 /** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
-function findIdleExclusions(fleet, patterns) {
+function selection_findIdleExclusions(fleet, patterns) {
     const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
     return {
         spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
         globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
     };
-}
-/** Patterns that match nobody, or exclusions that take nobody out. */
-function nothingMatches(patterns, fleet, { what, sees, nobody }) {
-    const names = fleet.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
-    const more = fleet.length > names.length ? `, and ${fleet.length - names.length} more` : '';
-    return new errors/* ExplainedError */.hM({
-        message: `tenants: no ${what} matches ${patterns.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
-        hint: fleet.length === 0
-            ? nobody
-            : `A pattern is compared with the name and the id of each project. ${sees} ${names.join(', ')}${more}.`,
-    });
-}
-/** The exclusions leave nobody. */
-function nobodyLeft() {
-    return new errors/* ExplainedError */.hM({
-        message: 'tenants: the patterns select nobody; nothing was done',
-        hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
-    });
 }
 const GLOB_CHARACTER = /[*?[{]/;
 /** Whether a pattern takes tenants out rather than in. */
@@ -59704,7 +60668,7 @@ function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
  * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
  * depends on the runner's address.
  */
-function foreseenSkip(project, { mayBePrivate = false } = {}) {
+function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
     if (project.deletedAt !== undefined)
         return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
     if (project.blocksPublicConnections !== true)
@@ -59718,7 +60682,7 @@ function foreseenSkip(project, { mayBePrivate = false } = {}) {
 /** The names that Neon gives to a new project's database and role. */
 const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
 /** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
-function tenantOf(project, location = {}) {
+function tenant_tenantOf(project, location = {}) {
     return {
         key: project.name,
         projectId: project.projectId,
@@ -59731,8 +60695,7 @@ function tenantOf(project, location = {}) {
         ...(project.historyRetentionSeconds === undefined
             ? {}
             : { historyRetentionSeconds: project.historyRetentionSeconds }),
-        regionId: project.regionId,
-        pgVersion: project.pgVersion,
+        ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
     };
 }
 
@@ -59740,11 +60703,7 @@ function tenantOf(project, location = {}) {
 
 
 
-const BY_NEON = {
-    what: 'project',
-    sees: 'This key sees',
-    nobody: 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.',
-};
+
 /**
  * Chooses the tenants of a run out of what Neon lists.
  *
@@ -59754,51 +60713,68 @@ const BY_NEON = {
  * @throws ExplainedError when a pattern matches nothing, or an exclusion that is spelled out does, or when the exclusions
  *   leave nobody: a run over no tenant at all must not look like a good one, nor one over somebody who was to be left out.
  */
-function discoverTenants(listing, patterns, location, now, { catalogProject, ...whereabouts } = {}) {
+function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
-    const everybody = listing.projects.map((project) => {
-        const tenant = tenantOf(project, location);
-        const skip = foreseenSkip(project, whereabouts);
+    const fleet = listing.projects.map((project) => {
+        const tenant = tenant_tenantOf(project, location);
+        const skip = skips_foreseenSkip(project, whereabouts);
         if (skip !== undefined)
             foreseen.set(tenant, skip);
         return tenant;
     });
-    // Whoever takes the catalog out by name is right to, although it never takes part.
-    const fleet = everybody.filter(({ projectId }) => projectId !== catalogProject);
     const { selected, unmatched } = selection_selectTenants(fleet, patterns);
-    const unavailable = listing.unavailableProjectIds
-        .filter((projectId) => projectId !== catalogProject)
-        .map((projectId) => ({ key: projectId, name: projectId, projectId }));
+    const unavailable = listing.unavailableProjectIds.map((projectId) => ({
+        key: projectId,
+        name: projectId,
+        projectId,
+    }));
     const exclusions = patterns.filter(isExclusion);
     const unlisted = selection_selectTenants(unavailable, ['*', ...exclusions]).selected;
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
     const isWhole = unlisted.length === 0;
-    const idle = findIdleExclusions([...everybody, ...unavailable], exclusions);
+    const idle = selection_findIdleExclusions([...fleet, ...unavailable], exclusions);
     if (isWhole) {
         const nowhere = [...unmatched, ...idle.spelledOut];
         if (nowhere.length > 0)
-            throw nothingMatches(nowhere, fleet, BY_NEON);
+            throw nothingMatches(nowhere, listing);
         if (selected.length === 0)
             throw nobodyLeft();
     }
     return {
         tenants: selected.filter((tenant) => !foreseen.has(tenant)),
         settled: [
-            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+            ...unlisted.map(({ projectId }) => discovery_unlistedOutcome(projectId, location, now)),
             ...selected.flatMap((tenant) => {
                 const skip = foreseen.get(tenant);
-                return skip === undefined ? [] : [settle(tenant, skip, now)];
+                return skip === undefined ? [] : [discovery_settle(tenant, skip, now)];
             }),
         ],
         idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
-function settle({ projectId, name, database }, result, now) {
+function discovery_settle({ projectId, name, database }, result, now) {
     return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
-function unlistedOutcome(projectId, location, now) {
+function nothingMatches(unmatched, { projects }) {
+    const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
+    const more = projects.length > names.length ? `, and ${projects.length - names.length} more` : '';
+    return new errors/* ExplainedError */.hM({
+        message: `tenants: no project matches ${unmatched.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
+        hint: projects.length === 0
+            ? 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.'
+            : `A pattern is compared with the name and the id of each project. This key sees ${names.join(', ')}${more}.`,
+    });
+}
+function nobodyLeft() {
+    return new errors/* ExplainedError */.hM({
+        message: 'tenants: the patterns select nobody; nothing was done',
+        hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
+    });
+}
+/** The outcome of a project that Neon could not describe. */
+function discovery_unlistedOutcome(projectId, location, now) {
     return {
         projectId,
         name: projectId,
@@ -60506,30 +61482,13 @@ function makeBrakes({ budget, breaker, halted }) {
     let halt = halted;
     let failures = 0;
     let unavailableInARow = 0;
-    let fleet = budget?.fleet;
-    let failuresOfAll = 0;
-    const overBudget = () => {
-        if (budget === undefined)
-            return undefined;
-        if (fleet === undefined) {
-            const { maxFailures } = budget;
-            if (failures <= maxFailures)
-                return undefined;
-            return { reason: 'budget', why: `${failures} failed, which is more than the ${maxFailures} allowed here` };
-        }
-        const all = Math.max(failures, failuresOfAll);
-        if (all <= fleet.maxFailures)
-            return undefined;
-        const why = `${all} failed in all shards together, which is more than the ${fleet.maxFailures} allowed`;
-        return { reason: 'budget', why };
-    };
     const cause = (outcome) => {
         if (outcome.status === 'failed' && outcome.stopsRollout === true) {
             return { reason: 'canary-failed', why: `${namesOf([outcome])} stopped the rollout` };
         }
-        const exceeded = overBudget();
-        if (exceeded !== undefined)
-            return exceeded;
+        if (budget !== undefined && failures > budget.maxFailures) {
+            return { reason: 'budget', why: `${failures} failed, which is more than the ${budget.maxFailures} allowed here` };
+        }
         if (breaker !== undefined && unavailableInARow >= breaker.openAfter) {
             const why = `Neon or the way to it failed for ${unavailableInARow} tenants in a row`;
             return { reason: 'neon-unavailable', why };
@@ -60547,83 +61506,8 @@ function makeBrakes({ budget, breaker, halted }) {
             halt = cause(outcome);
             return halt;
         },
-        learn(all) {
-            if (all === undefined)
-                fleet = undefined;
-            else
-                failuresOfAll = all;
-            if (halt !== undefined)
-                return undefined;
-            halt = overBudget();
-            return halt;
-        },
-        get failures() {
-            return failures;
-        },
         get halt() {
             return halt;
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-watch.ts
-/** How often a shard that has no failures of its own asks for those of the others. */
-const ASK_EVERY_MS = 3_000;
-const ALONE = {
-    tell: () => undefined,
-    told: () => Promise.resolve(),
-    end: () => Promise.resolve(),
-};
-/**
- * Tells each failure to the fleet before anybody else is started, and asks now and then what the others have had. When
- * the fleet cannot be asked the brakes are told so, once, and the shard goes on by itself.
- */
-function watchFleet(fleet, brakes, onHalt, askEveryMs = ASK_EVERY_MS) {
-    if (fleet === undefined)
-        return ALONE;
-    let isThere = true;
-    let asking = false;
-    let last = Promise.resolve();
-    /** Failures that no exchange has begun to tell yet: one exchange tells any number of them. */
-    let untold = false;
-    const exchange = async () => {
-        if (!isThere)
-            return;
-        untold = false;
-        asking = true;
-        let all;
-        try {
-            all = await fleet.exchange(brakes.failures);
-        }
-        catch {
-            // The same as undefined: the port has told why.
-        }
-        asking = false;
-        isThere = all !== undefined;
-        const halt = brakes.learn(all);
-        if (halt !== undefined)
-            onHalt(halt);
-    };
-    // One after the other, so that an older number never comes after a newer one.
-    const enqueue = () => void (last = last.then(exchange));
-    // The first one also takes back what an earlier attempt of this shard has told.
-    enqueue();
-    const timer = setInterval(() => {
-        if (!asking)
-            enqueue();
-    }, askEveryMs);
-    timer.unref();
-    return {
-        tell() {
-            if (untold)
-                return;
-            untold = true;
-            enqueue();
-        },
-        told: () => last,
-        async end() {
-            clearInterval(timer);
-            await last;
         },
     };
 }
@@ -60646,27 +61530,46 @@ function isInfrastructure(thrown) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/migration-record.ts
+/** Whether there is something that could be undone. What was put back again is not in the record any more. */
+function leftSomething(migration) {
+    if (migration === undefined)
+        return false;
+    const { applied, unsettled = [], changed = false } = migration;
+    return changed || applied.length > 0 || unsettled.length > 0;
+}
 /**
  * What two attempts on one tenant did together, so that all of it can be undone. What both tell counts once: an outcome
  * that was carried over from an earlier attempt is the same piece of work.
  */
 function joinMigrations(earlier, later) {
     // An attempt that left nothing behind needs no way back.
-    if (earlier === undefined || earlier.applied.length === 0)
+    if (!leftSomething(earlier))
         return later ?? earlier;
     if (later === undefined)
         return earlier;
-    const before = new Set(earlier.applied);
+    if (wasTakenBack(earlier, later))
+        return later;
+    const applied = [...new Set([...earlier.applied, ...later.applied])];
+    const unsettled = [...new Set([...(earlier.unsettled ?? []), ...(later.unsettled ?? [])])];
     // The way back, and what it leads to, are those of the first attempt that left something behind.
     const { from, restorePoint } = earlier;
     return {
         ...(from === undefined ? {} : { from }),
-        ...(later.verified === undefined ? {} : { verified: later.verified }),
         ...(later.to === undefined ? {} : { to: later.to }),
-        applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
+        applied,
+        ...(unsettled.length === 0 ? {} : { unsettled }),
+        ...(earlier.changed === true || later.changed === true ? { changed: true } : {}),
         ...(later.pending === undefined ? {} : { pending: later.pending }),
         ...(restorePoint === undefined ? {} : { restorePoint }),
     };
+}
+/** What is applied once more was not there any more: somebody had gone back, and nothing of the first time is left. */
+function wasTakenBack(earlier, later) {
+    const [point, other] = [earlier.restorePoint, later.restorePoint];
+    // With the same way back it is the same work, told once more.
+    if (point === undefined || other === undefined || point.takenAt === other.takenAt)
+        return false;
+    return earlier.applied.some((tag) => later.applied.includes(tag));
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/stop.ts
@@ -60692,7 +61595,6 @@ function stopReasonOf(signal) {
 
 
 
-
 const DEFAULT_STOP_GRACE_MS = 3_000;
 /**
  * Works through the tenants, several at a time, and accounts for every one of them exactly once, whatever happens: a
@@ -60702,10 +61604,8 @@ const DEFAULT_STOP_GRACE_MS = 3_000;
 async function workThroughTenants(options) {
     const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
     const brakes = makeBrakes(options);
-    const fleet = watchFleet(options.budget?.fleet, brakes, (halt) => tell(onHalt, halt));
     let done = 0;
-    const accountForEach = pMap(tenants, async (tenant) => {
-        await fleet.told();
+    return pMap(tenants, async (tenant) => {
         const startedAt = now();
         const notes = [];
         let { projectId } = tenant;
@@ -60717,15 +61617,12 @@ async function workThroughTenants(options) {
         const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
         const outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
         const halt = brakes.take(outcome);
-        if (countsAsFailure(outcome))
-            fleet.tell();
         done += 1;
         tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
         if (halt !== undefined)
             tell(onHalt, halt);
         return outcome;
     }, { concurrency });
-    return accountForEach.finally(() => fleet.end());
 }
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */
 async function accountFor(tenant, { work, signal, retries = 0, stopGraceMs = DEFAULT_STOP_GRACE_MS }, halted, context) {
@@ -60836,6 +61733,8 @@ var mod = __nccwpck_require__(1916);
 var dist = __nccwpck_require__(8815);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: ./packages/shared/src/s3/names.ts
+var names = __nccwpck_require__(1874);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-units.ts
 
 const SECONDS = { s: 1, m: 60, min: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -60895,7 +61794,57 @@ function sizeText(bytes) {
     return `${bytes}B`;
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/retention-policy.ts
+
+const HOUR_MS = 60 * 60 * 1_000;
+const AGE_UNITS = { h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
+const PERIOD_UNITS = { h: 'hourly', d: 'daily', w: 'weekly', m: 'monthly', y: 'yearly' };
+/** What is accepted, in words. */
+const RETENTION_WORDS = 'an age such as 7d, a number such as 10 or last=10, or counts by period such as 24h/7d/8w/12m/5y; leave it out to never delete';
+/**
+ * Reads a policy. One length of time alone (`7d`, `36h`, `8w`) is an age; a number (`10`, `last=10`) counts backups; several
+ * parts with slashes between them (`24h/7d/8w/12m/5y`, `last=3/12m`) count hours, days, weeks, months and years.
+ *
+ * @throws ExplainedError for everything else, since a policy that was misread deletes backups.
+ */
+function parseRetention(text) {
+    const parts = text.trim().split('/');
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) {
+        const age = /^([1-9]\d{0,4})([hdw])$/.exec(only);
+        if (age !== null)
+            return { keepMs: Number(age[1]) * (AGE_UNITS[age[2] ?? ''] ?? 0) };
+        const last = lastOf(only);
+        if (last !== undefined)
+            return { last };
+        throw unreadable(text);
+    }
+    const policy = {};
+    for (const part of parts) {
+        const found = /^([1-9]\d{0,4})([hdwmy])$/.exec(part);
+        const last = part.startsWith('last=') ? lastOf(part) : undefined;
+        const rule = found === null ? 'last' : PERIOD_UNITS[found[2]];
+        const count = found === null ? last : Number(found[1]);
+        if (count === undefined || policy[rule] !== undefined)
+            throw unreadable(text);
+        policy[rule] = count;
+    }
+    return policy;
+}
+function lastOf(text) {
+    const found = /^(?:last=)?([1-9]\d{0,4})$/.exec(text);
+    return found === null ? undefined : Number(found[1]);
+}
+function unreadable(text) {
+    return new errors/* ExplainedError */.hM({
+        message: `${JSON.stringify(text.slice(0, 100))} is no policy of retention`,
+        hint: `Accepted: ${RETENTION_WORDS}.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-schema.ts
+
+
 
 
 /*
@@ -60942,12 +61891,34 @@ const maintenanceWindow = schemas/* strictObject */.rej({
     end: clock,
 })
     .describe('When Neon may interrupt the compute, in UTC.');
+/** What a policy that was misread would delete is gone: it is read here, where a line and a column can be given. */
+const retention = schemas/* string */.YjP({ error: RETENTION_WORDS }).refine((text) => {
+    try {
+        parseRetention(text);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}, RETENTION_WORDS);
+const fleet_file_schema_name = (what, form) => schemas/* string */.YjP({ error: what }).regex(form, what);
 const backup = schemas/* strictObject */.rej({
     every: durationSetting({ min: 60 }).exactOptional().describe('How old the newest good backup may become.'),
-    retention: line('a retention, such as 30d or 24h/7d/8w/12m', 100)
+    retention: retention.exactOptional().describe('Which backups to keep.'),
+    bucket: fleet_file_schema_name('the name of a bucket, such as acme-backups-eu', names/* BUCKET_NAME */.BX)
         .exactOptional()
-        .describe('Which backups to keep.'),
+        .describe('Bucket of the backups, for data that must stay in a country.'),
+    prefix: fleet_file_schema_name("folders of letters, digits and ! _ . * ' ( ) = -, such as neon/enterprise", names/* FOLDER */.L7)
+        .exactOptional()
+        .describe('Folder in the bucket.'),
+    'aws-region': fleet_file_schema_name('the name of a region of the store, such as eu-central-1', names/* STORE_REGION */.d9)
+        .exactOptional()
+        .describe('Region of the bucket.'),
+    'kms-key': fleet_file_schema_name('the id, alias or ARN of a key of KMS', names/* KMS_KEY */.cC)
+        .exactOptional()
+        .describe('Key of KMS that the backups are encrypted with.'),
 })
+    .refine((policy) => Object.keys(policy).length > 0, 'at least one of every, retention, bucket, prefix, aws-region and kms-key: an empty policy says nothing')
     .describe('Policy for the backup action.');
 const suspendAfter = schemas/* union */.KCZ([
     schemas/* literal */.euz('default').transform(() => 0),
@@ -61053,7 +62024,7 @@ const MOST_ALIASES = 1_000;
  * @param file its name, for messages.
  * @throws FleetFileError with every problem, each with line and column.
  */
-function parseFleetFile(text, file = 'fleet.yml') {
+function fleet_file_parseFleetFile(text, file = 'fleet.yml') {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: '1.2', prettyErrors: false });
     const at = (offset, message) => {
@@ -61202,6 +62173,8 @@ function offsetOf(document, path, key) {
     return 0;
 }
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-resolve.ts
 
 
@@ -61210,7 +62183,7 @@ function offsetOf(document, path, key) {
  *
  * @throws ExplainedError when what comes together contradicts itself.
  */
-function resolveFleet(file) {
+function fleet_file_resolve_resolveFleet(file) {
     const chosen = file.groups.map((group) => membersOf(group, file));
     return file.tenants.map((tenant, index) => {
         const groups = file.groups.filter((_, at) => chosen[at]?.has(index) === true);
@@ -61264,6 +62237,28 @@ function merge(under, over) {
         return under[part] === undefined && over[part] === undefined ? [] : [[part, { ...under[part], ...over[part] }]];
     });
     return { ...under, ...over, ...Object.fromEntries(nested) };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/read-fleet-file.ts
+
+
+
+
+/**
+ * Reads a fleet file and resolves everybody in it.
+ *
+ * @throws FleetFileError with everything that is wrong with it, and ExplainedError when it is not there or contradicts
+ *   itself.
+ */
+async function readFleetFile(path) {
+    const text = await readFile(path, 'utf8').catch((thrown) => {
+        throw new ExplainedError({
+            message: `fleet-file: ${JSON.stringify(path)} cannot be read: ${explain(thrown).message}; nothing was done`,
+            hint: 'Is the repository checked out, and the path right? `command: import` of provision writes a file to begin with.',
+        });
+    });
+    const file = parseFleetFile(text, path);
+    return { members: resolveFleet(file), ignored: file.ignored };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/percent.ts
@@ -61454,12 +62449,11 @@ function newestOutcomes(records) {
     for (const { outcomes } of records.toSorted(byAge)) {
         for (const outcome of outcomes) {
             const identity = identityOf(outcome);
+            // The record of who was put back has nothing of that attempt, so that what an older one left stays known.
             const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
-            // Who was put back has nothing of that attempt left to be undone.
-            const wasPutBack = outcome.status === 'rolled-back';
-            if (migration !== undefined && !wasPutBack)
+            if (migration !== undefined)
                 leftBehind.set(identity, migration);
-            known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+            known.set(identity, migration === undefined ? outcome : { ...outcome, migration });
         }
     }
     return known;
@@ -61516,6 +62510,133 @@ function carriedOver(shard, earlier) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/members.ts
+
+
+
+
+
+/**
+ * Chooses the tenants of a run out of a fleet file. Each is found by the id that the file gives, else by its exact name. A
+ * tenant without a project is accounted for: `gone` when it had an id, else as a failure.
+ *
+ * @param patterns compared with key, name and project-id; undefined: everybody in the file.
+ * @throws ExplainedError when a pattern matches nobody of the file, or nobody is left.
+ */
+function discoverMembers(listing, { members, ignored }, patterns, location, now, whereabouts = {}) {
+    const find = memberFinder(listing, members);
+    const tenants = [];
+    const settled = [];
+    const { selected, idleExclusions } = selectMembers(members, patterns);
+    for (const member of selected) {
+        const found = find(member);
+        if ('project' in found) {
+            const tenant = tenantOfMember(member, found.project, location);
+            const skip = foreseenSkip(found.project, whereabouts);
+            if (skip === undefined)
+                tenants.push(tenant);
+            else
+                settled.push(settle(tenant, skip, now));
+        }
+        else if (found.unlisted) {
+            settled.push({ ...unlistedOutcome(found.projectId, location, now), name: member.name });
+        }
+        else {
+            settled.push(settle(tenantOfMember(member, nowhere(member), location), found.result, now));
+        }
+    }
+    const known = new Set(members.flatMap((member) => idsOf(find(member))));
+    const rest = listing.projects.filter(({ projectId }) => !known.has(projectId));
+    const ignoredIds = new Set(selectTenants(rest.map(selectable), ignored).selected.map(({ projectId }) => projectId));
+    const strangers = rest.filter(({ projectId }) => !ignoredIds.has(projectId));
+    return { tenants, settled, idleExclusions, strangers };
+}
+/**
+ * Tells whom of the file a project or a backup belongs to: by the id, else by the name where the file gives no id. For
+ * commands that do not ask Neon, with the name of the last backup.
+ */
+function membersBy(members) {
+    const byId = new Map(members.flatMap((member) => (member.projectId === undefined ? [] : [[member.projectId, member]])));
+    const byName = new Map(members.flatMap((member) => (member.projectId === undefined ? [[member.name, member]] : [])));
+    return ({ projectId, name }) => byId.get(projectId) ?? byName.get(name);
+}
+function memberFinder({ projects, unavailableProjectIds }, members) {
+    const byId = new Map(projects.map((project) => [project.projectId, project]));
+    const taken = new Set(members.flatMap(({ projectId }) => projectId ?? []));
+    const byName = new Map();
+    for (const project of projects) {
+        if (!taken.has(project.projectId))
+            byName.set(project.name, [...(byName.get(project.name) ?? []), project]);
+    }
+    return ({ projectId, name }) => {
+        if (projectId !== undefined) {
+            const project = byId.get(projectId);
+            if (project !== undefined)
+                return { project };
+            if (unavailableProjectIds.includes(projectId))
+                return { unlisted: true, projectId };
+            const detail = 'the fleet file names this project, and Neon does not have it';
+            return { unlisted: false, result: { status: 'skipped', reason: 'gone', detail } };
+        }
+        const [project, ...others] = byName.get(name) ?? [];
+        if (project !== undefined && others.length === 0)
+            return { project };
+        if (project === undefined && unavailableProjectIds.length > 0)
+            return { unlisted: true, projectId: '' };
+        return { unlisted: false, result: notOne(name, others.length) };
+    };
+}
+function notOne(name, others) {
+    const error = others === 0
+        ? {
+            message: `Neon has no project called ${JSON.stringify(name)}`,
+            hint: 'Provision it first, or take it out of the fleet file; "command: import" of provision fills in project-id.',
+        }
+        : {
+            message: `Neon has ${others + 1} projects called ${JSON.stringify(name)}`,
+            hint: 'Set the project-id of the one that is meant in the fleet file.',
+        };
+    return { status: 'failed', detail: error.message, error };
+}
+function idsOf(found) {
+    return 'project' in found ? [found.project.projectId] : [];
+}
+/** Chooses out of the file alone. @throws ExplainedError when a pattern matches nobody, or nobody is left. */
+function selectMembers(members, patterns = ['*']) {
+    const candidates = members.map((member) => ({ ...member, projectId: member.projectId ?? '', member }));
+    const { selected, unmatched } = selectTenants(candidates, patterns);
+    const idle = findIdleExclusions(candidates, patterns);
+    const nowhereToBeFound = [...unmatched, ...idle.spelledOut].map((pattern) => JSON.stringify(pattern));
+    if (nowhereToBeFound.length > 0 || selected.length === 0) {
+        throw new ExplainedError({
+            message: members.length === 0
+                ? 'the fleet file names no tenant; nothing was done'
+                : nowhereToBeFound.length > 0
+                    ? `tenants: nobody in the fleet file matches ${nowhereToBeFound.join(', ')}; nothing was done`
+                    : 'tenants: the patterns select nobody; nothing was done',
+            hint: 'A pattern is compared with the key, the name and the project-id of each tenant of the file.',
+        });
+    }
+    return { selected: selected.map(({ member }) => member), idleExclusions: idle.globs };
+}
+/** A tenant as the file has it: what the inputs say of its database comes first, then the file, then Neon's defaults. */
+function tenantOfMember(member, project, location) {
+    const { branch, database, role, labels = {}, backup } = member.settings;
+    const tenant = tenantOf(project, {
+        branch: location.branch ?? branch,
+        database: location.database ?? database,
+        role: location.role ?? role,
+    });
+    return { ...tenant, key: member.key, labels, ...(backup === undefined ? {} : { backup }) };
+}
+/** In the place of a project that is not there. */
+function nowhere({ name, projectId = '' }) {
+    return { projectId, name, regionId: '', pgVersion: 0, createdAt: '' };
+}
+function selectable({ name, projectId }) {
+    return { key: '', name, projectId };
+}
+
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
 var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/outcome.ts
@@ -61567,14 +62688,16 @@ const migrationSchema = schemas/* object */.Ikc({
     to: schemas/* string */.YjP().exactOptional(),
     /** Tags that this run applied, in their order. */
     applied: schemas/* array */.YOg(schemas/* string */.YjP()),
+    /** Tags of which it is not known whether they took effect, because an answer was lost. */
+    unsettled: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
+    /**
+     * Whether something is there, or may be, that was not there before. It need not be in `applied`: a file that runs
+     * outside a transaction may have been done in part.
+     */
+    changed: schemas/* literal */.euz(true).exactOptional(),
     /** Tags that would be applied: of a plan or a dry run. */
     pending: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
     restorePoint: restorePointSchema.exactOptional(),
-    /**
-     * Read in the database: it has all of the folder's migrations up to `to`, and no other. The table that says so, and a
-     * digest of those migrations.
-     */
-    verified: schemas/* object */.Ikc({ table: schemas/* string */.YjP(), digest: schemas/* string */.YjP() }).exactOptional(),
 });
 /** What any result may carry. */
 const everyResult = { detail: schemas/* string */.YjP(), migration: migrationSchema.exactOptional() };
@@ -61615,8 +62738,6 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
@@ -61872,6 +62993,16 @@ async function writeWhole(file, text) {
 
 
 
+
+/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
+const backupSchema = schemas/* object */.Ikc({
+    every: schemas/* int */.Whr().positive().exactOptional(),
+    retention: schemas/* string */.YjP().exactOptional(),
+    bucket: schemas/* string */.YjP().regex(names/* BUCKET_NAME */.BX).exactOptional(),
+    prefix: schemas/* string */.YjP().regex(names/* FOLDER */.L7).exactOptional(),
+    'aws-region': schemas/* string */.YjP().regex(names/* STORE_REGION */.d9).exactOptional(),
+    'kms-key': schemas/* string */.YjP().regex(names/* KMS_KEY */.cC).exactOptional(),
+});
 const plan_tenantSchema = schemas/* object */.Ikc({
     key: schemas/* string */.YjP(),
     projectId: schemas/* string */.YjP(),
@@ -61882,8 +63013,8 @@ const plan_tenantSchema = schemas/* object */.Ikc({
     assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
     labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
     historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
-    regionId: schemas/* string */.YjP().exactOptional(),
-    pgVersion: schemas/* int */.Whr().positive().exactOptional(),
+    storageBytes: schemas/* number */.aig().nonnegative().exactOptional(),
+    backup: backupSchema.exactOptional(),
 });
 const number = schemas/* int */.Whr().positive();
 const SCHEMA_VERSION = 1;
@@ -62009,9 +63140,14 @@ function noPlan(file, why) {
         hint: 'Was the artifact downloaded whole, and is it the plan that the command plan wrote?',
     });
 }
-/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
-function contradictionIn({ waves, shards }) {
-    const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+/**
+ * A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never; shares beyond the
+ * budget would let more fail than were allowed.
+ */
+function contradictionIn({ maxFailures, waves, shards, settled }) {
+    const planned = shards.flatMap(({ tenants }) => tenants);
+    const ended = new Set(settled.map(identityOf));
+    const twice = firstTwice(planned) ?? planned.find((tenant) => ended.has(identityOf(tenant)));
     if (twice !== undefined)
         return `${twice.projectId} is in it twice`;
     if (new Set(shards.map(({ shard }) => shard)).size < shards.length)
@@ -62024,7 +63160,19 @@ function contradictionIn({ waves, shards }) {
             return `wave ${wave} is not what its shards are`;
     }
     const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
-    return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+    if (astray !== undefined)
+        return `shard ${astray.shard} belongs to no wave`;
+    if (!areCounted(shards.map(({ shard }) => shard)))
+        return `its shards are not numbered from 1 to ${shards.length}`;
+    if (!areCounted(waves.map(({ wave }) => wave)))
+        return `its waves are not numbered from 1 to ${waves.length}`;
+    const shares = shards.reduce((sum, shard) => sum + shard.maxFailures, 0);
+    if (shards.length === 0 || shares === maxFailures)
+        return undefined;
+    return `its shards may have ${shares} failures together, and the whole fleet ${maxFailures}`;
+}
+function areCounted(numbers) {
+    return numbers.every((number, index) => number === index + 1);
 }
 /**
  * Compares what a plan was made for with what is about to be done.
@@ -62181,7 +63329,7 @@ async function filesIn(folder) {
     catch (thrown) {
         if ((0,errors/* systemCode */.xU)(thrown) === 'ENOENT')
             return [];
-        throw thrown;
+        throw new errors/* ExplainedError */.hM({ message: `the records in ${folder} cannot be read` }, { cause: thrown });
     }
 }
 const planIdSchema = schemas/* object */.Ikc({ plan: schemas/* object */.Ikc({ id: schemas/* string */.YjP() }) });
@@ -62195,7 +63343,7 @@ function readReport(text, file, planId) {
     const report = fleetReportSchema.safeParse(given).data;
     const { shard, attempt } = report?.plan ?? {};
     if (report === undefined || shard === undefined || attempt === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const { action, startedAt, outcomes } = report;
     return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
 }
@@ -62208,7 +63356,7 @@ function readOutcomes(text, file, planId) {
     requireSamePlan(id, planId, file);
     const header = headerSchema.safeParse(given).data;
     if (header === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const outcomes = lines.flatMap((line) => {
         const parsed = parseLine(line);
         // A line that was cut off when its process was killed, or the disk was full, says nothing.
@@ -62216,7 +63364,7 @@ function readOutcomes(text, file, planId) {
             return [];
         const outcome = outcomeSchema.safeParse(parsed);
         if (!outcome.success)
-            throw unreadable(file);
+            throw records_unreadable(file);
         return [outcome.data];
     });
     return { ...header, outcomes, complete: false };
@@ -62238,7 +63386,7 @@ function requireSamePlan(id, planId, file) {
         hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
     });
 }
-function unreadable(file) {
+function records_unreadable(file) {
     return new errors/* ExplainedError */.hM({
         message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
         hint: 'Use the same version of neon-fleet for plan, apply and report.',
@@ -62329,6 +63477,9 @@ async function soak(durationMs, signal) {
 
 
 
+
+
+
 /***/ }),
 
 /***/ 8835:
@@ -62378,6 +63529,7 @@ const projectSchema = schemas/* object */.Ikc({
     created_at: schemas/* string */.YjP(),
     compute_last_active_at: tolerant(schemas/* string */.YjP()),
     history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
+    synthetic_storage_size: tolerant(schemas/* number */.aig().nonnegative()),
     deleted_at: tolerant(schemas/* string */.YjP()),
     settings: tolerant(schemas/* object */.Ikc({
         allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
@@ -73280,6 +74432,7 @@ function projectRefOf(answer) {
         createdAt: answer.created_at,
         ...given('computeLastActiveAt', answer.compute_last_active_at),
         ...given('historyRetentionSeconds', answer.history_retention_seconds),
+        ...given('storageBytes', answer.synthetic_storage_size),
         ...(ips.length === 0 ? {} : { allowedIps: ips }),
         ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
         ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),
@@ -73825,6 +74978,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_net_ = __nccwpck_require__(7030);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -74327,6 +75482,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -74399,8 +75555,19 @@ function tlsOptions({ host }, authorities, verify) {
     return {
         rejectUnauthorized: verify,
         ...((0,external_node_net_.isIP)(host) === 0 ? { servername: host } : { host }),
-        ...(authorities === undefined ? {} : { ca: [...authorities] }),
+        secureContext: trustIn(authorities),
     };
+}
+const contexts = new Map();
+/** One context for all connections that believe the same authorities: making one costs as much as a handshake. */
+function trustIn(authorities) {
+    const key = authorities?.join('\n') ?? '';
+    const known = contexts.get(key);
+    if (known !== undefined)
+        return known;
+    const made = (0,external_node_tls_.createSecureContext)(authorities === undefined ? {} : { ca: [...authorities] });
+    contexts.set(key, made);
+    return made;
 }
 async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs }) {
     const client = new esm/* default.Client */.Ay.Client({
@@ -74506,8 +75673,6 @@ function libpqEnvironment(target, settings) {
 
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:tls"
-var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/trust.ts
 
 /** Decides whose certificates to believe; the same rule for connections of our own and for child processes. */
@@ -74804,6 +75969,27 @@ function notStarted(file, thrown) {
 ;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
 
 
+
+
+/***/ }),
+
+/***/ 1874:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   BX: () => (/* binding */ BUCKET_NAME),
+/* harmony export */   L7: () => (/* binding */ FOLDER),
+/* harmony export */   cC: () => (/* binding */ KMS_KEY),
+/* harmony export */   d9: () => (/* binding */ STORE_REGION)
+/* harmony export */ });
+/** A bucket. Stores other than Amazon's allow more than Amazon does. */
+const BUCKET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+/** Folders of a bucket, none of them `.` or `..`. */
+const FOLDER = /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/;
+/** A region, as AWS names them. */
+const STORE_REGION = /^[a-z0-9-]{1,40}$/;
+/** Id, alias or ARN of a key of KMS. */
+const KMS_KEY = /^[A-Za-z0-9:/_-]{1,2048}$/;
 
 
 /***/ }),

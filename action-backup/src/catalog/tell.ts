@@ -1,12 +1,10 @@
 import { tellCatalog, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { isObjectKey, type Manifest, type Verification } from '@neon-fleet/shared/backups';
 import type { BackupRecord, CatalogBatch } from '@neon-fleet/shared/catalog';
 import type { FleetReport, Tenant } from '@neon-fleet/shared/fleet';
 
 import { EVERY_DATABASE } from '../commands/every-database.js';
 import type { Session } from '../commands/session.js';
-import { isObjectKey } from '../storage/keys.js';
-import type { Manifest } from '../storage/manifest.js';
-import type { Verification } from '../storage/notes.js';
 
 interface CatalogValues {
   readonly catalogUrl: string | undefined;

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
-import { logTenant, openNeonFor, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import { instantOf, manifestKey, placeWords } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
@@ -7,19 +8,20 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { EraseValues } from '../inputs.js';
-import { readInventory, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
-import { instantOf, manifestKey, normalisePrefix } from '../storage/keys.js';
+import { tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
-import { openStorage } from '../storage/storage.js';
+import { readPlaces, type PlacedDatabase } from '../storage/placed.js';
+import { fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** `command: erase`: removes all backups of one tenant that has left, and leaves a receipt. */
 export async function eraseCommand(values: EraseValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, process.env);
   const onNote = (line: string) => core.warning(printable(line));
-  const chosen = chooseErased(await readInventory(store, { prefix, signal, onNote }), values);
+  const stores = new Stores(values, process.env);
+  const { databases, strays } = await readPlaces(stores, values, await fleetOf(values), { signal, onNote });
+  // All of them, wherever they lie.
+  const chosen = chooseErased([...databases, ...strays], values);
   const { neonApiKey } = values;
   if (neonApiKey !== undefined) {
     const { projects } = await openNeonFor({ ...values, neonApiKey }, context).listProjects(values.confirm);
@@ -35,8 +37,7 @@ export async function eraseCommand(values: EraseValues, context: ActionContext):
     concurrency: 1,
     signal,
     onOutcome: logTenant,
-    work: () =>
-      erase(store, { prefix, databases: chosen, at, origin, onGone: (keys) => void gone.push(...keys) }, signal),
+    work: () => eraseEverywhere(chosen, { at, origin, onGone: (keys) => void gone.push(...keys) }, signal),
   });
   const report = await publishRun({ action: 'backup', command: 'erase', startedAt: context.startedAt, outcomes });
   await archive(values, report);
@@ -52,10 +53,10 @@ export async function eraseCommand(values: EraseValues, context: ActionContext):
  * Chooses by id or by the name of the last backup, and only when `confirm` is the id: typing a name wrong must not cost
  * another tenant its backups.
  */
-export function chooseErased(
-  inventory: readonly NamedDatabase[],
+export function chooseErased<T extends NamedDatabase>(
+  inventory: readonly T[],
   { tenant, confirm }: Pick<EraseValues, 'tenant' | 'confirm'>,
-): NamedDatabase[] {
+): T[] {
   const chosen = inventory.filter(({ projectId, name }) => projectId === tenant || name === tenant);
   const ids = [...new Set(chosen.map(({ projectId }) => projectId))].toSorted();
   if (ids.length === 0) {
@@ -69,6 +70,23 @@ export function chooseErased(
     message: `confirm is ${JSON.stringify(confirm)}, and ${JSON.stringify(tenant)} means ${ids.join(' and ')}; nothing was erased`,
     hint: 'Set confirm to the id of the project whose backups are to be removed for ever.',
   });
+}
+
+/** A receipt for each place, in that place. */
+async function eraseEverywhere(
+  chosen: readonly PlacedDatabase[],
+  erasure: Pick<Erasure, 'at' | 'origin' | 'onGone'>,
+  signal: AbortSignal,
+): Promise<TenantResult> {
+  const details: string[] = [];
+  for (const where of new Set(chosen.map(({ place }) => placeWords(place)))) {
+    const databases = chosen.filter(({ place }) => placeWords(place) === where);
+    const [first] = databases;
+    if (first === undefined) continue;
+    const { detail } = await erase(first.store, { ...erasure, prefix: first.place.prefix, databases }, signal);
+    details.push(detail);
+  }
+  return { status: 'succeeded', detail: details.join('; ') };
 }
 
 interface Erasure {

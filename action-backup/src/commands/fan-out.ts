@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { type ActionContext, applyShard, publishMerged, publishPlan, tellRun } from '@neon-fleet/shared/actions';
+import { normalisePrefix } from '@neon-fleet/shared/backups';
 
-import { applyShard, publishMerged, publishPlan, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
 import { tellMade } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
 import type { ApplyValues, PlanValues, ReportValues, SessionValues } from '../inputs.js';
-import { normalisePrefix } from '../storage/keys.js';
-import { discover } from './run.js';
+import { discover } from './discover.js';
+import { refuseLateLooks } from './late-looks.js';
 import { BREAKER, openSession, tellBackups } from './session.js';
 
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
@@ -18,6 +19,7 @@ const CALLS_A_TENANT = 1;
 export async function plan(values: PlanValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
   const { tenants, settled } = await discover(session, values, context);
+  await refuseLateLooks(tenants, values);
   const decided = makePlan({
     id: randomUUID(),
     action: 'backup',
@@ -45,6 +47,7 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
   const besides = decided.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   requireAgreement(decided, 'backup', settingsOf(values));
   await using session = await openSession(values, context, Math.min(values.maxParallel, besides));
+  await session.checkPlacesOf(shardOf(decided, values.shard).tenants);
   const report = await applyShard({
     plan: decided,
     shard: values.shard,
@@ -54,7 +57,7 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
     retries: values.retries,
     breaker: BREAKER,
     signal: context.stop.signal,
-    work: (tenant, work) => backUpTenant(session.surroundings, tenant, work),
+    work: (tenant, work) => backUpTenant(session.surroundingsOf(tenant), tenant, work),
     allowSkipped: values.allowSkipped,
   });
   tellBackups(session);

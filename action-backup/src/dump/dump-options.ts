@@ -1,9 +1,4 @@
-import type { ObjectSuffix } from '../storage/keys.js';
-
-export const DUMP_FORMATS = ['plain', 'custom'] as const;
-export type DumpFormat = (typeof DUMP_FORMATS)[number];
-export const COMPRESSIONS = ['gzip', 'zstd', 'none'] as const;
-export type Compression = (typeof COMPRESSIONS)[number];
+import type { Compression, DumpFormat, ObjectSuffix } from '@neon-fleet/shared/backups';
 
 /** What of a database goes into a dump, and in which form. */
 export interface DumpShape {

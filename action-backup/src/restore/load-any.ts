@@ -1,3 +1,4 @@
+import { damaged, type Manifest } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   knowsRestrict,
@@ -10,9 +11,8 @@ import {
 } from '@neon-fleet/shared/postgres';
 import type { Environment } from '@neon-fleet/shared/processes';
 
-import { damaged, linesToLeaveOut, loadBackup } from './load.js';
+import { linesToLeaveOut, loadBackup } from './load.js';
 import { loadCustom } from './load-custom.js';
-import type { Manifest } from '../storage/manifest.js';
 
 /** PostgreSQL's newest major version that this version of the action knows of, and its successor. */
 const NEWEST_KNOWN_MAJOR = 19;

@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
+import { checked, type Manifest } from '@neon-fleet/shared/backups';
 import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
 import {
   libpqEnvironment,
@@ -12,9 +13,6 @@ import {
   type ConnectionTarget,
 } from '@neon-fleet/shared/postgres';
 import { childEnvironment, exitWords, runProgram, type Environment } from '@neon-fleet/shared/processes';
-
-import { checked } from '../storage/check-object.js';
-import type { Manifest } from '../storage/manifest.js';
 
 export interface CustomLoadOptions {
   readonly client: Pick<ClientPrograms, 'pgRestore'>;

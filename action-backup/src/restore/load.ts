@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 
+import { damaged, type Manifest } from '@neon-fleet/shared/backups';
 import { ExplainedError, systemCode } from '@neon-fleet/shared/errors';
 import { libpqEnvironment, type ClientPrograms, type ConnectionTarget } from '@neon-fleet/shared/postgres';
 import { childEnvironment, startProgram, type Environment, type RunningProgram } from '@neon-fleet/shared/processes';
 
 import { decompressor } from '../dump/compress.js';
-import type { Manifest } from '../storage/manifest.js';
 import { psqlError } from './psql-error.js';
 import { DumpWatch } from '../dump/trailer.js';
 import { withoutLines } from '../dump/without-lines.js';
@@ -181,14 +181,6 @@ function checkWhole(manifest: Manifest, { storedBytes, sha256, watch }: Measured
     throw damaged(manifest, `its dump has ${watch.bytes} bytes instead of ${manifest.dumpBytes}`);
   }
   if (!watch.isWhole()) throw damaged(manifest, 'its dump does not end as a whole one does');
-}
-
-/** The backup is not what it was when it was made. */
-export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedError {
-  return new ExplainedError({
-    message: `the backup ${key} is damaged: ${how}; the target was left as it was`,
-    hint: 'Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
-  });
 }
 
 function isGzipError(thrown: unknown): boolean {

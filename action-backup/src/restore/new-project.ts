@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
+import type { Manifest } from '@neon-fleet/shared/backups';
 import { NeonApiError, waitForOperations, type Neon, type Operation, type ProjectRef } from '@neon-fleet/shared/neon';
-
-import type { Manifest } from '../storage/manifest.js';
 
 type Api = Pick<Neon, 'createProject' | 'listProjects' | 'listOperations' | 'getOperation' | 'connectionUri'>;
 

@@ -1,7 +1,7 @@
+import { databasePrefix } from '@neon-fleet/shared/backups';
 import { explain } from '@neon-fleet/shared/errors';
 import { placeOf, type DeleteRefusal, type ObjectStore, type OpenUpload } from '@neon-fleet/shared/s3';
 
-import { databasePrefix } from '../storage/keys.js';
 import { chooseOrphans, type OrphanRules, type Orphans } from '../storage/orphans.js';
 import { decideRetention, type RetentionDecision, type RetentionPolicy, type RetentionScope } from './retention.js';
 

@@ -1,7 +1,14 @@
-import { coverageKey, instantOf, manifestKey, parseKey, verificationKey, type ParsedKey } from '../storage/keys.js';
-import type { RetentionPolicy } from './retention-policy.js';
+import {
+  coverageKey,
+  instantOf,
+  manifestKey,
+  type ParsedKey,
+  parseKey,
+  verificationKey,
+} from '@neon-fleet/shared/backups';
+import type { RetentionPolicy } from '@neon-fleet/shared/fleet';
 
-export type { RetentionPolicy } from './retention-policy.js';
+export type { RetentionPolicy } from '@neon-fleet/shared/fleet';
 
 /** A backup that may go: both of its keys. */
 export interface Deletable {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
+import type { Manifest } from '@neon-fleet/shared/backups';
 import type { Connection } from '@neon-fleet/shared/postgres';
 
-import type { Manifest } from '../storage/manifest.js';
 import { createRolesSql, databaseGrantsSql, grantsSql, type NewRole } from './role-sql.js';
 import { isSystemRole } from './roles.js';
 

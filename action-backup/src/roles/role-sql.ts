@@ -1,11 +1,6 @@
-import {
-  isSystemRole,
-  type DefaultGrants,
-  type Membership,
-  type ObjectGrants,
-  type Role,
-  type RolesAndGrants,
-} from './roles.js';
+import type { DefaultGrants, Membership, ObjectGrants, Role } from '@neon-fleet/shared/backups';
+
+import { isSystemRole, type RolesAndGrants } from './roles.js';
 
 /** A role to make, with the password that it gets; absent: it cannot log in until somebody gives it one. */
 export type NewRole = Role & { readonly password?: string };

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 
 import * as core from '@actions/core';
-import { printableLine } from '@neon-fleet/shared/actions';
+import { openStorage, printableLine, type StorageInputs } from '@neon-fleet/shared/actions';
 import { explain } from '@neon-fleet/shared/errors';
 import type { FleetReport, Plan } from '@neon-fleet/shared/fleet';
 
 import { originOf } from '../words/origin.js';
-import { openStorage, type StorageInputs } from './storage.js';
 
 /** Where reports are kept, taken apart. */
 export interface ArchivePlace {

@@ -1,8 +1,6 @@
+import { manifestKey, renderManifest, type Manifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { abortedLater, type ObjectStore } from '@neon-fleet/shared/s3';
-
-import { manifestKey } from './keys.js';
-import { renderManifest, type Manifest } from './manifest.js';
 
 const COMMIT_GRACE_MS = 1_500;
 const LOOK_TIMEOUT_MS = 5_000;

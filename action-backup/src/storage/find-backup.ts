@@ -1,10 +1,16 @@
+import {
+  instantOf,
+  type Manifest,
+  manifestKey,
+  type ParsedKey,
+  parseKey,
+  readManifest,
+} from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { isNotFound, placeOf, S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
 
 import { ageWords } from '../words/ages.js';
-import { instantOf, manifestKey, parseKey, type ParsedKey } from './keys.js';
-import { readManifest, type Manifest } from './manifest.js';
 
 type Store = Pick<ObjectStore, 'bucket' | 'get' | 'list'>;
 

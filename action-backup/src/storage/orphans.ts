@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
+import { instantOf, manifestKey, parseKey, type ParsedKey } from '@neon-fleet/shared/backups';
 import type { OpenUpload } from '@neon-fleet/shared/s3';
 
-import { instantOf, manifestKey, parseKey, type ParsedKey } from './keys.js';
 import type { RetentionScope } from '../retention/retention.js';
 
 /** What of this run's own earlier attempts is known: they are over, whatever they left is garbage. */

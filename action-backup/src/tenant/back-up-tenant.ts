@@ -1,3 +1,4 @@
+import { backupTimestamp, type Contents, type Manifest, objectKey } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
@@ -21,8 +22,6 @@ import { notNow, noteQuiet, othersSeen } from './idle.js';
 import type { DueRules } from './due.js';
 import { dump } from '../dump/dump.js';
 import { impossible, isPartial, suffixOf, type DumpShape } from '../dump/dump-options.js';
-import { backupTimestamp, objectKey } from '../storage/keys.js';
-import type { Contents, Manifest } from '../storage/manifest.js';
 import type { OrphanRules } from '../storage/orphans.js';
 import { prune } from '../retention/prune.js';
 import type { RetentionPolicy } from '../retention/retention.js';

@@ -1,3 +1,14 @@
+import {
+  coverageKey,
+  databasePrefix,
+  instantOf,
+  type Manifest,
+  manifestKey,
+  parseKey,
+  readCoverage,
+  readManifest,
+  writeCoverage,
+} from '@neon-fleet/shared/backups';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
 import type { Connection } from '@neon-fleet/shared/postgres';
@@ -5,9 +16,6 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { ageWords } from '../words/ages.js';
 import { decideDue, type DueRules } from './due.js';
-import { coverageKey, databasePrefix, instantOf, manifestKey, parseKey } from '../storage/keys.js';
-import { readManifest, type Manifest } from '../storage/manifest.js';
-import { readCoverage, writeCoverage } from '../storage/notes.js';
 
 export interface IdleSurroundings {
   readonly neon: Pick<Neon, 'getProject'>;

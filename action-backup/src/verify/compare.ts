@@ -1,6 +1,6 @@
+import type { Contents } from '@neon-fleet/shared/backups';
 import type { Connection } from '@neon-fleet/shared/postgres';
 
-import type { Contents } from '../storage/manifest.js';
 import { readSchema, type SchemaPrint } from '../dump/snapshot.js';
 
 export interface Comparison {

@@ -1,12 +1,11 @@
+import { checked, openObject, type Manifest } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { connect, type ClientFinder } from '@neon-fleet/shared/postgres';
 import type { Environment } from '@neon-fleet/shared/processes';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
-import { checked, openObject } from '../storage/check-object.js';
 import { compareContents } from './compare.js';
 import { clientFor, loadAny, versionOf } from '../restore/load-any.js';
-import type { Manifest } from '../storage/manifest.js';
 import { createRolesSql } from '../roles/role-sql.js';
 import type { ScratchServer } from './scratch-server.js';
 

@@ -3,12 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { backupTimestamp, manifestKey, objectKey, readManifest } from '@neon-fleet/shared/backups';
 import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
-import { backupTimestamp, manifestKey, objectKey } from '../../src/storage/keys.js';
-import { readManifest } from '../../src/storage/manifest.js';
 import { BackupFleet, openStoreAt } from '../support/backup-fleet.js';
 import { FailingProxy, type Fault } from '../support/failing-proxy.js';
 

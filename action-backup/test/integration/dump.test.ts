@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { manifestKey, readManifest } from '@neon-fleet/shared/backups';
 
 import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
-import { readManifest } from '../../src/storage/manifest.js';
-import { manifestKey } from '../../src/storage/keys.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;

@@ -6,12 +6,12 @@ import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Manifest } from '@neon-fleet/shared/backups';
 import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
 import { restoreInto } from '../../src/commands/restore.js';
-import type { Manifest } from '../../src/storage/manifest.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { GetObjectTaggingCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { databasePrefix, manifestKey, objectKey } from '@neon-fleet/shared/backups';
 import { openStore, uploadStream, type ObjectStore } from '@neon-fleet/shared/s3';
 
-import { databasePrefix, manifestKey, objectKey } from '../../src/storage/keys.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 import { FailingProxy } from '../support/failing-proxy.js';
 import { VersityGateway } from '../support/versitygw.js';

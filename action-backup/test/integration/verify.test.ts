@@ -3,13 +3,11 @@ import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { manifestKey, readVerification, verificationKey, type Manifest } from '@neon-fleet/shared/backups';
 import { connect, openClientFinder } from '@neon-fleet/shared/postgres';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
-import { manifestKey, verificationKey } from '../../src/storage/keys.js';
-import type { Manifest } from '../../src/storage/manifest.js';
-import { readVerification } from '../../src/storage/notes.js';
 import { restoreInto } from '../../src/commands/restore.js';
 import { startScratchServer, type ScratchServer } from '../../src/verify/scratch-server.js';
 import { drill } from '../../src/commands/verify.js';

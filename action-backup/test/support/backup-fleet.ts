@@ -1,4 +1,5 @@
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
+import type { Manifest } from '@neon-fleet/shared/backups';
 import { tenantOf, type Tenant } from '@neon-fleet/shared/fleet';
 import { openNeon, type Neon } from '@neon-fleet/shared/neon';
 import {
@@ -13,7 +14,6 @@ import pg from 'pg';
 
 import { backUpTenant, type BackupSurroundings } from '../../src/tenant/back-up-tenant.js';
 import { WHOLE_PLAIN_DUMP } from '../../src/dump/dump-options.js';
-import type { Manifest } from '../../src/storage/manifest.js';
 
 /** A local Neon with what the backup of a tenant needs, in this process. */
 export class BackupFleet implements AsyncDisposable {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
+import { backupTimestamp, manifestKey, objectKey, renderManifest, type Manifest } from '@neon-fleet/shared/backups';
 
 import { MemoryStore } from '../../../packages/shared/test/support/memory-store.js';
-import { backupTimestamp, manifestKey, objectKey } from '../../src/storage/keys.js';
-import { renderManifest, type Manifest } from '../../src/storage/manifest.js';
 
 /** A bucket in memory with backups of which only what lists, prunes and finds them needs is true. */
 export class StoredBackups extends MemoryStore {

@@ -180,6 +180,62 @@ describe('a project that does not exist', () => {
   });
 });
 
+describe('two creations at the same instant', () => {
+  /** Two processes with one Neon: what either makes shows to both after so many looks at the list. */
+  async function race(ids: readonly [string, string], createdAt: string, showsAfter: number) {
+    const projects: ProjectRef[] = [];
+    const removed: string[] = [];
+    let looks = 0;
+    const running = ids.map((mine) => {
+      const listProjects = () => {
+        const isShown = projects.length === ids.length && looks++ >= showsAfter;
+        return Promise.resolve({ projects: isShown ? [...projects] : [], unavailableProjectIds: [] });
+      };
+      const createProject = ({ name }: NewProject) => {
+        projects.push(project(name, mine, { createdAt }));
+        return Promise.resolve({ project: project(name, mine, { createdAt }), operations: [] });
+      };
+      const ownership = {
+        isMine: ({ projectId }: ProjectRef) => Promise.resolve(projectId === mine),
+        remove: ({ projectId }: ProjectRef) => {
+          projects.splice(0, projects.length, ...projects.filter((each) => each.projectId !== projectId));
+          // The place of the one that is gone, so that the list goes on showing.
+          projects.push(project('somebody else', 'p-other'));
+          removed.push(projectId);
+          return Promise.resolve();
+        },
+      };
+      const api = {
+        listProjects,
+        createProject,
+        listOperations: () => Promise.resolve([]),
+        getOperation: (_: string, id: string) => Promise.resolve(operation('finished', id)),
+      };
+      const { signal } = new AbortController();
+      const lookAgainAfterMs = Array.from({ length: 12 }, () => 1);
+      return findOrCreate(api, { name: 'ACME' }, { signal, note: () => undefined, lookAgainAfterMs, ownership });
+    });
+    return { found: await Promise.all(running), removed };
+  }
+
+  test.each(['2026-01-01T00:00:00Z', '2026-01-01T00:00:00.123Z'])(
+    '(%s) leave the one with the smaller id, and both processes go on with it',
+    async (createdAt) => {
+      for (const ids of [
+        ['p-a', 'p-b'],
+        ['p-b', 'p-a'],
+      ] as const) {
+        for (const showsAfter of [0, 1, 2, 5]) {
+          const { found, removed } = await race(ids, createdAt, showsAfter);
+          expect(found.map((each) => each.project.projectId)).toEqual(['p-a', 'p-a']);
+          expect(found.map(({ created }) => created)).toEqual(ids.map((id) => id === 'p-a'));
+          expect(removed).toEqual(['p-b']);
+        }
+      }
+    },
+  );
+});
+
 describe('a creation without an answer', () => {
   const unclear = [undefined, 408, 500, 502, 504];
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { manifestKey } from '@neon-fleet/shared/backups';
 
 import { chooseErased, erase } from '../../../src/commands/erase.js';
 import { readInventory } from '../../../src/storage/inventory.js';
-import { manifestKey } from '../../../src/storage/keys.js';
 import { StoredBackups } from '../../support/stored-backups.js';
 
 const AT = new Date('2026-11-24T12:00:00.000Z');

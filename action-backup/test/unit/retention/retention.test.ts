@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { backupTimestamp, instantOf, manifestKey, objectKey, parseKey } from '@neon-fleet/shared/backups';
 import fc from 'fast-check';
 
-import { backupTimestamp, instantOf, manifestKey, objectKey, parseKey } from '../../../src/storage/keys.js';
 import { chooseOrphans } from '../../../src/storage/orphans.js';
 import { chooseDeletable, decideRetention, type RetentionPolicy } from '../../../src/retention/retention.js';
 

@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { backupTimestamp, manifestKey, objectKey, renderManifest, type Manifest } from '@neon-fleet/shared/backups';
 import type { ListedObject } from '@neon-fleet/shared/s3';
 import { S3Error } from '@neon-fleet/shared/s3';
 
 import { findBackup, type WantedBackup } from '../../../src/storage/find-backup.js';
-import { backupTimestamp, manifestKey, objectKey } from '../../../src/storage/keys.js';
-import { renderManifest, type Manifest } from '../../../src/storage/manifest.js';
 
 let objects: Map<string, Buffer>;
 let notes: string[];

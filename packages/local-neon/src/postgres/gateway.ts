@@ -178,7 +178,7 @@ export class Gateway {
       return;
     }
     await this.#wake(project, endpoint, rules);
-    const { databases, cluster, certificates } = this.#options;
+    const { databases, cluster } = this.#options;
     await databases.ensureRole(admission.role);
     if ('database' in admission) {
       await databases.ensureDatabase(project, admission.database);
@@ -187,7 +187,7 @@ export class Gateway {
       stream.end(errorResponse(noSuchDatabase(admission.madeWithSql)));
       return;
     }
-    const upstream = await connectUpstream(cluster.port, certificates.ca);
+    const upstream = await connectUpstream(cluster.port);
     if (stream.destroyed) {
       upstream.destroy();
       return;

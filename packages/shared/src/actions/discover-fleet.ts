@@ -1,4 +1,4 @@
-import { tenantsOfCatalog, type Catalog } from '../catalog/index.js';
+import { tenantsOfCatalog } from '../catalog/index.js';
 import { discoverTenants, type Discovery, type Location } from '../fleet/index.js';
 import type { Neon } from '../neon/index.js';
 import { openCatalogIfThere, openNeededCatalog } from './catalog.js';
@@ -31,15 +31,21 @@ export async function discoverFleet(
       await catalog.end();
     }
   }
-  const catalog = await openCatalogIfThere(catalogUrl, surroundings);
-  const catalogProject = await projectOf(catalog);
+  const catalogProject = await catalogProjectOf(catalogUrl, { mask, stop });
   // GitHub's own runners are on the public internet; others may have a way of their own.
   const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
   return discoverTenants(await neon.listProjects(), tenants, values, new Date(), { mayBePrivate, catalogProject });
 }
 
-/** The list of Neon is enough for a run: a catalog that breaks off here is as good as none. */
-async function projectOf(catalog: Catalog | undefined): Promise<string | undefined> {
+/**
+ * The project that the catalog is in. The list of Neon is enough for a run: a catalog that cannot be reached, or breaks
+ * off here, is as good as none.
+ */
+export async function catalogProjectOf(
+  url: string | undefined,
+  { mask, stop }: Pick<ActionContext, 'mask' | 'stop'>,
+): Promise<string | undefined> {
+  const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
   try {
     return await catalog?.ownProject();
   } catch {

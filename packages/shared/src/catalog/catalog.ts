@@ -31,7 +31,9 @@ export interface Catalog {
   /** Writes a batch in one transaction: a handful of statements, however many tenants. */
   write(batch: CatalogBatch): Promise<void>;
   /** Marks projects as retired, or as gone when nobody here did it. */
-  close(projectIds: readonly string[], status: 'retired' | 'gone'): Promise<void>;
+  close(projectIds: readonly string[], status: 'retired' | 'gone', at?: Date): Promise<void>;
+  /** Which of these projects somebody has retired. */
+  retired(projectIds: readonly string[]): Promise<ReadonlySet<string>>;
   rename(names: readonly { readonly projectId: string; readonly name: string }[]): Promise<void>;
   /**
    * Claims the creation of a key's project until `release` or the end of the connection. Undefined: another process that
@@ -128,8 +130,13 @@ export function catalogOver(connection: Connection): Catalog {
         }
       }),
 
-    async close(projectIds, status) {
-      if (projectIds.length > 0) await query(QUERIES.closeProjects, [projectIds, status]);
+    async close(projectIds, status, at = new Date()) {
+      if (projectIds.length > 0) await query(QUERIES.closeProjects, [projectIds, status, at.toISOString()]);
+    },
+
+    async retired(projectIds) {
+      const rows = await query(QUERIES.retired, [projectIds]);
+      return new Set(rows.map((row) => String(row['neon_project_id'])));
     },
 
     async rename(names) {

@@ -48,6 +48,12 @@ const REGISTER_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
   SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_PROJECTS}
   ON CONFLICT (slug) DO UPDATE SET name = EXCLUDED.name WHERE customer.name <> EXCLUDED.name`;
 
+/**
+ * A project that was retired stays so whatever is told late, or listed late: only somebody who made it ready after that, as
+ * one that was recovered, opens it again.
+ */
+const STAYS_RETIRED = `p.status = 'retired' AND (EXCLUDED.ready_at > p.closed_at) IS NOT TRUE`;
+
 const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_project_id, region, postgres_version, branch_name,
     database_name, role_name, schema_version, status, ready_at)
   SELECT c.id, given.neon_project_id, given.region, given.postgres_version, given.branch_name, given.database_name,
@@ -57,8 +63,8 @@ const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_pro
     postgres_version = EXCLUDED.postgres_version,
     branch_name = EXCLUDED.branch_name, database_name = EXCLUDED.database_name, role_name = EXCLUDED.role_name,
     schema_version = COALESCE(EXCLUDED.schema_version, p.schema_version),
-    status = CASE WHEN p.status = 'ready' AND EXCLUDED.status = 'creating' THEN p.status ELSE EXCLUDED.status END,
-    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = NULL`;
+    status = CASE WHEN ${STAYS_RETIRED} OR (p.status = 'ready' AND EXCLUDED.status = 'creating') THEN p.status ELSE EXCLUDED.status END,
+    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = CASE WHEN ${STAYS_RETIRED} THEN p.closed_at END`;
 
 const GIVEN_OUTCOMES = `jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text, slug text, region text,
   postgres_version int, branch_name text, database_name text, database_assumed boolean, role_name text, status text,
@@ -181,9 +187,13 @@ const RECORD_EVENTS = `INSERT INTO fleet.event (event_key, at, action, what, pro
   LEFT JOIN LATERAL ${PROJECT_OF_ID} p ON true
   ON CONFLICT (event_key) DO NOTHING`;
 
-/** $1: ids that are not there any more. */
-const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = now()
-  WHERE neon_project_id = ANY ($1::text[]) AND status IN ('creating', 'ready')`;
+/** $1: ids that are not there any more, $3: since when. That somebody here did it is more than that it is gone. */
+const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = $3
+  WHERE neon_project_id = ANY ($1::text[]) AND (status IN ('creating', 'ready') OR (status = 'gone' AND $2 = 'retired'))`;
+
+/** $1: ids; which of them were retired. */
+const RETIRED = `SELECT p.neon_project_id FROM fleet.project p
+  WHERE p.neon_project_id = ANY ($1::text[]) AND p.status = 'retired'`;
 
 const RENAME_CUSTOMERS = `UPDATE fleet.customer AS c SET name = given.name
   FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text)
@@ -229,6 +239,7 @@ export const QUERIES = {
   ownProject: OWN_PROJECT,
   recordEvents: RECORD_EVENTS,
   closeProjects: CLOSE_PROJECTS,
+  retired: RETIRED,
   renameCustomers: RENAME_CUSTOMERS,
   claim: CLAIM,
   release: RELEASE,

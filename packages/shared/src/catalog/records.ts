@@ -88,6 +88,12 @@ const eventRecordSchema = z.object({
   details: z.record(z.string(), z.unknown()).exactOptional(),
 });
 
+const closureRecordSchema = z.object({
+  projectId: z.string(),
+  status: z.enum(['retired', 'gone']),
+  at: z.iso.datetime(),
+});
+
 /** What is written at once. */
 export const catalogBatchSchema = z.object({
   schemaVersion: z.literal(1),
@@ -97,6 +103,8 @@ export const catalogBatchSchema = z.object({
   /** Keys of backups that were deleted; of what is no backup, or not known, nothing is kept. */
   backupsGone: z.object({ storageKeys: z.array(z.string()), at: z.iso.datetime() }).exactOptional(),
   events: z.array(eventRecordSchema).exactOptional(),
+  /** Projects that are not there any more; after everything else, as the same batch may be the first to know them. */
+  closures: z.array(closureRecordSchema).exactOptional(),
 });
 
 export type ProjectRecord = Readonly<z.infer<typeof projectRecordSchema>>;

@@ -7,7 +7,7 @@ const OUTCOMES_A_STATEMENT = 5_000;
 
 /** Writes a batch within a transaction that is open: a handful of statements, however many tenants a shard has. */
 export async function writeBatch(connection: Connection, batch: CatalogBatch): Promise<void> {
-  const { projects, run, backups, backupsGone, events } = batch;
+  const { projects, run, backups, backupsGone, events, closures = [] } = batch;
   if (projects !== undefined && projects.length > 0) {
     const given = JSON.stringify(projects.map(projectRow));
     await connection.query(QUERIES.registerCustomers, [given]);
@@ -22,6 +22,10 @@ export async function writeBatch(connection: Connection, batch: CatalogBatch): P
   }
   if (events !== undefined && events.length > 0) {
     await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
+  }
+  // There are few of them: one command retires one tenant.
+  for (const { projectId, status, at } of closures) {
+    await connection.query(QUERIES.closeProjects, [[projectId], status, at]);
   }
 }
 

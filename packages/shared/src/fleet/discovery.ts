@@ -86,7 +86,8 @@ export function settle({ projectId, name, database }: Tenant, result: TenantResu
   return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 
-function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
+/** The outcome of a project that Neon could not describe. */
+export function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
   return {
     projectId,
     name: projectId,

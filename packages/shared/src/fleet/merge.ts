@@ -69,11 +69,10 @@ function newestOutcomes(records: readonly ShardRecord[]): Map<string, Outcome> {
   for (const { outcomes } of records.toSorted(byAge)) {
     for (const outcome of outcomes) {
       const identity = identityOf(outcome);
+      // The record of who was put back has nothing of that attempt, so that what an older one left stays known.
       const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
-      // Who was put back has nothing of that attempt left to be undone.
-      const wasPutBack = outcome.status === 'rolled-back';
-      if (migration !== undefined && !wasPutBack) leftBehind.set(identity, migration);
-      known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+      if (migration !== undefined) leftBehind.set(identity, migration);
+      known.set(identity, migration === undefined ? outcome : { ...outcome, migration });
     }
   }
   return known;

@@ -54,6 +54,13 @@ const migrationSchema = z.object({
   to: z.string().exactOptional(),
   /** Tags that this run applied, in their order. */
   applied: z.array(z.string()),
+  /** Tags of which it is not known whether they took effect, because an answer was lost. */
+  unsettled: z.array(z.string()).exactOptional(),
+  /**
+   * Whether something is there, or may be, that was not there before. It need not be in `applied`: a file that runs
+   * outside a transaction may have been done in part.
+   */
+  changed: z.literal(true).exactOptional(),
   /** Tags that would be applied: of a plan or a dry run. */
   pending: z.array(z.string()).exactOptional(),
   restorePoint: restorePointSchema.exactOptional(),

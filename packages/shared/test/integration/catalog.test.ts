@@ -297,6 +297,30 @@ describe('the catalog', () => {
     expect(await catalog.tenantOf('p-none')).toBeUndefined();
   });
 
+  test('keeps a retired project closed, whatever is told or listed late, until somebody makes it ready again', async () => {
+    const closure = { projectId: 'p-a', status: 'retired' as const, at: '2026-11-10T00:00:00.000Z' };
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a', { readyAt: AT })], closures: [closure] });
+    const closed = async () =>
+      (
+        await admin.query<{ status: string; closed_at: Date | null }>(
+          "SELECT status, closed_at FROM fleet.project WHERE neon_project_id = 'p-a'",
+        )
+      ).rows[0];
+    expect(await closed()).toEqual({ status: 'retired', closed_at: new Date(closure.at) });
+    expect(await catalog.retired(['p-a', 'p-b'])).toEqual(new Set(['p-a']));
+    // A list that is late, a batch that is told late, a run that still had it, and a sync that misses it.
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a')] });
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a', { readyAt: AT })] });
+    await catalog.write(run([outcome('a', { regionId: 'aws-us-east-1', pgVersion: 17 })]));
+    await catalog.close(['p-a'], 'gone');
+    expect(await closed()).toEqual({ status: 'retired', closed_at: new Date(closure.at) });
+    expect(await tenants()).toEqual([]);
+    // Recovered in Neon, and provisioned again.
+    const readyAt = '2026-11-11T00:00:00.000Z';
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('a', { readyAt })] });
+    expect(await closed()).toEqual({ status: 'ready', closed_at: null });
+  });
+
   test('writes all of a batch or nothing', async () => {
     const broken = { ...run([outcome('a')]), events: [{ eventKey: 'e', at: 'not a time', action: 'x', what: 'y' }] };
     await expect(catalog.write({ ...broken, projects: [projectRecord('a')] })).rejects.toThrow();
@@ -568,7 +592,8 @@ describe('every statement', () => {
     forgetFailures: [],
     ownProject: [],
     recordEvents: [given],
-    closeProjects: [['p-1', 'p-2'], 'gone'],
+    closeProjects: [['p-1', 'p-2'], 'gone', AT],
+    retired: [['p-1', 'p-2']],
     renameCustomers: [given],
     claim: ['s-1', randomUUID(), null],
     release: ['s-1'],

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 
-import { ExplainedError } from '@neon-fleet/shared/errors';
-
-import { COMPRESSIONS, DUMP_FORMATS } from '../dump/dump-options.js';
-import { defaultGrantsSchema, grantsSchema, membershipSchema, roleSchema } from '../roles/roles.js';
+import { ExplainedError } from '../errors/index.js';
+import { COMPRESSIONS, DUMP_FORMATS } from './formats.js';
+import { defaultGrantsSchema, grantsSchema, membershipSchema, roleSchema } from './roles.js';
 
 /** What was recorded of the database in the snapshot that the dump was made from. */
 const contentsSchema = z.object({

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 
-import { readObject, type ObjectStore } from '@neon-fleet/shared/s3';
-
-import { damaged } from '../restore/load.js';
+import { ExplainedError } from '../errors/index.js';
+import { readObject, type ObjectStore } from '../s3/index.js';
 import type { Manifest } from './manifest.js';
 
 type Store = Pick<ObjectStore, 'head' | 'getRange'>;
@@ -34,4 +33,12 @@ export async function* checked(object: AsyncIterable<Buffer>, manifest: Manifest
   if (hash.digest('hex') !== manifest.sha256) {
     throw damaged(manifest, 'its checksum is not the one that was recorded');
   }
+}
+
+/** The backup is not what it was when it was made. */
+export function damaged({ key }: Pick<Manifest, 'key'>, how: string): ExplainedError {
+  return new ExplainedError({
+    message: `the backup ${key} is damaged: ${how}`,
+    hint: 'Nothing came of it. Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
+  });
 }

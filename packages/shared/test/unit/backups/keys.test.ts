@@ -11,7 +11,7 @@ import {
   objectKey,
   parseKey,
   verificationKey,
-} from '../../../src/storage/keys.js';
+} from '../../../src/backups/index.js';
 
 describe('keys of backups', () => {
   test('have the project, the database and a UTC timestamp', () => {

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 
-import type { ObjectStore } from '@neon-fleet/shared/s3';
-
+import type { ObjectStore } from '../s3/index.js';
 import { coverageKey, verificationKey } from './keys.js';
 
 /** The outcome of the last drill of a backup: an object of its own beside it, since a manifest never changes. */
