@@ -1,6 +1,9 @@
 import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -22,6 +25,7 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  sourceInputs,
   storageInputs,
   textInput,
   type InputDefinition,
@@ -102,6 +106,8 @@ export const inputs = {
     selectionInputs.tenants,
     'Needed for `run`, `plan` and `prune` without `fleet-file`; else it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
+  ...sourceInputs,
+  ...catalogInputs,
   ...locationInputs,
   database: textInput({
     description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
@@ -292,6 +298,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   backups: {
     description: 'The backups that this run made, as a JSON list.',
     example:
@@ -355,6 +362,16 @@ const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
 
 const IN_FLEET_FILE: ReadonlySet<string> = new Set(['tenants', 'retention']);
 
+/** The fleet file and the catalog both say who takes part: it can only be one of them. */
+function sourceProblems(
+  values: Parameters<typeof catalogProblems>[0] & { readonly fleetFile?: string | undefined },
+): InputProblem[] {
+  const problems = catalogProblems(values);
+  if (values.source !== 'catalog' || values.fleetFile === undefined) return problems;
+  const given = 'catalog together with fleet-file, which says who takes part as well';
+  return [...problems, { input: 'source', given, accepted: 'neon, or no fleet-file' }];
+}
+
 /**
  * Reads all inputs: which of them are needed depends on the command.
  *
@@ -370,7 +387,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read, planFileProblems);
+    values = readInputs(inputs, read, (given) => [...planFileProblems(given), ...sourceProblems(given)]);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -22,6 +25,7 @@ import {
   selectionInputs,
   shardingInputs,
   showGiven,
+  sourceInputs,
   textInput,
   type Filled,
   type InputDefinitions,
@@ -52,6 +56,8 @@ export const inputs = {
   ...neonInputs,
   'neon-api-key': neededBySome(neonInputs['neon-api-key'], 'Not for `report` and `check`.'),
   tenants: neededBySome(selectionInputs.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
+  ...sourceInputs,
+  ...catalogInputs,
   'migrations-folder': textInput({
     description: 'Folder that `drizzle-kit generate` writes.',
     default: './drizzle',
@@ -98,9 +104,9 @@ export const inputs = {
     min: 1,
     max: 256,
   }),
-  state: choiceInput(['none', 'live'], {
+  state: choiceInput(['none', 'catalog', 'live'], {
     description:
-      'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
+      'For `plan`: `none` decides without waking a compute; `live` connects to every tenant, so that only those that there is work for are planned; `catalog` takes those for up to date that `catalog-url` says are, without waking them.',
     default: 'none',
   }),
   ...planFileInputs,
@@ -116,6 +122,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   lagging: {
     description: 'For `assert`: how many tenants are not yet at `at-least`.',
     example: '3',
@@ -205,7 +212,12 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (dryRun === true && command === 'apply') {
     add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
-  problems.push(...folderProblems(values), ...planFileProblems(values), ...undoProblems(values));
+  problems.push(
+    ...folderProblems(values),
+    ...planFileProblems(values),
+    ...undoProblems(values),
+    ...catalogProblems(values),
+  );
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

@@ -1,5 +1,11 @@
 import * as core from '@actions/core';
-import { printableLine, tellIdleExclusions } from '@neon-fleet/shared/actions';
+import {
+  catalogProjectOf,
+  discoverFleet,
+  printableLine,
+  tellIdleExclusions,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import {
   discoverMembers,
   discoverTenants,
@@ -24,11 +30,18 @@ export async function fleetOf({ fleetFile }: { readonly fleetFile: string | unde
 type SelectionValues = Pick<RunValues, 'tenants' | 'database' | 'role' | 'branch'>;
 
 /** Whom a run is about: the fleet file's tenants, or projects by the globs alone. */
-export function chooseTenants(listing: ProjectListing, values: SelectionValues, fleet: Fleet | undefined): Discovery {
+export function chooseTenants(
+  listing: ProjectListing,
+  values: SelectionValues,
+  fleet: Fleet | undefined,
+  catalogProject?: string,
+): Discovery {
   // GitHub's own runners are on the public internet; others may have a way of their own.
   const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
   const { tenants: patterns } = values;
-  if (fleet === undefined) return discoverTenants(listing, patterns ?? [], values, new Date(), { mayBePrivate });
+  if (fleet === undefined) {
+    return discoverTenants(listing, patterns ?? [], values, new Date(), { mayBePrivate, catalogProject });
+  }
   const found = discoverMembers(listing, fleet, patterns, values, new Date(), { mayBePrivate });
   if (patterns === undefined && found.strangers.length > 0) {
     const names = found.strangers.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
@@ -46,13 +59,17 @@ export function chooseTenants(listing: ProjectListing, values: SelectionValues, 
 export async function discover(
   session: Pick<Session, 'neon' | 'checkPlacesOf'>,
   values: RunValues,
+  context: ActionContext,
 ): Promise<{ readonly tenants: readonly Tenant[]; readonly settled: readonly Outcome[]; readonly told: string }> {
   const { neon } = session;
   const fleet = await fleetOf(values);
   // With a file it is known only then whose places are meant.
   if (fleet === undefined) await session.checkPlacesOf([{}]);
   else placesOf(values, fleet);
-  const found = chooseTenants(await neon.listProjects(), values, fleet);
+  const found =
+    values.source === 'catalog'
+      ? await discoverFleet({ ...values, tenants: values.tenants ?? [] }, neon, context)
+      : chooseTenants(await neon.listProjects(), values, fleet, await catalogProjectOf(values.catalogUrl, context));
   if (fleet !== undefined) await session.checkPlacesOf(found.tenants);
   const told = tellIdleExclusions(found);
   if (values.database !== EVERY_DATABASE) return { ...found, told };

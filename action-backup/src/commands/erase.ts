@@ -5,6 +5,7 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { EraseValues } from '../inputs.js';
 import { tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
@@ -28,15 +29,24 @@ export async function eraseCommand(values: EraseValues, context: ActionContext):
   }
   const [first] = chosen;
   if (first === undefined) throw new Error('nobody was chosen');
+  const gone: string[] = [];
+  const origin = originOf(process.env);
+  const at = context.startedAt;
   const outcomes = await workThroughTenants({
     tenants: [tenantOfStored(first)],
     concurrency: 1,
     signal,
     onOutcome: logTenant,
-    work: () => eraseEverywhere(chosen, { at: context.startedAt, origin: originOf(process.env) }, signal),
+    work: () => eraseEverywhere(chosen, { at, origin, onGone: (keys) => void gone.push(...keys) }, signal),
   });
   const report = await publishRun({ action: 'backup', command: 'erase', startedAt: context.startedAt, outcomes });
   await archive(values, report);
+  const [outcome] = report.outcomes;
+  const { projectId } = first;
+  const erased = { at: at.toISOString(), action: 'backup', what: 'erased', projectId, ...origin };
+  const events =
+    outcome?.status === 'succeeded' ? [{ eventKey: `erased/${projectId}/${at.toISOString()}`, ...erased }] : [];
+  await tellGone(gone, values, context, events);
 }
 
 /**
@@ -65,7 +75,7 @@ export function chooseErased<T extends NamedDatabase>(
 /** A receipt for each place, in that place. */
 async function eraseEverywhere(
   chosen: readonly PlacedDatabase[],
-  erasure: Pick<Erasure, 'at' | 'origin'>,
+  erasure: Pick<Erasure, 'at' | 'origin' | 'onGone'>,
   signal: AbortSignal,
 ): Promise<TenantResult> {
   const details: string[] = [];
@@ -84,6 +94,8 @@ interface Erasure {
   readonly databases: readonly NamedDatabase[];
   readonly at: Date;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
+  /** Told the keys of the backups that are none any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 /**
@@ -94,7 +106,7 @@ interface Erasure {
  */
 export async function erase(
   store: Pick<ObjectStore, 'bucket' | 'delete' | 'replace' | 'listUploads' | 'abortUpload'>,
-  { prefix, databases, at, origin }: Erasure,
+  { prefix, databases, at, origin, onGone }: Erasure,
   signal: AbortSignal,
 ): Promise<TenantResult> {
   const [{ projectId, name } = { projectId: '', name: '' }] = databases;
@@ -131,7 +143,10 @@ export async function erase(
   await receipt({ complete: false, refused: 0 });
   const manifests = new Set(backups.map(({ objectKey }) => manifestKey(objectKey)));
   const rest = objects.map(({ key }) => key).filter((key) => !manifests.has(key));
-  const refusals = [...(await store.delete([...manifests], signal)), ...(await store.delete(rest, signal))];
+  const refused = await store.delete([...manifests], signal);
+  const kept = new Set(refused.map(({ key }) => key));
+  onGone?.(backups.map(({ objectKey }) => objectKey).filter((key) => !kept.has(manifestKey(key))));
+  const refusals = [...refused, ...(await store.delete(rest, signal))];
   for (const upload of (await store.listUploads(`${prefix}${projectId}/`, signal)) ?? []) {
     await store.abortUpload(upload, signal);
   }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
-import { applyShard, publishMerged, publishPlan, type ActionContext } from '@neon-fleet/shared/actions';
+import { applyShard, publishMerged, publishPlan, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { normalisePrefix } from '@neon-fleet/shared/backups';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
+import { tellMade } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
 import type { ApplyValues, PlanValues, ReportValues, SessionValues } from '../inputs.js';
@@ -18,7 +19,7 @@ const CALLS_A_TENANT = 1;
 /** `command: plan`: decides who is backed up in which shard, and wakes nobody. */
 export async function plan(values: PlanValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
-  const { tenants, settled } = await discover(session, values);
+  const { tenants, settled } = await discover(session, values, context);
   await refuseLateLooks(tenants, values);
   const decided = makePlan({
     id: randomUUID(),
@@ -44,7 +45,7 @@ export async function plan(values: PlanValues, context: ActionContext): Promise<
 /** `command: apply`: backs up one shard of a plan. */
 export async function apply(values: ApplyValues, context: ActionContext): Promise<void> {
   const decided = await readPlan(values.plan);
-  const { wave } = shardOf(decided, values.shard);
+  const { wave, tenants } = shardOf(decided, values.shard);
   const besides = decided.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   requireAgreement(decided, 'backup', settingsOf(values));
   await using session = await openSession(values, context, Math.min(values.maxParallel, besides));
@@ -65,6 +66,7 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
   });
   tellBackups(session);
   await archive(values, report);
+  await tellMade(report, session, tenants, values, context);
 }
 
 /** `command: report`: puts together what the shards reported. */
@@ -80,6 +82,9 @@ export async function report(values: ReportValues, context: ActionContext): Prom
     signal: context.stop.signal,
   });
   await archive(values, merged, decided);
+  if (values.throughWave !== undefined) return;
+  const tenants = decided.shards.flatMap((shard) => shard.tenants);
+  await tellRun(merged, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }
 
 /** What the jobs of one run must agree about: where the backups go, and what is in them. */

@@ -5,6 +5,7 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
 import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
@@ -23,6 +24,8 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
   const chosen = selectStored(databases, selection, whereWords(values, fleet));
   if (chosen.every(({ policy }) => policy.retention === undefined)) throw noRetention();
   const orphans = { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) };
+  const gone: string[] = [];
+  const onGone = (keys: readonly string[]) => void gone.push(...keys);
   const tenants = chosen.map((stored) => ({ ...tenantOfStored(stored), stored }));
   const outcomes = await workThroughTenants({
     tenants,
@@ -33,7 +36,7 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
       const { store, place, policy } = stored;
       const rules = { retention: policy.retention, orphans };
       const { dryRun } = values;
-      return pruneStored(store, { prefix: place.prefix, stored, rules, dryRun, now: context.startedAt }, work);
+      return pruneStored(store, { prefix: place.prefix, stored, rules, dryRun, now: context.startedAt, onGone }, work);
     },
   });
   const report = await publishRun({
@@ -44,6 +47,7 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     allowSkipped: values.allowSkipped,
   });
   await archive(values, report);
+  await tellGone(gone, values, context);
 }
 
 /** A prune without any policy would look like one that found nothing to delete. */
@@ -61,6 +65,8 @@ interface StoredPrune {
   readonly rules: PruneRules;
   readonly dryRun: boolean;
   readonly now: Date;
+  /** Told the keys of what is not there any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 /**
@@ -71,7 +77,7 @@ interface StoredPrune {
  */
 export async function pruneStored(
   store: Pick<ObjectStore, 'bucket' | 'head' | 'list' | 'listUploads' | 'abortUpload' | 'delete'>,
-  { prefix, stored, rules, dryRun, now }: StoredPrune,
+  { prefix, stored, rules, dryRun, now, onGone }: StoredPrune,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const { projectId, database } = stored;
@@ -90,7 +96,8 @@ export async function pruneStored(
   const leaving = plan.decisions.filter(({ keep }) => !keep).length + garbageOf(plan);
   if (leaving === 0) return { status: 'unchanged', reason: 'up-to-date', detail: words };
   if (dryRun) return { status: 'succeeded', detail: words };
-  const { problems } = await carryOut(store, plan, signal);
+  const { deleted, cleared, problems } = await carryOut(store, plan, signal);
+  onGone?.([...deleted, ...cleared]);
   if (problems.length === 0) return { status: 'succeeded', detail: words };
   throw new ExplainedError({
     message: `${problems.length} of ${leaving} objects could not be deleted: ${problems[0] ?? ''}`,

@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { type ActionContext, logTenant, printableLine, publishRun } from '@neon-fleet/shared/actions';
 import { workThroughTenants } from '@neon-fleet/shared/fleet';
 
+import { tellMade } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
 import { discover } from './discover.js';
@@ -13,7 +14,7 @@ import { BREAKER, openSession, tellBackups } from './session.js';
 /** `command: run`: backs up every selected tenant. */
 export async function run(values: RunValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
-  const { tenants, settled, told } = await discover(session, values);
+  const { tenants, settled, told } = await discover(session, values, context);
   await warnOfLateLooks(tenants, values);
   const memory = tellMemory(tenants, values);
   const worked = await workThroughTenants({
@@ -36,4 +37,5 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     appendix: told + memory,
   });
   await archive(values, report);
+  await tellMade(report, session, tenants, values, context);
 }

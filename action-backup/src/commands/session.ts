@@ -1,5 +1,12 @@
 import * as core from '@actions/core';
-import { checkStorages, openNeonFor, printable, Stores, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  checkStorages,
+  openNeonFor,
+  printable,
+  sparingCatalog,
+  Stores,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { checkPlaces, distinctPlaces, type Manifest } from '@neon-fleet/shared/backups';
 import type { Tenant } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
@@ -36,6 +43,8 @@ export interface Session extends AsyncDisposable {
   readonly checkPlacesOf: (tenants: readonly Pick<Tenant, 'backup'>[]) => Promise<void>;
   /** The backups made so far. */
   readonly made: readonly Manifest[];
+  /** Keys of those that retention has deleted so far. */
+  readonly gone: readonly string[];
 }
 
 /**
@@ -47,10 +56,11 @@ export async function openSession(values: SessionValues, context: ActionContext,
   const { signal } = context.stop;
   const { env } = process;
   const stores = new Stores(values, env);
-  const neon = openNeonFor(values, context, { share });
+  const neon = sparingCatalog(openNeonFor(values, context, { share }), values.catalogUrl);
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
   const made: Manifest[] = [];
+  const gone: string[] = [];
   const surroundings = {
     neon,
     clients: warnOfOldClients(openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) })),
@@ -67,10 +77,12 @@ export async function openSession(values: SessionValues, context: ActionContext,
     ...(values.suspendAfter ? { woken: new WokenComputes(neon) } : {}),
     origin: originOf(env),
     onBackup: (manifest: Manifest) => void made.push(manifest),
+    onGone: (keys: readonly string[]) => void gone.push(...keys),
   };
   return {
     neon,
     made,
+    gone,
     surroundingsOf: ({ backup }) => {
       const { place, everyMs, retention } = policyOf(values, backup);
       const due = { everyMs, skipUnchanged: values.skipUnchanged, maxSkipMs: values.maxSkip };

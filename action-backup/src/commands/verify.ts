@@ -12,6 +12,7 @@ import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/
 import { openClientFinder } from '@neon-fleet/shared/postgres';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellDrills } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
@@ -36,6 +37,7 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
     server: (major: number) => servers.get(major),
     signal,
   };
+  const drills: { manifest: Manifest; verification: Verification }[] = [];
   try {
     const outcomes = await workThroughTenants({
       tenants: chosen,
@@ -48,7 +50,11 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
         if (dueInMs !== undefined) {
           return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
         }
-        return drill({ ...surroundings, store }, store, candidate.manifest, values.verify, originOf(env).runUrl);
+        const onVerification = (manifest: Manifest, verification: Verification) => {
+          drills.push({ manifest, verification });
+        };
+        const { runUrl } = originOf(env);
+        return drill({ ...surroundings, store }, store, candidate.manifest, values.verify, runUrl, onVerification);
       },
     });
     const report = await publishRun({
@@ -59,6 +65,7 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
       allowSkipped: values.allowSkipped,
     });
     await archive(values, report);
+    await tellDrills(drills, values, context);
   } finally {
     await servers.stop();
   }
@@ -134,24 +141,24 @@ export async function drill(
   manifest: Manifest | undefined,
   method: Verification['method'],
   runUrl: string | undefined,
+  onVerification: (manifest: Manifest, verification: Verification) => void = () => undefined,
 ): Promise<TenantResult> {
   if (manifest === undefined) throw new Error('none of its backups has a manifest that can be read');
   const { signal } = surroundings;
-  const record = (outcome: Verification['outcome'], { detail, server }: Proof) =>
-    writeVerification(
-      store,
-      {
-        schemaVersion: 1,
-        key: manifest.key,
-        method,
-        outcome,
-        at: new Date().toISOString(),
-        detail,
-        ...(server === undefined ? {} : { server }),
-        ...(runUrl === undefined ? {} : { runUrl }),
-      },
-      signal,
-    );
+  const record = async (outcome: Verification['outcome'], { detail, server }: Proof) => {
+    const verification: Verification = {
+      schemaVersion: 1,
+      key: manifest.key,
+      method,
+      outcome,
+      at: new Date().toISOString(),
+      detail,
+      ...(server === undefined ? {} : { server }),
+      ...(runUrl === undefined ? {} : { runUrl }),
+    };
+    await writeVerification(store, verification, signal);
+    onVerification(manifest, verification);
+  };
   let proof: Proof;
   try {
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);

@@ -63,6 +63,8 @@ export interface BackupSurroundings {
   readonly woken?: WokenComputes | undefined;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
+  /** Told the keys of what is not there any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 interface ServerFacts {
@@ -178,6 +180,7 @@ export async function backUpTenant(
     const made = `${placeOf(store.bucket, key)}, ${sizeWords(sizeBytes)} (${sizeWords(dumpBytes)} of SQL)`;
     const scope = { prefix, projectId, database };
     const { deleted, cleared, problems } = await prune(store, scope, { retention, orphans }, new Date(), signal);
+    surroundings.onGone?.([...deleted, ...cleared]);
     for (const gone of deleted) note(`Deleted by retention: ${gone}`);
     for (const gone of cleared) note(`Cleared, since it was never finished: ${gone}`);
     for (const problem of problems) note(`Retention: ${problem}`);

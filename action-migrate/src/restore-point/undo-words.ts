@@ -7,7 +7,12 @@ import { pointWords } from './go-back.js';
 /** The tenant is where it was before the rollout. */
 export function wentBack({ from }: MigrationRecord, point: RestorePoint, keptAs: string): TenantResult {
   const detail = `back at ${from ?? 'no migration'}; what was written from ${point.takenAt} until now is only in the branch ${keptAs}`;
-  return { status: 'succeeded', detail };
+  return { status: 'succeeded', detail, migration: recordAt(from) };
+}
+
+/** Where the tenant is now, with nothing in it that could be undone. */
+function recordAt(version: string | undefined): MigrationRecord {
+  return { ...(version === undefined ? {} : { to: version }), applied: [] };
 }
 
 export function wouldGoBack({ from }: MigrationRecord, point: RestorePoint): TenantResult {
@@ -20,13 +25,13 @@ export function alreadyThere({ from }: MigrationRecord, version: string | undefi
     version === from
       ? `at ${from ?? 'no migration'} already`
       : `it has nothing of this rollout: it is at ${version ?? 'no migration'}`;
-  return { status: 'unchanged', reason: 'up-to-date', detail };
+  return { status: 'unchanged', reason: 'up-to-date', detail, migration: recordAt(version) };
 }
 
 export function alreadyBack({ from }: MigrationRecord, { name, createdAt }: Branch): TenantResult {
   const when = createdAt === undefined ? '' : ` at ${createdAt}`;
   const detail = `at ${from ?? 'no migration'}; it was put back${when}, and what it held before is in the branch ${name}`;
-  return { status: 'unchanged', reason: 'up-to-date', detail };
+  return { status: 'unchanged', reason: 'up-to-date', detail, migration: recordAt(from) };
 }
 
 export function atItAgain({ name }: Branch): TenantResult {

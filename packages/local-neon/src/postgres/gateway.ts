@@ -196,6 +196,8 @@ export class Gateway {
     const parameters = new Map(request.parameters);
     parameters.set('user', admission.role.physicalName);
     parameters.set('database', 'database' in admission ? admission.database.physicalName : admission.madeWithSql);
+    // As Neon's computes have it for every session.
+    parameters.set('neon.project_id', project.id);
     upstream.write(startupPacket(request.protocol, parameters));
     this.#relay(stream, upstream, project, endpoint);
     misbehave(stream, upstream, rules);

@@ -13,6 +13,7 @@ import {
   workThroughTenants,
   writeShardReport,
   type EngineOptions,
+  type FleetFailures,
   type FleetReport,
   type Outcome,
   type Plan,
@@ -36,6 +37,8 @@ export interface ShardRun extends EngineSettings {
   /** What earlier attempts left behind: whom they brought to a good end is not worked on again. */
   readonly previousRecords?: readonly ShardRecord[];
   readonly startedAt: Date;
+  /** Where the failures of all shards are counted; without it the shard has its own share of the budget. */
+  readonly fleet?: FleetFailures | undefined;
   readonly allowSkipped?: readonly SkipReason[] | undefined;
   /** More for the job summary, below the table; Markdown or HTML with everything from outside escaped. */
   readonly appendix?: (report: FleetReport) => string;
@@ -85,7 +88,7 @@ export async function applyShard(run: ShardRun, env: RunEnvironment = process.en
     },
     concurrency: run.concurrency,
     signal: run.signal,
-    budget: { maxFailures: shard.maxFailures },
+    budget: { maxFailures: shard.maxFailures, ...(run.fleet === undefined ? {} : { fleet: run.fleet }) },
     ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
     ...(run.retries === undefined ? {} : { retries: run.retries }),
     ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
@@ -126,6 +129,6 @@ function keeper(recorder: Recorder): (outcome: Outcome) => void {
 }
 
 /** Which attempt of the workflow run this is; outside of a runner the first. */
-function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }: RunEnvironment): number {
+export function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }: Pick<RunEnvironment, 'GITHUB_RUN_ATTEMPT'>): number {
   return attempt !== undefined && /^[1-9]\d{0,5}$/.test(attempt) ? Number(attempt) : 1;
 }

@@ -19,6 +19,7 @@ export {
   type MigrationsTable,
 } from './migrations-table.js';
 export {
+  digestUpTo,
   fileOf,
   findMigration,
   lookAtMigrations,

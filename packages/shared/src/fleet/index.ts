@@ -1,5 +1,5 @@
-export { countsAsFailure, type Halt } from './brakes.js';
-export { discoverTenants, settle, type Discovery } from './discovery.js';
+export { countsAsFailure, type FleetFailures, type Halt } from './brakes.js';
+export { discoverTenants, settle, type Discovery, type DiscoveryContext } from './discovery.js';
 export {
   identify,
   workThroughTenants,
@@ -78,7 +78,14 @@ export {
 } from './report.js';
 export type { RolloutDecision } from './rollout-decision.js';
 export { rollOut, soak, type RollOutOptions } from './rollout.js';
-export { findIdleExclusions, selectTenants, type Selectable, type SelectionResult } from './selection.js';
+export {
+  findIdleExclusions,
+  nobodyLeft,
+  nothingMatches,
+  selectTenants,
+  type Selectable,
+  type SelectionResult,
+} from './selection.js';
 export { makeShards, MOST_SHARDS, type Shard, type ShardingOptions } from './shards.js';
 export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';

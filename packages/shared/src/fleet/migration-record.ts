@@ -25,6 +25,7 @@ export function joinMigrations(
   const { from, restorePoint } = earlier;
   return {
     ...(from === undefined ? {} : { from }),
+    ...(later.verified === undefined ? {} : { verified: later.verified }),
     ...(later.to === undefined ? {} : { to: later.to }),
     applied,
     ...(unsettled.length === 0 ? {} : { unsettled }),

@@ -64,6 +64,11 @@ const migrationSchema = z.object({
   /** Tags that would be applied: of a plan or a dry run. */
   pending: z.array(z.string()).exactOptional(),
   restorePoint: restorePointSchema.exactOptional(),
+  /**
+   * Read in the database: it has all of the folder's migrations up to `to`, and no other. The table that says so, and a
+   * digest of those migrations.
+   */
+  verified: z.object({ table: z.string(), digest: z.string() }).exactOptional(),
 });
 
 /** What any result may carry. */

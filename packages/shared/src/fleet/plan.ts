@@ -35,6 +35,8 @@ const tenantSchema = z.object({
   assumed: z.object({ database: z.boolean(), role: z.boolean() }),
   labels: z.record(z.string(), z.string()),
   historyRetentionSeconds: z.int().nonnegative().exactOptional(),
+  regionId: z.string().exactOptional(),
+  pgVersion: z.int().positive().exactOptional(),
   storageBytes: z.number().nonnegative().exactOptional(),
   backup: backupSchema.exactOptional(),
 }) satisfies z.ZodType<Tenant>;
