@@ -134,7 +134,7 @@ describe('an organisation whose tenants differ', () => {
   });
 
   test('may be further than the checkout that holds it against a migration', async () => {
-    const [ahead = '', beside = '', before = ''] = ['further-ahead', 'further-beside', 'further-before'];
+    const [ahead, beside, before] = ['further-ahead', 'further-beside', 'further-before'] as const;
     await fleet.neon.seedProjects([ahead, beside, before]);
     const migrate = async (tenants: string, common: number) =>
       fleet.run('migrate', { tenants, 'migrations-folder': await branchedOff(tenants, common) });
