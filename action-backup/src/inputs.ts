@@ -1,6 +1,8 @@
 import {
   booleanInput,
   choiceInput,
+  commentInputs,
+  commentProblems,
   commonOutputs,
   concurrencyInput,
   durationInput,
@@ -309,6 +311,7 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
+  ...commentInputs,
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -392,7 +395,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read, planFileProblems);
+    values = readInputs(inputs, read, (parsed) => [...planFileProblems(parsed), ...commentProblems(parsed)]);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import {
   booleanInput,
   choiceInput,
+  commentInputs,
+  commentProblems,
   commonOutputs,
   concurrencyInput,
   gateOutputs,
@@ -104,6 +106,7 @@ export const inputs = {
     default: 'none',
   }),
   ...planFileInputs,
+  ...commentInputs,
   'undo-report': textInput({
     description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
     accepted: 'the path of a report',
@@ -205,7 +208,12 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (dryRun === true && command === 'apply') {
     add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
-  problems.push(...folderProblems(values), ...planFileProblems(values), ...undoProblems(values));
+  problems.push(
+    ...folderProblems(values),
+    ...planFileProblems(values),
+    ...commentProblems(values),
+    ...undoProblems(values),
+  );
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

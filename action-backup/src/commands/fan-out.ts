@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 
-import { applyShard, publishMerged, publishPlan, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  applyShard,
+  commentSettings,
+  publishMerged,
+  publishPlan,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
 import { archive } from '../storage/archive.js';
@@ -71,6 +77,7 @@ export async function report(values: ReportValues, context: ActionContext): Prom
     throughWave: values.throughWave,
     soakMs: undefined,
     signal: context.stop.signal,
+    comment: commentSettings(values, context),
   });
   await archive(values, merged, decided);
 }

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import {
+  commentSettings,
   logTenant,
   printableLine,
   publishRun,
@@ -35,6 +36,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
+    comment: commentSettings(values, context),
     appendix: told,
   });
   await archive(values, report);
