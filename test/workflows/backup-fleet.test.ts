@@ -17,8 +17,8 @@ function planned(shards: readonly number[]): Fate {
   };
 }
 
-function run(fates: Readonly<Record<string, Fate>>) {
-  const given = { tenants: '*', 's3-bucket': 'backups', 'role-to-assume': 'arn:aws:iam::1:role/backup' };
+function run(fates: Readonly<Record<string, Fate>>, more: Readonly<Record<string, string | boolean>> = {}) {
+  const given = { ...more, tenants: '*', 's3-bucket': 'backups', 'role-to-assume': 'arn:aws:iam::1:role/backup' };
   const report: Fate = { steps: { report: { outputs: { verdict: 'reported', message: 'the report' } } } };
   return play(workflow, inputsOf(workflow, given), { report, ...fates });
 }
@@ -51,4 +51,27 @@ test('the plan is fetched by its name: what a pattern finds alone is unpacked so
     expect(inputsOfSteps[job]).toContainEqual({ name: 'neon-fleet-backup.fleet.1.plan', path: '/temp/neon-fleet' });
     expect(inputsOfSteps[job]).toContainEqual(expect.objectContaining({ plan: '/temp/neon-fleet/plan.json' }));
   }
+});
+
+describe('a comment on the pull request', () => {
+  const given = (more: Readonly<Record<string, string | boolean>>) =>
+    run({ plan: planned([1]) }, more).inputsOfSteps['report']?.find((step) => step['command'] === 'report');
+
+  test('is written by the report, with the token of its job, when it is asked for', () => {
+    expect(given({})).toMatchObject({ 'pr-comment': 'false', 'github-token': '' });
+    expect(given({ 'pr-comment': true, 'pr-number': '7', fleet: 'europe' })).toMatchObject({
+      'pr-comment': 'true',
+      'pr-number': '7',
+      'pr-comment-key': 'europe',
+      'github-token': 'ghs_token',
+    });
+  });
+
+  test('asks for no permission of those who do not want one: the report alone has what its caller grants', () => {
+    expect(workflow.permissions).toBeUndefined();
+    for (const [id, { permissions }] of Object.entries(workflow.jobs)) {
+      if (id === 'report') expect(permissions).toBeUndefined();
+      else expect(Object.keys(permissions ?? { none: '' })).toEqual(['id-token']);
+    }
+  });
 });
