@@ -165,7 +165,7 @@ export function readMigrateInputs(read: (name: string) => string): CommandInputs
       check: [],
       undo: ['neon-api-key', 'undo-report'],
     } satisfies Record<Command, readonly (keyof typeof inputs)[]>,
-    (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(read) : [])],
+    (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(inputs, read) : [])],
   );
   // What each command needs is there: that is what the table above says, and what was checked.
   return values as CommandInputs;
