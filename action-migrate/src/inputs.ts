@@ -6,6 +6,8 @@ import {
   catalogOutputs,
   catalogProblems,
   choiceInput,
+  commentInputs,
+  commentProblems,
   commonOutputs,
   concurrencyInput,
   gateOutputs,
@@ -110,6 +112,7 @@ export const inputs = {
     default: 'none',
   }),
   ...planFileInputs,
+  ...commentInputs,
   'undo-report': textInput({
     description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
     accepted: 'the path of a report',
@@ -169,7 +172,7 @@ export function readMigrateInputs(read: (name: string) => string): CommandInputs
       check: [],
       undo: ['neon-api-key', 'undo-report'],
     } satisfies Record<Command, readonly (keyof typeof inputs)[]>,
-    (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(read) : [])],
+    (parsed) => [...contradictions(parsed), ...(parsed.command === 'check' ? secretInputProblems(inputs, read) : [])],
   );
   // What each command needs is there: that is what the table above says, and what was checked.
   return values as CommandInputs;
@@ -217,6 +220,7 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
     ...planFileProblems(values),
     ...undoProblems(values),
     ...catalogProblems(values),
+    ...commentProblems(values),
   );
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -28,6 +29,16 @@ async function checkout(name: string, files: Readonly<Record<string, readonly st
 
 function firstOf(count: number): Record<string, readonly string[]> {
   return Object.fromEntries(Object.entries(FILES).slice(0, count));
+}
+
+/** The first migrations of the four, and a newer one that no other checkout has. */
+async function branchedOff(name: string, common: number): Promise<string> {
+  const folder = await checkout(name, { ...FILES, '0004_other': ['CREATE TABLE other (id int)'] });
+  const file = path.join(folder, 'meta', '_journal.json');
+  const journal = JSON.parse(await readFile(file, 'utf8')) as { entries: { idx: number }[] };
+  journal.entries = journal.entries.filter(({ idx }) => idx < common || idx === 4);
+  await writeFile(file, JSON.stringify(journal));
+  return folder;
 }
 
 /** An organisation as it is in life: at four versions, one edited, one ahead, one pushed by hand, and no tenants at all. */
@@ -120,6 +131,46 @@ describe('an organisation whose tenants differ', () => {
       'at-least': '0002_c',
     });
     expect(there).toMatchObject({ exitCode: 0, outputs: { verdict: 'succeeded', lagging: '0' } });
+  });
+
+  test('may be further than the checkout that holds it against a migration', async () => {
+    const [ahead, beside, before] = ['further-ahead', 'further-beside', 'further-before'] as const;
+    await fleet.neon.seedProjects([ahead, beside, before]);
+    const migrate = async (tenants: string, common: number) =>
+      fleet.run('migrate', { tenants, 'migrations-folder': await branchedOff(tenants, common) });
+    await migrate(ahead, 4);
+    await migrate(beside, 2);
+    await migrate(before, 1);
+
+    const run = await fleet.run('migrate', {
+      command: 'assert',
+      'migrations-folder': await checkout('further-now', FILES),
+      tenants: 'further-*',
+      'at-least': '0001',
+    });
+    expect(statuses(run)).toEqual({
+      [ahead]: 'unchanged: up-to-date',
+      [beside]: 'unchanged: up-to-date',
+      [before]: 'failed',
+    });
+    for (const tenant of [ahead, beside]) {
+      const { detail } = outcomeOf(run, tenant);
+      expect(detail).toBe('has 0001_b, and further migrations that this checkout does not have');
+    }
+    expect(outcomeOf(run, before).detail).toContain('lacks 0001_b');
+    expect(run).toMatchObject({ exitCode: 1, outputs: { verdict: 'failed', lagging: '1', unchanged: '2' } });
+  });
+
+  test('is red in a gate where what leads up to the migration is not what was applied', async () => {
+    await organisation('edit');
+    const run = await fleet.run('migrate', {
+      command: 'assert',
+      'migrations-folder': await checkout('edit-now', FILES),
+      tenants: 'edit-edited\nedit-pushed',
+      'at-least': '0001',
+    });
+    expect(statuses(run)).toEqual({ 'edit-edited': 'skipped: drift', 'edit-pushed': 'skipped: drift' });
+    expect(run).toMatchObject({ exitCode: 1, outputs: { verdict: 'incomplete', lagging: '0' } });
   });
 
   test('is brought up to a migration and no further', async () => {

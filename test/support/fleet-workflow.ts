@@ -18,6 +18,7 @@ export interface Job {
   readonly needs?: string | readonly string[];
   readonly if?: string;
   readonly 'runs-on': string;
+  readonly permissions?: Readonly<Record<string, string>>;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly strategy?: { readonly 'max-parallel': string; readonly matrix: string };
   readonly steps: readonly Step[];
@@ -26,6 +27,7 @@ export interface Job {
 type Value = string | number | boolean;
 
 export interface ReusableWorkflow {
+  readonly permissions?: unknown;
   readonly on: {
     readonly workflow_call: {
       readonly inputs: Readonly<Record<string, { readonly required?: boolean; readonly default?: Value }>>;
@@ -67,7 +69,7 @@ export interface WorkflowRun {
   readonly inputsOfSteps: Readonly<Record<string, readonly Record<string, string>[]>>;
 }
 
-const GITHUB = { run_attempt: '1', actor: 'somebody' };
+const GITHUB = { run_attempt: '1', actor: 'somebody', token: 'ghs_token' };
 
 /** Plays a run through: which jobs GitHub would start, decided by their real conditions, when these are their fates. */
 export function play(

@@ -17,8 +17,8 @@ function planned(shards: readonly number[]): Fate {
   };
 }
 
-function run(fates: Readonly<Record<string, Fate>>) {
-  const given = { tenants: '*', 's3-bucket': 'backups', 'role-to-assume': 'arn:aws:iam::1:role/backup' };
+function run(fates: Readonly<Record<string, Fate>>, more: Readonly<Record<string, string | boolean>> = {}) {
+  const given = { ...more, tenants: '*', 's3-bucket': 'backups', 'role-to-assume': 'arn:aws:iam::1:role/backup' };
   const report: Fate = { steps: { report: { outputs: { verdict: 'reported', message: 'the report' } } } };
   return play(workflow, inputsOf(workflow, given), { report, ...fates });
 }
@@ -66,4 +66,27 @@ test('the catalog is told to every job, and what it could not be told is kept', 
   expect(inputsOfSteps['backup']).toContainEqual(
     expect.objectContaining({ path: expect.stringContaining('/temp/neon-fleet/catalog-*.json') }),
   );
+});
+
+describe('a comment on the pull request', () => {
+  const given = (more: Readonly<Record<string, string | boolean>>) =>
+    run({ plan: planned([1]) }, more).inputsOfSteps['report']?.find((step) => step['command'] === 'report');
+
+  test('is written by the report, with the token of its job, when it is asked for', () => {
+    expect(given({})).toMatchObject({ 'pr-comment': 'false', 'github-token': '' });
+    expect(given({ 'pr-comment': true, 'pr-number': '7', fleet: 'europe' })).toMatchObject({
+      'pr-comment': 'true',
+      'pr-number': '7',
+      'pr-comment-key': 'europe',
+      'github-token': 'ghs_token',
+    });
+  });
+
+  test('asks for no permission of those who do not want one: the report alone has what its caller grants', () => {
+    expect(workflow.permissions).toBeUndefined();
+    for (const [id, { permissions }] of Object.entries(workflow.jobs)) {
+      if (id === 'report') expect(permissions).toBeUndefined();
+      else expect(Object.keys(permissions ?? { none: '' })).toEqual(['id-token']);
+    }
+  });
 });

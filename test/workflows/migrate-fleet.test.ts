@@ -220,6 +220,29 @@ describe('the steps', () => {
   });
 });
 
+describe('a comment on the pull request', () => {
+  const given = (more: Readonly<Record<string, string | boolean>>) =>
+    run({ plan: planned(1) }, more).inputsOfSteps['report']?.find((step) => step['command'] === 'report');
+
+  test('is written by the report, with the token of its job, when it is asked for', () => {
+    expect(given({})).toMatchObject({ 'pr-comment': 'false', 'github-token': '' });
+    expect(given({ 'pr-comment': true, 'pr-number': '7', fleet: 'europe' })).toMatchObject({
+      'pr-comment': 'true',
+      'pr-number': '7',
+      'pr-comment-key': 'europe',
+      'github-token': 'ghs_token',
+    });
+  });
+
+  test('asks for no permission of those who do not want one: the report alone has what its caller grants', () => {
+    expect(workflow.permissions).toBeUndefined();
+    for (const [id, { permissions }] of Object.entries(workflow.jobs)) {
+      if (id === 'report') expect(permissions).toBeUndefined();
+      else expect([[], ['contents']]).toContainEqual(Object.keys(permissions ?? { none: '' }));
+    }
+  });
+});
+
 describe('artifacts', () => {
   test('with the plan are fetched by their name: one that a pattern finds alone is unpacked somewhere else', () => {
     const { inputsOfSteps } = run({ plan: planned(1, 1, 1, 1) });

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 
-import { applyShard, publishMerged, publishPlan, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  applyShard,
+  commentSettings,
+  publishMerged,
+  publishPlan,
+  tellRun,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { normalisePrefix } from '@neon-fleet/shared/backups';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
@@ -80,6 +87,7 @@ export async function report(values: ReportValues, context: ActionContext): Prom
     throughWave: values.throughWave,
     soakMs: undefined,
     signal: context.stop.signal,
+    comment: commentSettings(values, context),
   });
   await archive(values, merged, decided);
   if (values.throughWave !== undefined) return;

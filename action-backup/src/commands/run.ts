@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { type ActionContext, logTenant, printableLine, publishRun } from '@neon-fleet/shared/actions';
+import { commentSettings, logTenant, printableLine, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { workThroughTenants } from '@neon-fleet/shared/fleet';
 
 import { tellMade } from '../catalog/tell.js';
@@ -34,6 +34,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
+    comment: commentSettings(values, context),
     appendix: told + memory,
   });
   await archive(values, report);

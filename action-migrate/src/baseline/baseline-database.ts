@@ -92,7 +92,7 @@ async function baseline(
 ): Promise<BaselineResult> {
   const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
   await connection.query(`SET lock_timeout = ${lockTimeoutMs}; SET statement_timeout = ${statementTimeoutMs}`);
-  await removeLeftovers(connection, new Date());
+  await removeLeftovers(connection);
   const record = readRecord(folder, state, at);
   if (record.kind === 'recorded') return unchanged(`drizzle's record says ${record.version} already`);
   if (record.kind === 'contradiction') return drift(record.why);

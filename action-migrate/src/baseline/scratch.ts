@@ -12,12 +12,9 @@ import {
   type ConnectOptions,
 } from '@neon-fleet/shared/postgres';
 
-/** Says who made it and when, so that what a killed run left behind can be told, and is told from anything else. */
-const NAME = /^neon_fleet_scratch_(\d{10})_[0-9a-f]{16}$/;
+/** Says who made it and when, so that what a killed run left behind is told from anything else. */
 const NAME_IN_SQL = '^neon_fleet_scratch_[0-9]{10}_[0-9a-f]{16}$';
 
-/** Much longer than a reference takes to build. */
-const LEFTOVER_AFTER_MS = 60 * 60 * 1000;
 /** A run that was cancelled has five seconds in all. */
 const REMOVE_TIMEOUT_MS = 2_000;
 
@@ -28,17 +25,10 @@ export function scratchName(now: Date): string {
   return `neon_fleet_scratch_${String(Math.floor(now.getTime() / 1000)).padStart(10, '0')}_${randomBytes(8).toString('hex')}`;
 }
 
-/** Which of a server's databases are scratch databases that nobody can still be working with. */
-export function leftovers(names: readonly string[], now: Date): string[] {
-  return names.filter((name) => {
-    const madeAtSeconds = NAME.exec(name)?.[1];
-    return madeAtSeconds !== undefined && now.getTime() - Number(madeAtSeconds) * 1000 > LEFTOVER_AFTER_MS;
-  });
-}
-
 /**
  * Makes an empty database beside another one, gives it to the work, and removes it whatever happens: work that fails, a run
- * that is stopped, an answer to CREATE DATABASE that was lost.
+ * that is stopped, an answer to CREATE DATABASE that was lost. Where the process is killed, the next run on that server
+ * removes it: nobody holds it any more.
  *
  * @throws ExplainedError when the role may not make one; whatever the work throws.
  */
@@ -48,8 +38,11 @@ export async function withScratchDatabase<T>(
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const name = scratchName(new Date());
+  // Everybody on the server sees what a connection calls itself: while this one lives, the database is somebody's.
+  const holder = await connect(beside, { ...options, applicationName: name });
   try {
-    await createDatabase(beside, name, options);
+    await removeLeftovers(holder);
+    await createDatabase(holder, name, beside);
     const connection = await connect(
       { ...beside, database: name },
       { ...options, applicationName: 'neon-fleet scratch' },
@@ -60,20 +53,17 @@ export async function withScratchDatabase<T>(
       await connection.close();
     }
   } finally {
-    await removeDatabase(beside, name, options);
+    await removeDatabase(beside, name, options).finally(() => holder.close());
   }
 }
 
-async function createDatabase(beside: ConnectionTarget, name: string, options: ScratchOptions): Promise<void> {
-  const connection = await connect(beside, { ...options, applicationName: 'neon-fleet scratch' });
+async function createDatabase(holder: Connection, name: string, beside: ConnectionTarget): Promise<void> {
   try {
     // template0 is as PostgreSQL made it, and never in use.
-    await connection.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0`);
+    await holder.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0`);
   } catch (thrown) {
     if (thrown instanceof PostgresError && thrown.sqlState === '42501') throw mayNotCreate(beside);
     throw thrown;
-  } finally {
-    await connection.close();
   }
 }
 
@@ -99,18 +89,16 @@ async function removeDatabase(beside: ConnectionTarget, name: string, { authorit
   }
 }
 
-/** Removes what killed runs left on this server. Those that somebody is connected to stay, and so does what is not ours to remove. */
-export async function removeLeftovers(connection: Pick<Connection, 'query'>, now: Date): Promise<void> {
+/** Removes what killed runs left on this server. What somebody holds or is connected to stays, and so does what is not ours to remove. */
+export async function removeLeftovers(connection: Pick<Connection, 'query'>): Promise<void> {
   const rows = await connection.query(
     `SELECT d.datname AS name FROM pg_catalog.pg_database d
       WHERE d.datname OPERATOR(pg_catalog.~) '${NAME_IN_SQL}'
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid OPERATOR(pg_catalog.=) d.oid)`,
+        AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_stat_activity a
+           WHERE a.datid OPERATOR(pg_catalog.=) d.oid OR a.application_name OPERATOR(pg_catalog.=) d.datname::text)`,
   );
-  for (const name of leftovers(
-    rows.map(({ name }) => String(name)),
-    now,
-  ))
-    await dropQuietly(connection, name);
+  for (const { name } of rows) await dropQuietly(connection, String(name));
 }
 
 async function dropQuietly(connection: Pick<Connection, 'query'>, name: string, how = ''): Promise<void> {

@@ -1,4 +1,4 @@
-import type { InputProblem } from '@neon-fleet/shared/actions';
+import type { InputDefinitions, InputProblem } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 
 /** What a repository's code must not be near: with these it could act as the step. */
@@ -12,15 +12,13 @@ const CREDENTIALS = [
   'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
 ] as const;
 
-/** Inputs that are secrets and of no use to `check`. */
-const SECRET_INPUTS = ['neon-api-key', 'scratch-url', 'catalog-url'] as const;
-
 /**
  * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can
  * read the step's own environment whatever environment it is given itself.
  */
-export function secretInputProblems(read: (name: string) => string): InputProblem[] {
-  return SECRET_INPUTS.filter((input) => read(input).trim() !== '').map((input) => ({
+export function secretInputProblems(inputs: InputDefinitions, read: (name: string) => string): InputProblem[] {
+  const given = Object.keys(inputs).filter((input) => inputs[input]?.secret === true && read(input).trim() !== '');
+  return given.map((input) => ({
     input,
     given: 'a secret',
     accepted:

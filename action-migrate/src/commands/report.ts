@@ -1,4 +1,4 @@
-import { publishMerged, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { commentSettings, publishMerged, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { readPlan, readRecords } from '@neon-fleet/shared/fleet';
 
 import type { ReportInputs } from '../inputs.js';
@@ -15,6 +15,7 @@ export async function report(values: ReportInputs, context: ActionContext): Prom
     throughWave: values.throughWave,
     soakMs: values.soak,
     signal: context.stop.signal,
+    comment: commentSettings(values, context),
     appendix: ({ outcomes }) => wayBack(outcomes),
   });
   // A gate is not the end: what it knows is told by the report after the last wave.

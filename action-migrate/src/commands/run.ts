@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import {
+  commentSettings,
   logTenant,
   printableLine,
   publishRun,
@@ -15,6 +16,7 @@ import { wayBack } from '../restore-point/way-back.js';
 
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 export async function run(values: SelectingInputs, context: ActionContext): Promise<void> {
+  const comment = commentSettings(values, context);
   const rollout = await openRollout(values, context);
   const discovery = await discover(rollout, values, context);
   const { tenants, settled } = discovery;
@@ -49,6 +51,7 @@ export async function run(values: SelectingInputs, context: ActionContext): Prom
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
+    comment,
     appendix: told + wayBack(outcomes),
   });
   await tellRun(report, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });

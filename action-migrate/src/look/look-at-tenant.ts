@@ -20,14 +20,29 @@ export interface Look {
   readonly serverVersion: string;
 }
 
+export interface LookOptions extends Pick<WorkContext, 'signal'> {
+  /** Take what comes after the wanted migration for unknown: what the folder says of it does not matter then. */
+  readonly nothingAfter?: boolean;
+}
+
 /** Looks at a tenant without changing anything. Wakes its compute. */
-export async function lookAt(rollout: Rollout, tenant: Tenant, { signal }: Pick<WorkContext, 'signal'>): Promise<Look> {
+export async function lookAt(
+  rollout: Rollout,
+  tenant: Tenant,
+  { signal, nothingAfter = false }: LookOptions,
+): Promise<Look> {
   const { neon, engine, authorities } = rollout;
   const wanted = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
-  const { folder, table, target } = wanted;
+  const { table, target } = wanted;
+  const folder = nothingAfter ? upTo(wanted) : wanted.folder;
   const seen = await inspectDatabase(uri, { folder, table, to: target, authorities, signal });
   return { ...seen, wanted };
+}
+
+function upTo({ folder, target }: WantedSchema): WantedSchema['folder'] {
+  const end = folder.migrations.findIndex(({ tag }) => tag === target) + 1;
+  return { ...folder, migrations: folder.migrations.slice(0, end) };
 }
 
 /** What migrating would make of a tenant as it is now; undefined when there is work for it. */

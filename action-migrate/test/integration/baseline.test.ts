@@ -1,3 +1,5 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -14,6 +16,7 @@ import {
 } from '../../src/baseline/index.js';
 import { cutAtCommit } from '../../../packages/shared/test/support/cut-at-commit.js';
 import { KITCHEN_SINK, KITCHEN_SINK_BY_HAND } from '../support/kitchen-sink.js';
+import type { BaselineJob } from '../support/baseline-child.js';
 import { MigrateFleet } from '../support/migrate-fleet.js';
 
 const SCOPE = { table: DRIZZLE_TABLE, ignoredSchemas: [] };
@@ -74,6 +77,31 @@ function optionsOf(overrides: Overrides): BaselineOptions {
 
 async function baseline(projectId: string, overrides: Overrides = {}): Promise<BaselineResult> {
   return baselineDatabase(await fleet.uriOf(projectId), optionsOf(overrides));
+}
+
+/** Sessions that wait in a scratch database, and all that have to do with one. */
+const SLEEPING = "FROM pg_stat_activity WHERE query LIKE '%SELECT pg_sleep%' AND datname LIKE 'neon_fleet_scratch%'";
+const HELD =
+  "SELECT FROM pg_stat_activity WHERE application_name LIKE 'neon_fleet_scratch%' OR datname LIKE 'neon_fleet_scratch%'";
+
+/** Starts a process that looks at one database; to be killed. */
+function startBaseline(job: BaselineJob): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, '../support/baseline-child.ts')], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: fleet.local.caFile, JOB: JSON.stringify(job) },
+    stdio: 'inherit',
+  });
+}
+
+/** A connection as the superuser, which may call itself something. */
+async function adminOf(database: string, name?: string): Promise<pg.Client> {
+  const uri = new URL(fleet.local.postgresUrl);
+  uri.pathname = `/${database}`;
+  const client = new pg.Client({
+    connectionString: uri.href,
+    ...(name === undefined ? {} : { application_name: name }),
+  });
+  await client.connect();
+  return client;
 }
 
 async function scratchDatabases(): Promise<string[]> {
@@ -259,23 +287,48 @@ describe('baseline', () => {
     expect(await scratchDatabases()).toEqual([]);
   });
 
-  test('removes what a killed run left behind, and nothing that is younger, in use, or somebody else’s', async () => {
+  test('removes what a killed run left behind, and nothing that is held, in use, or somebody else’s', async () => {
     const id = await fleet.tenant('littered', KITCHEN_SINK_BY_HAND);
-    const seconds = (ageMs: number) => Math.floor((Date.now() - ageMs) / 1000);
-    const old = `neon_fleet_scratch_${seconds(2 * 3_600_000)}_00112233aabbccdd`;
-    const used = `neon_fleet_scratch_${seconds(2 * 3_600_000)}_ffeeddccbbaa0011`;
-    const young = `neon_fleet_scratch_${seconds(60_000)}_0011223344556677`;
-    const own = `neon_fleet_scratch_${seconds(2 * 3_600_000)}_of_a_customer`;
-    for (const name of [old, used, young, own]) await fleet.query(id, `CREATE DATABASE ${name} TEMPLATE template0`);
-    const uri = new URL(fleet.local.postgresUrl);
-    uri.pathname = `/${used}`;
-    const user = new pg.Client({ connectionString: uri.href });
-    await user.connect();
+    const left = 'neon_fleet_scratch_1795600800_00112233aabbccdd';
+    const used = 'neon_fleet_scratch_1795600800_ffeeddccbbaa0011';
+    const held = 'neon_fleet_scratch_1795600800_0011223344556677';
+    const own = 'neon_fleet_scratch_1795600800_of_a_customer';
+    for (const name of [left, used, held, own]) await fleet.query(id, `CREATE DATABASE ${name} TEMPLATE template0`);
+    const user = await adminOf(used);
+    const holder = await adminOf('postgres', held);
     await baseline(id, { dryRun: true });
-    await user.end();
-    expect((await scratchDatabases()).sort()).toEqual([used, young, own].sort());
-    for (const name of [used, young, own]) await fleet.query(id, `DROP DATABASE ${name} WITH (FORCE)`);
+    await Promise.all([user.end(), holder.end()]);
+    expect((await scratchDatabases()).sort()).toEqual([used, held, own].sort());
+    for (const name of [used, held, own]) await fleet.query(id, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   });
+
+  test.each(['beside the tenant', 'on the server of scratch-url'])(
+    'a run that is killed while it builds %s leaves a database to the next run, which removes it',
+    async (place) => {
+      const files = { '0000_slow': ['CREATE TABLE users (id int)', 'SELECT pg_sleep(600)'] };
+      const slow = await writeMigrations(path.join(fleet.folder, 'killed'), files);
+      const id = await fleet.tenant(`killed ${place}`, 'CREATE TABLE users (id int)');
+      const scratchUrl = place === 'beside the tenant' ? undefined : fleet.local.postgresUrl;
+      const child = startBaseline({ uri: await fleet.uriOf(id), migrations: slow, scratchUrl });
+      const ended = once(child, 'exit');
+      while ((await fleet.admin(`SELECT ${SLEEPING}`)).length === 0) expect(child.exitCode).toBeNull();
+
+      // While it lives, another run leaves its database alone.
+      const again = { dryRun: true, reference: { scratchUrl } };
+      await baseline(id, again);
+      expect(await scratchDatabases()).toHaveLength(1);
+
+      child.kill('SIGKILL');
+      await ended;
+      // PostgreSQL only notices that the client is gone when its statement ends.
+      await fleet.admin(`SELECT pg_terminate_backend(pid) ${SLEEPING}`);
+      while ((await fleet.admin(HELD)).length > 0);
+      expect(await scratchDatabases()).toHaveLength(1);
+
+      await baseline(id, again);
+      expect(await scratchDatabases()).toEqual([]);
+    },
+  );
 
   test('builds on the server of scratch-url, and not on any tenant’s', async () => {
     const id = await fleet.tenant('elsewhere', KITCHEN_SINK_BY_HAND);

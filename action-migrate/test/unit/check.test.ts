@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { checkProblems, refuseCredentials, renderChecks, secretInputProblems } from '../../src/check/index.js';
+import { inputs } from '../../src/inputs.js';
 
 describe('check and credentials', () => {
   test.each([
@@ -18,12 +19,15 @@ describe('check and credentials', () => {
     expect(() => refuseCredentials({ PATH: '/bin', NEON_API_KEY: '', AWS_REGION: 'eu-central-1' })).not.toThrow();
   });
 
-  test('a secret as an input is an error of the input', () => {
-    const problems = secretInputProblems((name) => (name === 'neon-api-key' ? 'napi_0123456789' : ''));
-    expect(problems).toMatchObject([{ input: 'neon-api-key', accepted: expect.stringContaining('nothing') }]);
-    expect(JSON.stringify(problems)).not.toContain('napi_');
-    expect(secretInputProblems(() => '')).toEqual([]);
-  });
+  test.each(['neon-api-key', 'scratch-url', 'github-token'])(
+    'the secret %s as an input is an error of the input',
+    (input) => {
+      const problems = secretInputProblems(inputs, (name) => (name === input ? 'napi_0123456789' : ''));
+      expect(problems).toMatchObject([{ input, accepted: expect.stringContaining('nothing') }]);
+      expect(JSON.stringify(problems)).not.toContain('napi_');
+      expect(secretInputProblems(inputs, () => '')).toEqual([]);
+    },
+  );
 });
 
 describe('the words of check', () => {

@@ -1,4 +1,6 @@
 export { applyShard, attemptOf, type ShardRun } from './apply-shard.js';
+export { commentInputs, commentProblems, commentSettings } from './comment-inputs.js';
+export { GITHUB_API, GitHubError, openGitHub, readAnswer, type GitHub } from './github-api.js';
 export { neededBySome, readCommandInputs, type Filled, type NeedsOfCommands } from './command-inputs.js';
 export { concurrencyInput, locationInputs, neonInputs, runInputs, selectionInputs } from './common-inputs.js';
 export { planFileInputs, planFileProblems, rolloutInputs, shardingInputs } from './fleet-inputs.js';

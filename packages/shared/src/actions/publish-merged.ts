@@ -21,6 +21,7 @@ import {
 } from './announce.js';
 import { printableLine } from './printable.js';
 import { writeReport } from './publish.js';
+import { commentOn, type CommentEnvironment, type CommentSettings } from './pull-request-comment.js';
 import { cell } from './summary-rows.js';
 import { durationWords } from './words.js';
 
@@ -35,6 +36,8 @@ export interface MergedRun {
   /** How long a gate waits before it lets the next wave start. */
   readonly soakMs?: number | undefined;
   readonly signal: AbortSignal;
+  /** Where the result is also told, unless this is a gate. */
+  readonly comment?: CommentSettings | undefined;
   /** More for the job summary, below the table; Markdown or HTML with everything from outside escaped. */
   readonly appendix?: (report: FleetReport) => string;
 }
@@ -48,7 +51,10 @@ const WHERE_ALL_IS =
  *
  * @throws ExplainedError when the plan has no such wave; the signal's reason when it is told to stop while it waits.
  */
-export async function publishMerged(run: MergedRun, env: RunEnvironment = process.env): Promise<FleetReport> {
+export async function publishMerged(
+  run: MergedRun,
+  env: RunEnvironment & CommentEnvironment = process.env,
+): Promise<FleetReport> {
   const { plan, records, throughWave } = run;
   const decision = throughWave === undefined ? undefined : gate(plan, records, throughWave);
   const { outcomes, ofEarlierAttempts } = mergeRecords(plan, records, {
@@ -67,8 +73,12 @@ export async function publishMerged(run: MergedRun, env: RunEnvironment = proces
   });
   const file = await writeReport(report, env);
   const appendix = WHERE_ALL_IS + earlierWords(ofEarlierAttempts) + (run.appendix?.(report) ?? '');
-  if (decision === undefined) await announce(report, file, appendix);
-  else await announceGate(report, file, appendix, decision, run);
+  if (decision === undefined) {
+    await announce(report, file, appendix);
+    if (run.comment !== undefined) await commentOn(report, run.comment, env);
+  } else {
+    await announceGate(report, file, appendix, decision, run);
+  }
   return report;
 }
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { makeReport, writeWhole, type FleetReport, type Outcome, type SkipReason } from '../fleet/index.js';
 import { announce, outputFolder, runUrl, withoutSecrets, type RunEnvironment } from './announce.js';
+import { commentOn, type CommentEnvironment, type CommentSettings } from './pull-request-comment.js';
 
 export interface FinishedRun {
   readonly action: FleetReport['action'];
@@ -10,6 +11,8 @@ export interface FinishedRun {
   readonly startedAt: Date;
   readonly outcomes: readonly Outcome[];
   readonly allowSkipped?: readonly SkipReason[] | undefined;
+  /** Where the result is also told. */
+  readonly comment?: CommentSettings | undefined;
   /** More for the job summary, below the table; Markdown or HTML with everything from outside escaped. */
   readonly appendix?: string;
 }
@@ -18,7 +21,10 @@ export interface FinishedRun {
  * Publishes a run wherever somebody may look for it: report file, outputs, job summary, annotations, and the exit code,
  * which is 1 unless the verdict is `succeeded`.
  */
-export async function publishRun(run: FinishedRun, env: RunEnvironment = process.env): Promise<FleetReport> {
+export async function publishRun(
+  run: FinishedRun,
+  env: RunEnvironment & CommentEnvironment = process.env,
+): Promise<FleetReport> {
   const report = makeReport({
     action: run.action,
     command: run.command,
@@ -29,6 +35,7 @@ export async function publishRun(run: FinishedRun, env: RunEnvironment = process
     runUrl: runUrl(env),
   });
   await announce(report, await writeReport(report, env), run.appendix);
+  if (run.comment !== undefined) await commentOn(report, run.comment, env);
   return report;
 }
 
