@@ -54,7 +54,7 @@ export async function putBack(
   // The restore has ended its session; should it have had nothing to do, this lets go of the lock.
   await connection?.close();
   const after = await look(target, options);
-  if (after instanceof Error) return notPutBack(failure, after, words);
+  if (after instanceof Error) return notSeen(failure, after, words);
   if (!isBackAt(after, run)) return notWhereItWas(failure, run, words, after);
   const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
   return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
@@ -70,10 +70,10 @@ async function relocked(
   const words = await underLock(target, named(options), async ({ connection, state }) => {
     const standing = standingOf(options.folder, state);
     if (standing.kind === 'drift' || standing.version !== run.to) throw movedOn(run, standing);
-    if (!(await keepsLock(connection))) throw heldByOthers('its lock was lost once more: ');
+    if (!(await keepsLock(connection))) throw heldByOthers();
     return restore();
   });
-  if (words === undefined) throw heldByOthers('');
+  if (words === undefined) throw heldByOthers();
   return words;
 }
 
@@ -81,7 +81,7 @@ async function relocked(
 async function look(target: ConnectionTarget, options: PutBackOptions): Promise<Standing | Error> {
   try {
     const standing = await underLock(target, named(options), ({ state }) => standingOf(options.folder, state));
-    return standing ?? heldByOthers('whether it is back could not be looked at: ');
+    return standing ?? heldByOthers();
   } catch (thrown) {
     return thrown instanceof Error ? thrown : new Error(String(thrown));
   }
@@ -105,9 +105,9 @@ function movedOn({ to }: Run, standing: Standing): ExplainedError {
   });
 }
 
-function heldByOthers(what: string): ExplainedError {
+function heldByOthers(): ExplainedError {
   return new ExplainedError({
-    message: `${what}another run of neon-fleet holds its lock`,
+    message: 'another run of neon-fleet holds its lock',
     hint: 'Look at the tenant when that run has ended; the restore point is in the report.',
   });
 }
@@ -120,6 +120,16 @@ function notPutBack(failure: Failure, thrown: unknown, what: string): TenantResu
     hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
   };
   return { ...failure, error, detail: `${error.message}; ${what}` };
+}
+
+function notSeen(failure: Failure, thrown: unknown, words: string): TenantResult {
+  const why = explain(thrown);
+  const error = {
+    message: `${failure.error.message}; and it was put back, but whether it is back could not be looked at: ${why.message}`,
+    ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+    hint: why.hint ?? 'Look at the tenant; the restore point is in the report.',
+  };
+  return { ...failure, error, detail: `${error.message}; ${words}` };
 }
 
 function notWhereItWas(failure: Failure, run: Run, words: string, standing: Standing): TenantResult {
