@@ -9,6 +9,8 @@ import {
   integerInput,
   linesInput,
   locationInputs,
+  migrationInputs,
+  migrationsFolderProblems,
   neonInputs,
   parsedInput,
   patternInput,
@@ -32,6 +34,7 @@ import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { z } from 'zod';
 
 import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump/dump-options.js';
+import { PLACEHOLDERS, templateProblem } from './restore/target-template.js';
 import { parseArchivePlace } from './storage/archive.js';
 import { isObjectKey, OBJECT_SUFFIXES } from './storage/keys.js';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention/retention-policy.js';
@@ -68,6 +71,19 @@ function parseMoment(text: string): Date {
   return moment;
 }
 
+/** Which of how many equal parts of the tenants a job takes. */
+export interface Part {
+  readonly number: number;
+  readonly of: number;
+}
+
+/** @throws Error for what is no part */
+function parsePart(text: string): Part {
+  const [, number = 0, of = 0] = (/^(\d{1,3})\/(\d{1,3})$/.exec(text) ?? []).map(Number);
+  if (number < 1 || number > of) throw new Error('not a part');
+  return { number, of };
+}
+
 /** Arguments of pg_dump, each of them allowed. */
 function argumentsInput(description: string): InputDefinition<readonly string[] | undefined> {
   const schema = z
@@ -83,17 +99,17 @@ export const COMMANDS = ['run', 'plan', 'apply', 'report', 'restore', 'verify', 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
+      '`run` backs up every selected tenant; `restore` brings a tenant back, or many; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
     default: 'run',
   }),
   ...neonInputs,
   'neon-api-key': neededBySome(
     neonInputs['neon-api-key'],
-    `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
+    `${NEEDED_TO_RUN} Also for \`restore\` into a new branch or project, and \`verify-in: branch\`. With it \`list\` also knows who has no backup at all, and whose project is gone.`,
   ),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows; for `restore` it restores many at once. Where only S3 is asked, names are those of the last backup.',
   ),
   ...locationInputs,
   database: textInput({
@@ -180,6 +196,11 @@ export const inputs = {
       "How `verify` proves a backup: `restore` loads it into a PostgreSQL of the job's own, and compares rows, sequences and schema with what was recorded; `checksum` reads it against its manifest.",
     default: 'restore',
   }),
+  'verify-in': choiceInput(['runner', 'branch'], {
+    description:
+      "Where `verify: restore` loads a backup: into a PostgreSQL of the job's own, or into a new branch of the tenant's project, which is deleted again and needs `neon-api-key`.",
+    default: 'runner',
+  }),
   'verify-every': durationInput({
     description:
       '`verify` takes only tenants whose last drill that passed is older than this, such as `30d`. Default: all that are selected.',
@@ -265,28 +286,39 @@ export const inputs = {
   }),
   at: parsedInput(parseMoment, {
     description:
-      'In place of `backup`: the newest backup of `tenant` at or before this moment, with its offset, such as `2026-11-24T11:45:00+01:00`.',
+      "In place of `backup`: this moment of `tenant`, with its offset, such as `2026-11-24T11:45:00+01:00`. Inside the project's history window Neon restores the very moment, into a new branch; otherwise it is the newest backup at or before it.",
     accepted: 'a time with its offset, such as 2026-11-24T11:45:00+01:00 or …Z',
   }),
   'max-gap': durationInput({
-    description: 'How much older than `at` a backup may be.',
+    description: 'How much older than `at` a backup may be. A larger gap is refused; raise it to accept one.',
     default: '1h',
   }),
-  target: choiceInput(['url', 'new-project'], {
+  target: choiceInput(['url', 'branch', 'new-project'], {
     description:
-      'Where to restore to: the database of `target-url`, or a new project beside the original, which needs `neon-api-key` (output `project-id`).',
-    default: 'url',
+      "Where to restore to: the database of `target-url`, or beside the original, which needs `neon-api-key`: a new branch of the tenant's project (outputs `branch-id`, `host`), or a new project (output `project-id`). Default: `url` when `target-url` is set, else `branch`, or `new-project` when the project is gone.",
   }),
   'target-url': neededBySome(
     textInput({
-      description:
-        'Connection URI of the database to restore into: the direct host, as a role that may create objects.',
+      description: `Connection URI of the database to restore into: the direct host, as a role that may create objects. With \`tenants\` a template: ${PLACEHOLDERS.map((name) => `\`{${name}}\``).join(', ')} are filled in, percent-encoded.`,
       required: true,
       secret: true,
       accepted: 'postgresql://user:…@host/database',
     }),
     'Needed for `restore` with `target: url`.',
   ),
+  part: parsedInput(parsePart, {
+    description: 'For `restore` of many over a matrix: which part of them this job takes, such as `2/8`.',
+    accepted: 'a number of how many, such as 2/8',
+  }),
+  'migrate-to': choiceInput(['current'], {
+    description:
+      "`current` brings what was restored to the fleet's version, as the migrate action does. Needs `migrations-folder`. Default: it stays at the version that it had.",
+  }),
+  'migrations-folder': textInput({ description: 'Folder of drizzle migrations for `migrate-to`.' }),
+  'migrations-schema': migrationInputs['migrations-schema'],
+  'migrations-table': migrationInputs['migrations-table'],
+  'lock-timeout': migrationInputs['lock-timeout'],
+  'statement-timeout': migrationInputs['statement-timeout'],
   'restore-roles': booleanInput({
     description:
       'Bring back roles, memberships and grants as well. Roles that the target does not have are made, with new passwords (output `role-passwords`).',
@@ -332,17 +364,40 @@ export const outputs = {
       '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
   },
   'project-id': {
-    description: 'Project that a restore with `target: new-project` has made.',
+    description: 'Project that was restored into, where the restore made it or a branch of it.',
     example: 'quiet-meadow-654321',
+  },
+  'branch-id': { description: 'Branch that a restore has made.', example: 'br-cool-leaf-a1b2c3d4' },
+  host: {
+    description: 'Host of the branch or project that a restore has made.',
+    example: 'ep-calm-sky-a1b2c3d4.eu-central-1.aws.neon.tech',
+  },
+  'restored-database': {
+    description: 'Database that was restored, in the branch or project that the restore has made.',
+    example: 'neondb_restored_20261124t114500',
+  },
+  'connection-uri': {
+    description:
+      'Secret, masked. Connection to what a restore has made; usable in later steps of the same job, and dropped across jobs.',
+    example: 'postgresql://neondb_owner:***@ep-calm-sky-a1b2c3d4.eu-central-1.aws.neon.tech/neondb',
+  },
+  'restored-by': {
+    description: "What a restore came from: `instant` (Neon's own history, the very moment) or `dump`.",
+    example: 'instant',
   },
   'role-passwords': {
     description:
-      'The passwords of the roles that a restore has made, as a JSON object. Masked: it can be used within the job, and is dropped across jobs.',
+      'The passwords of the roles that a restore has made, as a JSON object, for many in one more by project and database. Masked: it can be used within the job, and is dropped across jobs.',
     example: '{"app_user":"***"}',
   },
   'restored-from': {
-    description: 'Key of the backup that was restored.',
+    description: 'Key of the backup that was restored; empty when it was no dump.',
     example: 'misty-river-123456/neondb/20261124T114500123456789Z.sql.gz',
+  },
+  restored: {
+    description: 'What a restore of many has restored, as a JSON list.',
+    example:
+      '[{"projectId":"misty-river-123456","database":"neondb","key":"misty-river-123456/neondb/20261124T114500123456789Z.sql.gz","place":"db.example.com:5432/misty-river-123456"}]',
   },
 } as const satisfies OutputDefinitions;
 
@@ -357,6 +412,7 @@ export type PlanValues = RunValues;
 export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
 export type ReportValues = Filled<'plan' | 'reports'>;
 export type RestoreValues = Values;
+export type RestoreManyValues = Filled<'tenants' | 'targetUrl'>;
 export type PruneValues = Filled<'tenants' | 'retention'>;
 export type ListValues = Values;
 export type VerifyValues = Values;
@@ -392,7 +448,9 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   for (const name of NEEDED[command] ?? []) {
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
+  if (command === 'restore') problems.push(...restoreProblems(read), ...migrateToProblems(read));
+  if (command === 'verify') problems.push(...verifyProblems(read));
+  problems.push(...lockProblems(read));
   let values: Values | undefined;
   try {
     values = readInputs(inputs, read);
@@ -425,31 +483,79 @@ function lockProblems(read: (name: string) => string): InputProblem[] {
 }
 
 function restoreProblems(read: (name: string) => string): InputProblem[] {
+  const given = (name: string) => read(name).trim();
   const problems: InputProblem[] = [];
-  const backup = read('backup').trim();
-  const isAt = read('at').trim() !== '';
   const missing = (input: keyof typeof inputs, why = '') =>
     problems.push({ input, given: 'nothing', accepted: `${acceptedBy(input)}${why}` });
-  if (backup === '' && !isAt) missing('backup');
-  if (backup !== '' && isAt)
+  const [backup, at, target, url] = [given('backup'), given('at'), given('target'), given('target-url')];
+  const isMany = given('tenants') !== '';
+  if (backup === '' && at === '') missing('backup');
+  if (backup !== '' && at !== '')
     problems.push({ input: 'backup', given: showGiven(backup), accepted: 'nothing, when at is set' });
-  if ((backup === 'latest' || isAt) && read('tenant').trim() === '') {
+  if (isMany) problems.push(...manyProblems({ backup, tenant: given('tenant'), target }));
+  else if ((backup === 'latest' || at !== '') && given('tenant') === '')
     missing('tenant', backup === 'latest' ? ' (backup is latest)' : ' (at is set)');
+  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup))
+    problems.push({ input: 'backup', given: showGiven(backup), accepted: inputs.backup.accepted });
+  if (target === 'branch' || target === 'new-project') {
+    if (given('neon-api-key') === '') missing('neon-api-key', ` (target is ${target})`);
+    if (url !== '')
+      problems.push({ input: 'target-url', given: SECRET, accepted: `nothing, when target is ${target}` });
+  } else if (url === '' && (isMany || target === 'url' || given('neon-api-key') === '')) missing('target-url');
+  problems.push(...urlProblems(url, isMany));
+  return problems;
+}
+
+const SECRET = 'a value that is not shown because it is secret';
+
+function manyProblems({ backup, tenant, target }: Record<'backup' | 'tenant' | 'target', string>): InputProblem[] {
+  const problems: InputProblem[] = [];
+  const refuse = (input: string, given: string, accepted: string) => {
+    problems.push({ input, given: showGiven(given), accepted: `${accepted} (tenants is set)` });
+  };
+  if (tenant !== '') refuse('tenant', tenant, 'nothing');
+  if (isObjectKey(backup)) refuse('backup', backup, 'latest');
+  if (target === 'branch' || target === 'new-project') refuse('target', target, 'url');
+  return problems;
+}
+
+function urlProblems(url: string, isTemplate: boolean): InputProblem[] {
+  if (url === '') return [];
+  const { accepted } = inputs['target-url'];
+  if (isTemplate) {
+    const why = templateProblem(url);
+    if (why === undefined) return [];
+    const form = 'postgresql://user:…@host/{project-id}_{database}';
+    return [{ input: 'target-url', given: SECRET, accepted: `${form}, and ${why} (tenants is set)` }];
   }
-  if (read('target').trim() === 'new-project') {
-    if (read('neon-api-key').trim() === '') missing('neon-api-key', ' (target is new-project)');
-  } else if (read('target-url').trim() === '') missing('target-url');
-  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup)) {
-    problems.push({ input: 'backup', given: JSON.stringify(backup.slice(0, 200)), accepted: inputs.backup.accepted });
+  try {
+    parseConnectionUri(url);
+    return [];
+  } catch {
+    return [{ input: 'target-url', given: SECRET, accepted }];
   }
-  const target = read('target-url').trim();
-  if (target !== '') {
-    try {
-      parseConnectionUri(target);
-    } catch {
-      const given = 'a value that is not shown because it is secret';
-      problems.push({ input: 'target-url', given, accepted: inputs['target-url'].accepted });
-    }
+}
+
+function migrateToProblems(read: (name: string) => string): InputProblem[] {
+  const folder = read('migrations-folder').trim();
+  if (read('migrate-to').trim() === '') return [];
+  if (folder !== '') return migrationsFolderProblems(folder);
+  const accepted = 'a folder that drizzle-kit generate writes (migrate-to is set)';
+  return [{ input: 'migrations-folder', given: 'nothing', accepted }];
+}
+
+function verifyProblems(read: (name: string) => string): InputProblem[] {
+  if (read('verify-in').trim() !== 'branch') return [];
+  const problems: InputProblem[] = [];
+  if (read('neon-api-key').trim() === '') {
+    problems.push({
+      input: 'neon-api-key',
+      given: 'nothing',
+      accepted: `${acceptedBy('neon-api-key')} (verify-in is branch)`,
+    });
+  }
+  if (read('verify').trim() === 'checksum') {
+    problems.push({ input: 'verify', given: '"checksum"', accepted: 'restore (verify-in is branch)' });
   }
   return problems;
 }

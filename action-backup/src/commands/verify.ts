@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
+import { NeonApiError } from '@neon-fleet/shared/neon';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
@@ -14,7 +15,7 @@ import { normalisePrefix, parseKey } from '../storage/keys.js';
 import type { Manifest } from '../storage/manifest.js';
 import { readVerification, writeVerification, type Verification } from '../storage/notes.js';
 import { originOf } from '../words/origin.js';
-import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
+import { openPlaces } from '../verify/places.js';
 import { openStorage } from '../storage/storage.js';
 import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
 
@@ -26,39 +27,35 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
   const store = openStorage(values, env);
   const onNote = (line: string) => core.info(printable(line));
   const chosen = await chooseBackups(store, values, { prefix, signal, onNote });
-  const servers = new ServersOnDemand((major) => startScratchServer({ major, env, signal, onNote }));
+  await using places = await openPlaces(values, context, onNote);
   const surroundings = {
     store,
     clients: openClientFinder({ env, signal, onNote }),
     env,
-    server: (major: number) => servers.get(major),
+    place: places.place,
     signal,
   };
-  try {
-    const outcomes = await workThroughTenants({
-      tenants: chosen,
-      concurrency: values.concurrency,
-      signal,
-      onOutcome: logTenant,
-      work: async (candidate) => {
-        const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
-        if (dueInMs !== undefined) {
-          return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
-        }
-        return drill(surroundings, store, candidate.manifest, values.verify, originOf(env).runUrl);
-      },
-    });
-    const report = await publishRun({
-      action: 'backup',
-      command: 'verify',
-      startedAt: context.startedAt,
-      outcomes,
-      allowSkipped: values.allowSkipped,
-    });
-    await archive(values, report);
-  } finally {
-    await servers.stop();
-  }
+  const outcomes = await workThroughTenants({
+    tenants: chosen,
+    concurrency: values.concurrency,
+    signal,
+    onOutcome: logTenant,
+    work: async (candidate) => {
+      const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
+      if (dueInMs !== undefined) {
+        return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
+      }
+      return drill(surroundings, store, candidate.manifest, values.verify, originOf(env).runUrl);
+    },
+  });
+  const report = await publishRun({
+    action: 'backup',
+    command: 'verify',
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+  });
+  await archive(values, report);
 }
 
 /** A backup to prove, as the engine takes it. */
@@ -147,38 +144,11 @@ export async function drill(
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);
   } catch (thrown) {
     signal.throwIfAborted();
-    if (!(thrown instanceof S3Error || thrown instanceof CannotTry)) {
+    if (!(thrown instanceof S3Error || thrown instanceof NeonApiError || thrown instanceof CannotTry)) {
       await record('failed', { detail: explain(thrown).message });
     }
     throw thrown;
   }
   await record('passed', proof);
   return { status: 'succeeded', detail: `${manifest.key}: ${proof.detail}` };
-}
-
-/** One server for each major version, started when it is first needed. */
-class ServersOnDemand {
-  readonly #servers = new Map<number, Promise<ScratchServer>>();
-
-  constructor(private readonly start: (major: number) => Promise<ScratchServer>) {}
-
-  get(major: number): Promise<ScratchServer> {
-    const there = this.#servers.get(major);
-    if (there !== undefined) return there;
-    const starting = this.start(major).catch((thrown: unknown) => {
-      throw cannotStart(thrown);
-    });
-    this.#servers.set(major, starting);
-    return starting;
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(
-      [...this.#servers.values()].map((server) => server.then((each) => each.stop()).catch(() => undefined)),
-    );
-  }
-}
-
-function cannotStart(thrown: unknown): CannotTry {
-  return new CannotTry(explain(thrown), { cause: thrown });
 }
