@@ -387,7 +387,7 @@ export const outputs = {
   },
   'role-passwords': {
     description:
-      'The passwords of the roles that a restore has made, as a JSON object, for many in one more by project and database. Masked: it can be used within the job, and is dropped across jobs.',
+      'The passwords of the roles that a restore has made, as a JSON object; for many one of these for each server. Masked: it can be used within the job, and is dropped across jobs.',
     example: '{"app_user":"***"}',
   },
   'restored-from': {

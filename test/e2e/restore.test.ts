@@ -382,7 +382,7 @@ describe('verify-in: branch', () => {
   test('deletes it when the drill fails, and when an answer is lost', async () => {
     const { id, name } = await seedTenant();
     await backUp(id);
-    fleet.neon.faults.set({ kind: 'status', status: 400, path: 'getConnectionUri' });
+    fleet.neon.faults.set({ kind: 'status', status: 400, path: 'getConnectionURI' });
     const run = await fleet.run('backup', verifying(id));
     expect(statuses(run)).toEqual({ [name]: 'failed' });
     expect(await branchesOf(id)).toHaveLength(1);
@@ -400,7 +400,7 @@ describe('verify-in: branch', () => {
   test('deletes it when the run is cancelled, and leaves it to Neon when it is killed', async () => {
     const { id, name } = await seedTenant();
     // Loading it takes as long.
-    await fleet.queryAsOwner(id, 'CREATE MATERIALIZED VIEW slow AS SELECT pg_sleep(6)');
+    await fleet.queryAsOwner(id, 'CREATE MATERIALIZED VIEW slow AS SELECT 1 AS one FROM pg_sleep(6)');
     await backUp(id);
     const isLoading = async () => {
       const sql =

@@ -51,7 +51,8 @@ export async function restoreMany(values: RestoreManyValues, context: ActionCont
     if (password !== '') context.mask(password);
   }
 
-  const passwords: Record<string, Record<string, string>> = {};
+  /** Of the roles that were made, by server: that is whom they belong to. */
+  const passwords = new Map<string, Record<string, string>>();
   const restored: object[] = [];
   // Roles belong to the server: two restores that look at the same time would both make those that they share.
   const rolesOfServer = oneAtATime();
@@ -66,6 +67,7 @@ export async function restoreMany(values: RestoreManyValues, context: ActionCont
     work: async ({ projectId, database, backup, targetUrl }, work) => {
       if ('missing' in backup) throw backup.missing;
       const target = parseConnectionUri(targetUrl);
+      const server = `${target.host}:${target.port}`;
       const result = await restoreInto(
         {
           ...values,
@@ -74,8 +76,8 @@ export async function restoreMany(values: RestoreManyValues, context: ActionCont
           createMissing: true,
           mark: true,
           onPassword: context.mask,
-          onRole: (role, password) => ((passwords[`${projectId}/${database}`] ??= {})[role] = password),
-          makeRoles: (make) => rolesOfServer(`${target.host}:${target.port}`, make),
+          onRole: (role, password) => passwords.set(server, { ...passwords.get(server), [role]: password }),
+          makeRoles: (make) => rolesOfServer(server, make),
         },
         backup,
         store,
@@ -89,7 +91,7 @@ export async function restoreMany(values: RestoreManyValues, context: ActionCont
   });
   core.setOutput('restored-by', 'dump');
   core.setOutput('restored', JSON.stringify(restored));
-  if (Object.keys(passwords).length > 0) setSecretOutput('role-passwords', JSON.stringify(passwords));
+  if (passwords.size > 0) setSecretOutput('role-passwords', JSON.stringify(Object.fromEntries(passwords)));
   const report = await publishRun({
     action: 'backup',
     command: 'restore',

@@ -50,7 +50,7 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
   });
   tellWay(way, values);
 
-  const passwords: Record<string, string> = {};
+  const passwords = new Map<string, string>();
   const scene: Scene = { values, context, store, surroundings, migrate, passwords };
   const outcomes = await workThroughTenants({
     tenants: [tenantOfWay(way, values)],
@@ -59,7 +59,7 @@ export async function restore(values: RestoreValues, context: ActionContext): Pr
     onOutcome: logTenant,
     work: (_, work) => (way.kind === 'instant' ? goInstantly(way, scene, work) : goByDump(way, scene, work)),
   });
-  if (Object.keys(passwords).length > 0) setSecretOutput('role-passwords', JSON.stringify(passwords));
+  if (passwords.size > 0) setSecretOutput('role-passwords', JSON.stringify(Object.fromEntries(passwords)));
   const report = await publishRun({
     action: 'backup',
     command: 'restore',
@@ -78,7 +78,7 @@ interface Scene {
   readonly surroundings: RestoreSurroundings;
   readonly migrate: BringToCurrent;
   /** Of the roles that were made. */
-  readonly passwords: Record<string, string>;
+  readonly passwords: Map<string, string>;
 }
 
 function neonFor(values: RestoreValues, context: ActionContext): ReturnType<typeof openNeonFor> {
@@ -133,7 +133,7 @@ async function goByDump(way: DumpWay, scene: Scene, work: WorkContext): Promise<
       targetUrl,
       mark: place.kind === 'branch',
       onPassword: context.mask,
-      onRole: (role, password) => void (passwords[role] = password),
+      onRole: (role, password) => void passwords.set(role, password),
     },
     manifest,
     store,

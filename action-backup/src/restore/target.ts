@@ -13,7 +13,8 @@ import type { Manifest } from '../storage/manifest.js';
 import { versionOf } from './load-any.js';
 
 const INVALID_CATALOG_NAME = '3D000';
-const DUPLICATE_DATABASE = '42P04';
+/** Somebody else has made it: before, or at the same moment, when it is the server's own catalog that refuses. */
+const ALREADY_MADE: ReadonlySet<string> = new Set(['42P04', '23505']);
 
 /** What to do about a target that lets nobody in: nothing of it is looked up, it is what target-url says. */
 const TARGET_HINTS: Readonly<Record<string, string>> = {
@@ -61,7 +62,7 @@ async function createDatabase(target: ConnectionTarget, options: Options): Promi
     // As pg_dump asks for it: without what a site has added to template1, and in the encoding of every Neon database.
     await connection.query(`CREATE DATABASE ${quoted(target.database)} TEMPLATE template0 ENCODING 'UTF8'`);
   } catch (thrown) {
-    if (thrown instanceof PostgresError && thrown.sqlState === DUPLICATE_DATABASE) return;
+    if (thrown instanceof PostgresError && ALREADY_MADE.has(thrown.sqlState ?? '')) return;
     const { message, code } = explain(thrown);
     throw new ExplainedError(
       {
