@@ -64,6 +64,12 @@ function backUp(...ids: string[]) {
   return fleet.run('backup', { tenants: ids.join('\n'), ...fleet.s3Inputs });
 }
 
+/** Resolves when a materialised view is being filled, which is the end of loading a dump. */
+async function refreshRuns(): Promise<void> {
+  const sql = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'REFRESH MATERIALIZED VIEW%'";
+  while ((await ask(fleet.neon.postgresUrl, sql)).length === 0);
+}
+
 describe('restore to a moment', () => {
   test('inside of the window is instant, beside the original, and is found again by a second run', async () => {
     const { id, name } = await seedTenant();
@@ -186,6 +192,24 @@ describe('restore of a backup into a branch', () => {
     expect(await fleet.query(id, NOTES)).toHaveLength(2);
     expect(await branchesOf(id)).toHaveLength(2);
     expect(placesThatShow(new URL(uri).password, run, ['connection-uri'])).toEqual([]);
+  });
+
+  test('is finished by a second run when the first one was killed in the middle, and done once by two', async () => {
+    const { id, name } = await seedTenant();
+    // Loading it takes as long.
+    await fleet.queryAsOwner(id, 'CREATE MATERIALIZED VIEW slow AS SELECT 1 AS one FROM pg_sleep(4)');
+    await backUp(id);
+    const inputs = { command: 'restore', tenant: id, backup: 'latest', target: 'branch', ...fleet.s3Inputs };
+    const killed = await fleet.start('backup', inputs);
+    await refreshRuns();
+    killed.process.kill('SIGKILL');
+    await killed.finished;
+
+    const both = await Promise.all([1, 2].map(() => fleet.run('backup', inputs)));
+    expect(both.map((run) => statuses(run)[name]).toSorted()).toEqual(['succeeded', 'unchanged: up-to-date']);
+    expect(new Set(both.map(({ outputs }) => outputs['branch-id'])).size).toBe(1);
+    for (const { outputs } of both) expect(await ask(outputs['connection-uri'] ?? '', NOTES)).toEqual(['before']);
+    expect(await branchesOf(id)).toHaveLength(2);
   });
 
   test('goes into a new project when the old one is gone and none was named', async () => {
@@ -402,13 +426,8 @@ describe('verify-in: branch', () => {
     // Loading it takes as long.
     await fleet.queryAsOwner(id, 'CREATE MATERIALIZED VIEW slow AS SELECT 1 AS one FROM pg_sleep(6)');
     await backUp(id);
-    const isLoading = async () => {
-      const sql =
-        "SELECT query FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'REFRESH MATERIALIZED VIEW%'";
-      while ((await ask(fleet.neon.postgresUrl, sql)).length === 0);
-    };
     const cancelled = await fleet.start('backup', verifying(id));
-    await isLoading();
+    await refreshRuns();
     cancelled.cancel();
     const finished = await cancelled.finished;
     expect(finished).toMatchObject({ exitCode: 1, signal: null });
@@ -416,7 +435,7 @@ describe('verify-in: branch', () => {
     expect(await branchesOf(id)).toHaveLength(1);
 
     const killed = await fleet.start('backup', verifying(id));
-    await isLoading();
+    await refreshRuns();
     killed.process.kill('SIGKILL');
     await killed.finished;
     const left = (await branchesOf(id)).find((branch) => !branch.default);

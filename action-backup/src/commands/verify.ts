@@ -2,9 +2,8 @@ import * as core from '@actions/core';
 import { logTenant, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
-import { NeonApiError } from '@neon-fleet/shared/neon';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
-import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
+import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
@@ -17,7 +16,13 @@ import { readVerification, writeVerification, type Verification } from '../stora
 import { originOf } from '../words/origin.js';
 import { openPlaces } from '../verify/places.js';
 import { openStorage } from '../storage/storage.js';
-import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
+import {
+  isAboutTheBackup,
+  verifyChecksum,
+  verifyRestore,
+  type Proof,
+  type VerifySurroundings,
+} from '../verify/verify.js';
 
 /** `command: verify`: proves that backups are what was stored, and that they restore. It needs S3 only. */
 export async function verifyCommand(values: VerifyValues, context: ActionContext): Promise<void> {
@@ -144,9 +149,7 @@ export async function drill(
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);
   } catch (thrown) {
     signal.throwIfAborted();
-    if (!(thrown instanceof S3Error || thrown instanceof NeonApiError || thrown instanceof CannotTry)) {
-      await record('failed', { detail: explain(thrown).message });
-    }
+    if (isAboutTheBackup(thrown)) await record('failed', { detail: explain(thrown).message });
     throw thrown;
   }
   await record('passed', proof);

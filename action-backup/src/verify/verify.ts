@@ -1,5 +1,5 @@
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
-import { NeonApiError } from '@neon-fleet/shared/neon';
+import { NeonApiError, StillCreatingError } from '@neon-fleet/shared/neon';
 import {
   connect,
   isConnectionLoss,
@@ -8,7 +8,7 @@ import {
   type Connection,
 } from '@neon-fleet/shared/postgres';
 import type { Environment } from '@neon-fleet/shared/processes';
-import type { ObjectStore } from '@neon-fleet/shared/s3';
+import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
 import { checked, openObject } from '../storage/check-object.js';
 import { compareContents } from './compare.js';
@@ -58,9 +58,6 @@ export async function verifyRestore(surroundings: VerifySurroundings, manifest: 
   });
   try {
     return await drillIn(place, recordedMajor);
-  } catch (thrown) {
-    signal.throwIfAborted();
-    throw isAboutThePlace(thrown) ? new CannotTry(explain(thrown), { cause: thrown }) : thrown;
   } finally {
     await place.release();
   }
@@ -105,21 +102,21 @@ async function missingRolesSql(connection: Pick<Connection, 'query'>, { roles }:
   return createRolesSql(roles.filter(({ name }) => !there.has(name)).map((role) => ({ ...role, login: false })));
 }
 
-/** A project that is gone, or an outage, is known by what Neon says; whatever else there is no place for a drill is none of the backup's doing. */
+/** What stands in the way of a place is none of the backup's doing; what the engine knows a reason of its own for stays. */
 function noPlace(thrown: unknown): unknown {
-  return thrown instanceof NeonApiError || thrown instanceof CannotTry
-    ? thrown
-    : new CannotTry(explain(thrown), { cause: thrown });
+  const isKnown = thrown instanceof NeonApiError || thrown instanceof StillCreatingError || thrown instanceof CannotTry;
+  return isKnown ? thrown : new CannotTry(explain(thrown), { cause: thrown });
 }
 
-/** No room, no connection left, the connection lost, the server ended: about the server, and not about the backup. */
+/** No room, no connection left, the connection lost, the server ended. */
 const ABOUT_THE_SERVER = /^SQLSTATE (53|57P|08)/;
 
-function isAboutThePlace(thrown: unknown): boolean {
-  if (thrown instanceof CannotTry) return false;
-  return (
-    (thrown instanceof PostgresError && isConnectionLoss(thrown)) || ABOUT_THE_SERVER.test(explain(thrown).code ?? '')
-  );
+/** Whether what ended a drill says something about the backup, and not only about where it was held or stored. */
+export function isAboutTheBackup(thrown: unknown): boolean {
+  if (thrown instanceof S3Error || thrown instanceof NeonApiError || thrown instanceof CannotTry) return false;
+  if (thrown instanceof StillCreatingError) return false;
+  if (thrown instanceof PostgresError && (thrown.whileConnecting || isConnectionLoss(thrown))) return false;
+  return !ABOUT_THE_SERVER.test(explain(thrown).code ?? '');
 }
 
 async function checkExtensions(
