@@ -10,14 +10,12 @@ import {
   linesInput,
   locationInputs,
   migrationInputs,
-  migrationsFolderProblems,
   neonInputs,
   parsedInput,
   patternInput,
   planFileInputs,
   planOutputs,
   readInputs,
-  showGiven,
   rolloutInputs,
   runInputs,
   selectionInputs,
@@ -30,13 +28,13 @@ import {
   type InputValues,
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
-import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { z } from 'zod';
 
 import { ALLOWED_ARGUMENT_WORDS, COMPRESSIONS, DUMP_FORMATS, isAllowedArgument } from './dump/dump-options.js';
-import { PLACEHOLDERS, templateProblem } from './restore/target-template.js';
+import { problemsTogether } from './inputs-together.js';
+import { PLACEHOLDERS } from './restore/target-template.js';
 import { parseArchivePlace } from './storage/archive.js';
-import { isObjectKey, OBJECT_SUFFIXES } from './storage/keys.js';
+import { OBJECT_SUFFIXES } from './storage/keys.js';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention/retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
@@ -448,9 +446,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   for (const name of NEEDED[command] ?? []) {
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  if (command === 'restore') problems.push(...restoreProblems(read), ...migrateToProblems(read));
-  if (command === 'verify') problems.push(...verifyProblems(read));
-  problems.push(...lockProblems(read));
+  problems.push(...problemsTogether(command, read, acceptedBy));
   let values: Values | undefined;
   try {
     values = readInputs(inputs, read);
@@ -461,103 +457,6 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   if (values === undefined || problems.length > 0) throw new InputError(problems);
   // The problems found above are exactly the gaps between the two types.
   return values as BackupValues;
-}
-
-/** A lock needs both, and encryption by a key needs to be asked for. */
-function lockProblems(read: (name: string) => string): InputProblem[] {
-  const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
-  const problems: InputProblem[] = [];
-  if (mode !== '' && days === '')
-    problems.push({
-      input: 'object-lock-days',
-      given: 'nothing',
-      accepted: 'a number of days (object-lock-mode is set)',
-    });
-  if (days !== '' && mode === '')
-    problems.push({
-      input: 'object-lock-mode',
-      given: 'nothing',
-      accepted: 'GOVERNANCE or COMPLIANCE (object-lock-days is set)',
-    });
-  return problems;
-}
-
-function restoreProblems(read: (name: string) => string): InputProblem[] {
-  const given = (name: string) => read(name).trim();
-  const problems: InputProblem[] = [];
-  const missing = (input: keyof typeof inputs, why = '') =>
-    problems.push({ input, given: 'nothing', accepted: `${acceptedBy(input)}${why}` });
-  const [backup, at, target, url] = [given('backup'), given('at'), given('target'), given('target-url')];
-  const isMany = given('tenants') !== '';
-  if (backup === '' && at === '') missing('backup');
-  if (backup !== '' && at !== '')
-    problems.push({ input: 'backup', given: showGiven(backup), accepted: 'nothing, when at is set' });
-  if (isMany) problems.push(...manyProblems({ backup, tenant: given('tenant'), target }));
-  else if ((backup === 'latest' || at !== '') && given('tenant') === '')
-    missing('tenant', backup === 'latest' ? ' (backup is latest)' : ' (at is set)');
-  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup))
-    problems.push({ input: 'backup', given: showGiven(backup), accepted: inputs.backup.accepted });
-  if (target === 'branch' || target === 'new-project') {
-    if (given('neon-api-key') === '') missing('neon-api-key', ` (target is ${target})`);
-    if (url !== '')
-      problems.push({ input: 'target-url', given: SECRET, accepted: `nothing, when target is ${target}` });
-  } else if (url === '' && (isMany || target === 'url' || given('neon-api-key') === '')) missing('target-url');
-  problems.push(...urlProblems(url, isMany));
-  return problems;
-}
-
-const SECRET = 'a value that is not shown because it is secret';
-
-function manyProblems({ backup, tenant, target }: Record<'backup' | 'tenant' | 'target', string>): InputProblem[] {
-  const problems: InputProblem[] = [];
-  const refuse = (input: string, given: string, accepted: string) => {
-    problems.push({ input, given: showGiven(given), accepted: `${accepted} (tenants is set)` });
-  };
-  if (tenant !== '') refuse('tenant', tenant, 'nothing');
-  if (isObjectKey(backup)) refuse('backup', backup, 'latest');
-  if (target === 'branch' || target === 'new-project') refuse('target', target, 'url');
-  return problems;
-}
-
-function urlProblems(url: string, isTemplate: boolean): InputProblem[] {
-  if (url === '') return [];
-  const { accepted } = inputs['target-url'];
-  if (isTemplate) {
-    const why = templateProblem(url);
-    if (why === undefined) return [];
-    const form = 'postgresql://user:…@host/{project-id}_{database}';
-    return [{ input: 'target-url', given: SECRET, accepted: `${form}, and ${why} (tenants is set)` }];
-  }
-  try {
-    parseConnectionUri(url);
-    return [];
-  } catch {
-    return [{ input: 'target-url', given: SECRET, accepted }];
-  }
-}
-
-function migrateToProblems(read: (name: string) => string): InputProblem[] {
-  const folder = read('migrations-folder').trim();
-  if (read('migrate-to').trim() === '') return [];
-  if (folder !== '') return migrationsFolderProblems(folder);
-  const accepted = 'a folder that drizzle-kit generate writes (migrate-to is set)';
-  return [{ input: 'migrations-folder', given: 'nothing', accepted }];
-}
-
-function verifyProblems(read: (name: string) => string): InputProblem[] {
-  if (read('verify-in').trim() !== 'branch') return [];
-  const problems: InputProblem[] = [];
-  if (read('neon-api-key').trim() === '') {
-    problems.push({
-      input: 'neon-api-key',
-      given: 'nothing',
-      accepted: `${acceptedBy('neon-api-key')} (verify-in is branch)`,
-    });
-  }
-  if (read('verify').trim() === 'checksum') {
-    problems.push({ input: 'verify', given: '"checksum"', accepted: 'restore (verify-in is branch)' });
-  }
-  return problems;
 }
 
 function acceptedBy(name: string): string {
