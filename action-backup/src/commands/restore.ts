@@ -109,6 +109,8 @@ async function goInstantly(way: Way & { kind: 'instant' }, scene: Scene, work: W
     return goByDump(otherwise, scene, work);
   }
   const { branch, wasThere } = made;
+  // Whatever comes after: what was made is known.
+  core.setOutput('branch-id', branch.id);
   const found = await findDatabase(neon, { ...tenantOf(project, values), branch: branch.id });
   core.setOutput('restored-by', 'instant');
   tellMade({ projectId, branchId: branch.id, database: found.database, uri: found.uri }, context.mask);
