@@ -1,4 +1,4 @@
-import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
+import { COMPRESSIONS, DUMP_FORMATS, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
 import {
   booleanInput,
   catalogInputs,
@@ -15,6 +15,7 @@ import {
   integerInput,
   linesInput,
   locationInputs,
+  migrationInputs,
   neonInputs,
   parsedInput,
   patternInput,
@@ -22,7 +23,6 @@ import {
   planFileProblems,
   planOutputs,
   readInputs,
-  showGiven,
   rolloutInputs,
   runInputs,
   selectionInputs,
@@ -37,11 +37,12 @@ import {
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
 import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from '@neon-fleet/shared/fleet';
-import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import { KMS_KEY } from '@neon-fleet/shared/s3';
 import { z } from 'zod';
 
 import { ALLOWED_ARGUMENT_WORDS, isAllowedArgument } from './dump/dump-options.js';
+import { problemsTogether } from './inputs-together.js';
+import { PLACEHOLDERS } from './restore/target-template.js';
 import { parseArchivePlace } from './storage/archive.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
@@ -76,6 +77,19 @@ function parseMoment(text: string): Date {
   return moment;
 }
 
+/** Which of how many equal parts of the tenants a job takes. */
+export interface Part {
+  readonly number: number;
+  readonly of: number;
+}
+
+/** @throws Error for what is no part */
+function parsePart(text: string): Part {
+  const [, number = 0, of = 0] = (/^(\d{1,3})\/(\d{1,3})$/.exec(text) ?? []).map(Number);
+  if (number < 1 || number > of) throw new Error('not a part');
+  return { number, of };
+}
+
 /** Arguments of pg_dump, each of them allowed. */
 function argumentsInput(description: string): InputDefinition<readonly string[] | undefined> {
   const schema = z
@@ -91,13 +105,13 @@ export const COMMANDS = ['run', 'plan', 'apply', 'report', 'restore', 'verify', 
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`run` backs up every selected tenant; `restore` loads one backup into `target-url`; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
+      '`run` backs up every selected tenant; `restore` brings a tenant back, or many; `verify` proves that backups restore; `prune` is retention alone; `list` tells what there is; `erase` removes all backups of one tenant. These need S3 only. `plan`, `apply` and `report` spread a run over many jobs.',
     default: 'run',
   }),
   ...neonInputs,
   'neon-api-key': neededBySome(
     neonInputs['neon-api-key'],
-    `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
+    `${NEEDED_TO_RUN} Also for \`restore\` into a new branch or project, and \`verify-in: branch\`. With it \`list\` also knows who has no backup at all, and whose project is gone.`,
   ),
   'fleet-file': textInput({
     description:
@@ -106,7 +120,7 @@ export const inputs = {
   }),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run`, `plan` and `prune` without `fleet-file`; else it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run`, `plan` and `prune` without `fleet-file`; else it narrows; for `restore` it restores many at once. Where only S3 is asked, names are those of the last backup.',
   ),
   ...sourceInputs,
   ...catalogInputs,
@@ -153,6 +167,11 @@ export const inputs = {
     description:
       "How `verify` proves a backup: `restore` loads it into a PostgreSQL of the job's own, and compares rows, sequences and schema with what was recorded; `checksum` reads it against its manifest.",
     default: 'restore',
+  }),
+  'verify-in': choiceInput(['runner', 'branch'], {
+    description:
+      "Where `verify: restore` loads a backup: into a PostgreSQL of the job's own, or into a new branch of the tenant's project, which is deleted again and needs `neon-api-key`.",
+    default: 'runner',
   }),
   'verify-every': durationInput({
     description:
@@ -249,28 +268,39 @@ export const inputs = {
   }),
   at: parsedInput(parseMoment, {
     description:
-      'In place of `backup`: the newest backup of `tenant` at or before this moment, with its offset, such as `2026-11-24T11:45:00+01:00`.',
+      "In place of `backup`: this moment of `tenant`, with its offset, such as `2026-11-24T11:45:00+01:00`. Inside the project's history window Neon restores the very moment, into a new branch; otherwise it is the newest backup at or before it.",
     accepted: 'a time with its offset, such as 2026-11-24T11:45:00+01:00 or …Z',
   }),
   'max-gap': durationInput({
-    description: 'How much older than `at` a backup may be.',
+    description: 'How much older than `at` a backup may be. A larger gap is refused; raise it to accept one.',
     default: '1h',
   }),
-  target: choiceInput(['url', 'new-project'], {
+  target: choiceInput(['url', 'branch', 'new-project'], {
     description:
-      'Where to restore to: the database of `target-url`, or a new project beside the original, which needs `neon-api-key` (output `project-id`).',
-    default: 'url',
+      "Where to restore to: the database of `target-url`, or beside the original, which needs `neon-api-key`: a new branch of the tenant's project (outputs `branch-id`, `host`), or a new project (output `project-id`). Default: `url` when `target-url` is set, else `branch`, or `new-project` when the project is gone.",
   }),
   'target-url': neededBySome(
     textInput({
-      description:
-        'Connection URI of the database to restore into: the direct host, as a role that may create objects.',
+      description: `Connection URI of the database to restore into: the direct host, as a role that may create objects. With \`tenants\` a template: ${PLACEHOLDERS.map((name) => `\`{${name}}\``).join(', ')} are filled in, percent-encoded.`,
       required: true,
       secret: true,
       accepted: 'postgresql://user:…@host/database',
     }),
     'Needed for `restore` with `target: url`.',
   ),
+  part: parsedInput(parsePart, {
+    description: 'For `restore` of many over a matrix: which part of them this job takes, such as `2/8`.',
+    accepted: 'a number of how many, such as 2/8',
+  }),
+  'migrate-to': choiceInput(['current'], {
+    description:
+      "`current` brings what was restored to the fleet's version, as the migrate action does. Needs `migrations-folder`. Default: it stays at the version that it had.",
+  }),
+  'migrations-folder': textInput({ description: 'Folder of drizzle migrations for `migrate-to`.' }),
+  'migrations-schema': migrationInputs['migrations-schema'],
+  'migrations-table': migrationInputs['migrations-table'],
+  'lock-timeout': migrationInputs['lock-timeout'],
+  'statement-timeout': migrationInputs['statement-timeout'],
   'restore-roles': booleanInput({
     description:
       'Bring back roles, memberships and grants as well. Roles that the target does not have are made, with new passwords (output `role-passwords`).',
@@ -314,17 +344,40 @@ export const outputs = {
       '[{"projectId":"misty-river-123456","name":"ACME Corp","database":"neondb","backups":12,"totalBytes":580213,"newest":{"key":"…","at":"2026-11-24T11:45:00.123Z","sizeBytes":48213}}]',
   },
   'project-id': {
-    description: 'Project that a restore with `target: new-project` has made.',
+    description: 'Project that was restored into, where the restore made it or a branch of it.',
     example: 'quiet-meadow-654321',
+  },
+  'branch-id': { description: 'Branch that a restore has made.', example: 'br-cool-leaf-a1b2c3d4' },
+  host: {
+    description: 'Host of the branch or project that a restore has made.',
+    example: 'ep-calm-sky-a1b2c3d4.eu-central-1.aws.neon.tech',
+  },
+  'restored-database': {
+    description: 'Database that was restored, in the branch or project that the restore has made.',
+    example: 'neondb_restored_20261124t114500',
+  },
+  'connection-uri': {
+    description:
+      'Secret, masked. Connection to what a restore has made; usable in later steps of the same job, and dropped across jobs.',
+    example: 'postgresql://neondb_owner:***@ep-calm-sky-a1b2c3d4.eu-central-1.aws.neon.tech/neondb',
+  },
+  'restored-by': {
+    description: "What a restore came from: `instant` (Neon's own history, the very moment) or `dump`.",
+    example: 'instant',
   },
   'role-passwords': {
     description:
-      'The passwords of the roles that a restore has made, as a JSON object. Masked: it can be used within the job, and is dropped across jobs.',
+      'The passwords of the roles that a restore has made, as a JSON object; for many one of these for each server. Masked: it can be used within the job, and is dropped across jobs.',
     example: '{"app_user":"***"}',
   },
   'restored-from': {
-    description: 'Key of the backup that was restored.',
+    description: 'Key of the backup that was restored; empty when it was no dump.',
     example: 'misty-river-123456/neondb/20261124T114500123456789Z.sql.gz',
+  },
+  restored: {
+    description: 'What a restore of many has restored, as a JSON list.',
+    example:
+      '[{"projectId":"misty-river-123456","database":"neondb","key":"misty-river-123456/neondb/20261124T114500123456789Z.sql.gz","place":"db.example.com:5432/misty-river-123456"}]',
   },
 } as const satisfies OutputDefinitions;
 
@@ -339,6 +392,7 @@ export type PlanValues = RunValues;
 export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
 export type ReportValues = Filled<'plan' | 'reports'>;
 export type RestoreValues = Values;
+export type RestoreManyValues = Filled<'tenants' | 'targetUrl'>;
 export type PruneValues = Values;
 export type ListValues = Values;
 export type VerifyValues = Values;
@@ -387,7 +441,7 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
     if (IN_FLEET_FILE.has(name) && read('fleet-file').trim() !== '') continue;
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
+  problems.push(...problemsTogether(command, read, acceptedBy));
   let values: Values | undefined;
   try {
     values = readInputs(inputs, read, (given) => [
@@ -402,62 +456,6 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   if (values === undefined || problems.length > 0) throw new InputError(problems);
   // The problems found above are exactly the gaps between the two types.
   return values as BackupValues;
-}
-
-/** S3 refuses a key that nothing is said to be encrypted with. */
-function keyProblems(read: (name: string) => string): InputProblem[] {
-  if (read('kms-key-id').trim() === '' || read('sse').trim().startsWith('aws:kms')) return [];
-  const given = read('sse').trim() === '' ? 'nothing' : showGiven(read('sse').trim());
-  return [{ input: 'sse', given, accepted: 'aws:kms or aws:kms:dsse (kms-key-id is set)' }];
-}
-
-/** A lock needs both. */
-function lockProblems(read: (name: string) => string): InputProblem[] {
-  const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
-  const problems: InputProblem[] = [];
-  if (mode !== '' && days === '')
-    problems.push({
-      input: 'object-lock-days',
-      given: 'nothing',
-      accepted: 'a number of days (object-lock-mode is set)',
-    });
-  if (days !== '' && mode === '')
-    problems.push({
-      input: 'object-lock-mode',
-      given: 'nothing',
-      accepted: 'GOVERNANCE or COMPLIANCE (object-lock-days is set)',
-    });
-  return problems;
-}
-
-function restoreProblems(read: (name: string) => string): InputProblem[] {
-  const problems: InputProblem[] = [];
-  const backup = read('backup').trim();
-  const isAt = read('at').trim() !== '';
-  const missing = (input: keyof typeof inputs, why = '') =>
-    problems.push({ input, given: 'nothing', accepted: `${acceptedBy(input)}${why}` });
-  if (backup === '' && !isAt) missing('backup');
-  if (backup !== '' && isAt)
-    problems.push({ input: 'backup', given: showGiven(backup), accepted: 'nothing, when at is set' });
-  if ((backup === 'latest' || isAt) && read('tenant').trim() === '') {
-    missing('tenant', backup === 'latest' ? ' (backup is latest)' : ' (at is set)');
-  }
-  if (read('target').trim() === 'new-project') {
-    if (read('neon-api-key').trim() === '') missing('neon-api-key', ' (target is new-project)');
-  } else if (read('target-url').trim() === '') missing('target-url');
-  if (backup !== '' && backup !== 'latest' && !isObjectKey(backup)) {
-    problems.push({ input: 'backup', given: JSON.stringify(backup.slice(0, 200)), accepted: inputs.backup.accepted });
-  }
-  const target = read('target-url').trim();
-  if (target !== '') {
-    try {
-      parseConnectionUri(target);
-    } catch {
-      const given = 'a value that is not shown because it is secret';
-      problems.push({ input: 'target-url', given, accepted: inputs['target-url'].accepted });
-    }
-  }
-  return problems;
 }
 
 function acceptedBy(name: string): string {

@@ -2,9 +2,10 @@ import type { ActionContext } from '@neon-fleet/shared/actions';
 
 import { eraseCommand } from './commands/erase.js';
 import { apply, plan, report } from './commands/fan-out.js';
-import { readBackupInputs, type BackupValues } from './inputs.js';
+import { readBackupInputs, type BackupValues, type RestoreValues } from './inputs.js';
 import { listCommand } from './commands/list.js';
 import { pruneCommand } from './commands/prune.js';
+import { restoreMany } from './commands/restore-many.js';
 import { restore } from './commands/restore.js';
 import { run } from './commands/run.js';
 import { verifyCommand } from './commands/verify.js';
@@ -36,7 +37,7 @@ async function carryOut(values: BackupValues, context: ActionContext): Promise<v
     case 'report':
       return report(values, context);
     case 'restore':
-      return restore(values, context);
+      return restoreOneOrMany(values, context);
     case 'verify':
       return verifyCommand(values, context);
     case 'prune':
@@ -46,4 +47,10 @@ async function carryOut(values: BackupValues, context: ActionContext): Promise<v
     case 'erase':
       return eraseCommand(values, context);
   }
+}
+
+async function restoreOneOrMany(values: RestoreValues, context: ActionContext): Promise<void> {
+  const { tenants, targetUrl } = values;
+  if (tenants === undefined || targetUrl === undefined) return restore(values, context);
+  return restoreMany({ ...values, tenants, targetUrl }, context);
 }

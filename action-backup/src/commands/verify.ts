@@ -10,7 +10,7 @@ import {
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
-import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
+import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { tellDrills } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
@@ -19,10 +19,16 @@ import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
 import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
-import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
+import { openPlaces } from '../verify/places.js';
 import { readPlaces, whereWords } from '../storage/placed.js';
 import { fleetOf } from './discover.js';
-import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
+import {
+  isAboutTheBackup,
+  verifyChecksum,
+  verifyRestore,
+  type Proof,
+  type VerifySurroundings,
+} from '../verify/verify.js';
 
 /** `command: verify`: proves that backups are what was stored, and that they restore. It needs S3 only. */
 export async function verifyCommand(values: VerifyValues, context: ActionContext): Promise<void> {
@@ -30,45 +36,41 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
   const { env } = process;
   const onNote = (line: string) => core.info(printable(line));
   const chosen = await chooseBackups(values, { signal, onNote });
-  const servers = new ServersOnDemand((major) => startScratchServer({ major, env, signal, onNote }));
+  await using places = await openPlaces(values, context, onNote);
   const surroundings = {
     clients: openClientFinder({ env, signal, onNote }),
     env,
-    server: (major: number) => servers.get(major),
+    place: places.place,
     signal,
   };
   const drills: { manifest: Manifest; verification: Verification }[] = [];
-  try {
-    const outcomes = await workThroughTenants({
-      tenants: chosen,
-      concurrency: values.concurrency,
-      signal,
-      onOutcome: logTenant,
-      work: async (candidate) => {
-        const { store, prefix } = candidate;
-        const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
-        if (dueInMs !== undefined) {
-          return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
-        }
-        const onVerification = (manifest: Manifest, verification: Verification) => {
-          drills.push({ manifest, verification });
-        };
-        const { runUrl } = originOf(env);
-        return drill({ ...surroundings, store }, store, candidate.manifest, values.verify, runUrl, onVerification);
-      },
-    });
-    const report = await publishRun({
-      action: 'backup',
-      command: 'verify',
-      startedAt: context.startedAt,
-      outcomes,
-      allowSkipped: values.allowSkipped,
-    });
-    await archive(values, report);
-    await tellDrills(drills, values, context);
-  } finally {
-    await servers.stop();
-  }
+  const outcomes = await workThroughTenants({
+    tenants: chosen,
+    concurrency: values.concurrency,
+    signal,
+    onOutcome: logTenant,
+    work: async (candidate) => {
+      const { store, prefix } = candidate;
+      const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
+      if (dueInMs !== undefined) {
+        return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
+      }
+      const onVerification = (manifest: Manifest, verification: Verification) => {
+        drills.push({ manifest, verification });
+      };
+      const { runUrl } = originOf(env);
+      return drill({ ...surroundings, store }, store, candidate.manifest, values.verify, runUrl, onVerification);
+    },
+  });
+  const report = await publishRun({
+    action: 'backup',
+    command: 'verify',
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+  });
+  await archive(values, report);
+  await tellDrills(drills, values, context);
 }
 
 /** A backup to prove, as the engine takes it. */
@@ -164,38 +166,9 @@ export async function drill(
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);
   } catch (thrown) {
     signal.throwIfAborted();
-    if (!(thrown instanceof S3Error || thrown instanceof CannotTry)) {
-      await record('failed', { detail: explain(thrown).message });
-    }
+    if (isAboutTheBackup(thrown)) await record('failed', { detail: explain(thrown).message });
     throw thrown;
   }
   await record('passed', proof);
   return { status: 'succeeded', detail: `${manifest.key}: ${proof.detail}` };
-}
-
-/** One server for each major version, started when it is first needed. */
-class ServersOnDemand {
-  readonly #servers = new Map<number, Promise<ScratchServer>>();
-
-  constructor(private readonly start: (major: number) => Promise<ScratchServer>) {}
-
-  get(major: number): Promise<ScratchServer> {
-    const there = this.#servers.get(major);
-    if (there !== undefined) return there;
-    const starting = this.start(major).catch((thrown: unknown) => {
-      throw cannotStart(thrown);
-    });
-    this.#servers.set(major, starting);
-    return starting;
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(
-      [...this.#servers.values()].map((server) => server.then((each) => each.stop()).catch(() => undefined)),
-    );
-  }
-}
-
-function cannotStart(thrown: unknown): CannotTry {
-  return new CannotTry(explain(thrown), { cause: thrown });
 }

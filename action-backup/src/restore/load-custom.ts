@@ -14,6 +14,7 @@ import {
 } from '@neon-fleet/shared/postgres';
 import { childEnvironment, exitWords, runProgram, type Environment } from '@neon-fleet/shared/processes';
 
+import { DISK_FULL_HINT } from './psql-error.js';
 export interface CustomLoadOptions {
   readonly client: Pick<ClientPrograms, 'pgRestore'>;
   readonly target: ConnectionTarget;
@@ -70,14 +71,19 @@ function plainName(database: string): string {
   return `dbname='${database.replace(/['\\]/g, (sign) => `\\${sign}`)}'`;
 }
 
+/** pg_restore tells no SQLSTATE. These are the words of the system, and of Neon for a project that is too large. */
+const DISK_FULL_WORDS = /No space left on device|Disk quota exceeded|project size limit/i;
+
 function notLoaded(exit: Awaited<ReturnType<typeof runProgram>>): ExplainedError {
   const lines = exit.stderr.split('\n');
   const said = lines.find((line) => line.startsWith('pg_restore: error: '))?.replace(/^pg_restore: error: /, '');
   // What the server quotes of rows stands after DETAIL and CONTEXT, on lines of their own; class 22 quotes the value.
   const words = said === undefined ? undefined : withoutValues('22000', said);
+  const isFull = words !== undefined && DISK_FULL_WORDS.test(words);
   return new ExplainedError({
+    ...(isFull ? { code: 'SQLSTATE 53100' } : {}),
     message: `pg_restore ${exitWords(exit)}${words === undefined ? '' : `: ${words.slice(0, 400)}`}; the target may hold a part of the backup`,
-    hint: 'Restore into a new, empty database. Only plain dumps are loaded as one transaction.',
+    hint: `${isFull ? `${DISK_FULL_HINT} ` : ''}Restore into a new, empty database. Only plain dumps are loaded as one transaction.`,
   });
 }
 

@@ -9,6 +9,7 @@ type Api = Pick<Neon, 'createProject' | 'listProjects' | 'listOperations' | 'get
 export interface NewTarget {
   readonly projectId: string;
   readonly name: string;
+  readonly database: string;
   readonly uri: string;
 }
 
@@ -27,7 +28,7 @@ export async function makeTarget(neon: Api, manifest: Manifest, signal: AbortSig
   const { project, operations } = await create(neon, { name, database, role, pgVersion });
   await waitForOperations(neon, project.projectId, operations, { signal });
   const uri = await neon.connectionUri({ projectId: project.projectId, database, role });
-  return { projectId: project.projectId, name, uri };
+  return { projectId: project.projectId, name, database, uri };
 }
 
 async function create(

@@ -41,6 +41,10 @@ export function psqlError(exit: ProgramExit): ExplainedError {
   });
 }
 
+/** What to do when the target has no room left. At Neon this is also what a project's size limit looks like. */
+export const DISK_FULL_HINT =
+  "The target's disk is full, or the size limit of its Neon project is reached. Give it more room, and run again.";
+
 interface ServerError {
   readonly sqlState: string;
   readonly message: string;
@@ -74,6 +78,7 @@ function hintFor({ sqlState, message }: ServerError): { hint?: string } {
     };
   }
   if (sqlState === '42501') return { hint: 'The role of target-url may not do this. Use the owner of the database.' };
+  if (sqlState === '53100') return { hint: DISK_FULL_HINT };
   if (sqlState.startsWith('53')) return { hint: 'The target has run out of space, memory or connections.' };
   if (sqlState === '0A000' || sqlState === '58P01') {
     return { hint: 'The target does not have an extension that the database uses. Use a server that has it.' };

@@ -22,10 +22,18 @@ export type WantedBackup =
       readonly tenant: string;
       readonly database: string | undefined;
       /** The newest at or before this moment, and not more than so much older. */
-      readonly at?: { readonly moment: Date; readonly maxGapMs: number };
+      readonly at?: Moment;
     };
 
-interface FindOptions {
+/** A moment that a backup is wanted of. */
+export interface Moment {
+  readonly moment: Date;
+  readonly maxGapMs: number;
+  /** Why it is a backup, and not the very moment; empty when there is nothing to say. */
+  readonly why?: string;
+}
+
+export interface FindOptions {
   /** Normalised: empty, or with a slash at its end. */
   readonly prefix: string;
   readonly signal: AbortSignal;
@@ -44,11 +52,25 @@ export async function findBackup(store: Store, wanted: WantedBackup, options: Fi
   const ofProject = await listBackups(store, `${options.prefix}${wanted.tenant}/`, options);
   const backups = ofProject.length > 0 ? ofProject : await backupsOfName(store, wanted.tenant, options);
   const ofDatabase = oneDatabase(backups, wanted);
-  return newestReadable(store, wanted.at === undefined ? ofDatabase : upTo(ofDatabase, wanted.at), options);
+  return chooseBackup(store, ofDatabase, wanted.at, options);
+}
+
+/**
+ * Chooses out of the backups of one database that are known already.
+ *
+ * @throws ExplainedError when there is none; S3Error.
+ */
+export function chooseBackup(
+  store: Store,
+  backups: readonly ParsedKey[],
+  at: Moment | undefined,
+  options: FindOptions,
+): Promise<Manifest> {
+  return newestReadable(store, at === undefined ? backups : upTo(backups, at), options);
 }
 
 /** The backups at or before a moment, provided that the newest of them is near enough to it. */
-function upTo(backups: readonly ParsedKey[], { moment, maxGapMs }: { moment: Date; maxGapMs: number }): ParsedKey[] {
+function upTo(backups: readonly ParsedKey[], { moment, maxGapMs, why = '' }: Moment): ParsedKey[] {
   const dated = backups.flatMap((backup) => {
     const instant = instantOf(backup.timestamp);
     return instant === undefined || instant > moment ? [] : [{ backup, gapMs: moment.getTime() - instant.getTime() }];
@@ -56,12 +78,13 @@ function upTo(backups: readonly ParsedKey[], { moment, maxGapMs }: { moment: Dat
   const near = dated.filter(({ gapMs }) => gapMs <= maxGapMs).map(({ backup }) => backup);
   if (near.length > 0) return near;
   const nearest = dated.toSorted((a, b) => a.gapMs - b.gapMs).at(0);
+  const because = why === '' ? '' : ` (not the very moment: ${why})`;
   throw new ExplainedError({
     message:
       nearest === undefined
-        ? `there is no backup from ${moment.toISOString()} or before`
-        : `the newest backup at or before ${moment.toISOString()} is ${ageWords(nearest.gapMs)} older, which is more than max-gap: ${nearest.backup.objectKey}`,
-    hint: 'Raise max-gap to accept it. Inside the history window of the project Neon can restore the very moment: see docs/restore.md.',
+        ? `there is no backup from ${moment.toISOString()} or before${because}`
+        : `the newest backup at or before ${moment.toISOString()} is ${ageWords(nearest.gapMs)} older, which is more than max-gap: ${nearest.backup.objectKey}${because}`,
+    hint: 'Raise max-gap to accept it. Inside the history window of the project target: branch restores the very moment: see docs/restore.md.',
   });
 }
 
@@ -144,18 +167,18 @@ function oneDatabase(
 }
 
 async function newestReadable(store: Store, backups: readonly ParsedKey[], options: FindOptions): Promise<Manifest> {
-  let failure: unknown;
+  let failure: Error | undefined;
   for (const { objectKey } of newestFirst(backups)) {
     try {
       return await readManifestOf(store, objectKey, options.signal);
     } catch (thrown) {
       // A store that fails says nothing about the backup: an older one in its place would be silent loss of data.
       if (thrown instanceof S3Error || options.signal.aborted) throw thrown;
-      failure ??= thrown;
+      failure ??= thrown instanceof Error ? thrown : new Error(String(thrown));
       options.onNote(`Passed over: ${explain(thrown).message}`);
     }
   }
-  throw failure;
+  throw failure ?? new ExplainedError({ message: 'there is no backup that has a manifest' });
 }
 
 function groupByProject(backups: readonly ParsedKey[]): Map<string, ParsedKey[]> {

@@ -18,6 +18,7 @@ import {
 } from '@neon-fleet/shared/postgres';
 
 import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
+import { placesOnRunner } from '../../src/verify/drill-place.js';
 import { startScratchServer, type ScratchServer } from '../../src/verify/scratch-server.js';
 import { verifyRestore } from '../../src/verify/verify.js';
 import { BackupFleet } from '../support/backup-fleet.js';
@@ -119,7 +120,13 @@ async function backUpBoth(
 }
 
 async function proveBoth(manifests: ReadonlyMap<string, Manifest>, clients: ClientFinder): Promise<string[]> {
-  const surroundings = { store: fleet.store, clients, env: process.env, server: () => Promise.resolve(server), signal };
+  const surroundings = {
+    store: fleet.store,
+    clients,
+    env: process.env,
+    place: placesOnRunner(() => Promise.resolve(server)),
+    signal,
+  };
   const proofs: string[] = [];
   for (const manifest of manifests.values()) proofs.push((await verifyRestore(surroundings, manifest)).detail);
   return proofs;

@@ -11,7 +11,7 @@ import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
-import { restoreInto } from '../../src/commands/restore.js';
+import { restoreInto } from '../../src/restore/restore-into.js';
 import { BackupFleet } from '../support/backup-fleet.js';
 
 let fleet: BackupFleet;
@@ -82,7 +82,13 @@ async function restore(
 ) {
   const targetUrl = await fleet.uriOf(into.projectId);
   const { allowNonEmpty = false, signal = new AbortController().signal, store = fleet.store } = options;
-  return restoreInto({ targetUrl, allowNonEmpty, lockWait: 1_000 }, manifest, store, signal);
+  return restoreInto(
+    { targetUrl, allowNonEmpty, lockWait: 1_000 },
+    manifest,
+    store,
+    fleet.surroundingsOfRestore(),
+    signal,
+  );
 }
 
 /** A store in which one object has other bytes. */

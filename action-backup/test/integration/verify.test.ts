@@ -8,7 +8,8 @@ import { connect, openClientFinder } from '@neon-fleet/shared/postgres';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
-import { restoreInto } from '../../src/commands/restore.js';
+import { restoreInto } from '../../src/restore/restore-into.js';
+import { placesOnRunner } from '../../src/verify/drill-place.js';
 import { startScratchServer, type ScratchServer } from '../../src/verify/scratch-server.js';
 import { drill } from '../../src/commands/verify.js';
 import { findBackup } from '../../src/storage/find-backup.js';
@@ -61,7 +62,7 @@ function verify(manifest: Manifest, method: 'restore' | 'checksum' = 'restore', 
     store,
     clients: openClientFinder({ env: process.env }),
     env: process.env,
-    server: () => Promise.resolve(server),
+    place: placesOnRunner(() => Promise.resolve(server)),
     signal,
   };
   return drill(surroundings, fleet.store, manifest, method, undefined);
@@ -189,9 +190,11 @@ describe('a restored tenant works', () => {
     const { host, port, user, password } = server.target(database);
     const targetUrl = `postgresql://${user}:${password}@${host}:${port}/${database}?sslmode=disable`;
     const passwords = new Map<string, string>();
-    const onPassword = (role: string, secret: string) => void passwords.set(role, secret);
-    const settings = { targetUrl, allowNonEmpty: false, lockWait: 1_000, restoreRoles: true, onPassword };
-    await expect(restoreInto(settings, manifest, fleet.store, signal)).resolves.toMatchObject({ status: 'succeeded' });
+    const onRole = (role: string, secret: string) => void passwords.set(role, secret);
+    const settings = { targetUrl, allowNonEmpty: false, lockWait: 1_000, restoreRoles: true, onRole };
+    await expect(
+      restoreInto(settings, manifest, fleet.store, fleet.surroundingsOfRestore(), signal),
+    ).resolves.toMatchObject({ status: 'succeeded' });
 
     const role = `app_r${name}`;
     expect([...passwords.keys()]).toEqual([role]);
@@ -223,7 +226,7 @@ describe('a restored tenant works', () => {
     const manifest = await backUp('source');
     const targetUrl = await fleet.uriOf(manifest.projectId);
     const settings = { targetUrl, allowNonEmpty: true, lockWait: 1_000 };
-    await expect(restoreInto(settings, manifest, fleet.store, signal)).rejects.toThrow(
+    await expect(restoreInto(settings, manifest, fleet.store, fleet.surroundingsOfRestore(), signal)).rejects.toThrow(
       /never restored over its source/,
     );
   });
@@ -237,7 +240,7 @@ describe('a restored tenant works', () => {
     const { host, port, user, password } = server.target(database);
     const targetUrl = `postgresql://${user}:${password}@${host}:${port}/${database}?sslmode=disable`;
     const settings = { targetUrl, allowNonEmpty: true, lockWait: 1_000 };
-    await expect(restoreInto(settings, manifest, fleet.store, signal)).rejects.toThrow(
+    await expect(restoreInto(settings, manifest, fleet.store, fleet.surroundingsOfRestore(), signal)).rejects.toThrow(
       /the target may hold a part of the backup/,
     );
     await server.dropDatabase(database);

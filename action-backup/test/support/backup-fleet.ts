@@ -14,6 +14,7 @@ import pg from 'pg';
 
 import { backUpTenant, type BackupSurroundings } from '../../src/tenant/back-up-tenant.js';
 import { WHOLE_PLAIN_DUMP } from '../../src/dump/dump-options.js';
+import type { RestoreSurroundings } from '../../src/restore/surroundings.js';
 
 /** A local Neon with what the backup of a tenant needs, in this process. */
 export class BackupFleet implements AsyncDisposable {
@@ -106,6 +107,16 @@ export class BackupFleet implements AsyncDisposable {
       retention: undefined,
       origin: {},
       onBackup: () => undefined,
+    };
+  }
+
+  surroundingsOfRestore(): RestoreSurroundings {
+    return {
+      env: process.env,
+      clients: openClientFinder({ env: process.env }),
+      trust: this.trust,
+      authorities: this.authorities,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
 

@@ -43,6 +43,54 @@ describe('inputs of backup', () => {
     expect(problemsOf(reading({ ...RESTORE, tenant: '' }))).toEqual(['tenant']);
   });
 
+  test('restore beside the original needs Neon in place of a target, which it may find for itself', () => {
+    const beside = { ...RESTORE, 'target-url': '', 'neon-api-key': 'napi_0123456789' };
+    expect(reading(beside)()).toMatchObject({ target: undefined, targetUrl: undefined });
+    for (const target of ['branch', 'new-project']) {
+      expect(problemsOf(reading({ ...beside, target }))).toEqual([]);
+      expect(problemsOf(reading({ ...beside, target, 'neon-api-key': '' }))).toEqual(['neon-api-key']);
+      // Of two targets one would be left out without a word.
+      expect(problemsOf(reading({ ...RESTORE, ...beside, target, 'target-url': 'postgresql://u:p@h/d' }))).toEqual([
+        'target-url',
+      ]);
+    }
+    expect(problemsOf(reading({ ...beside, target: 'url' }))).toEqual(['target-url']);
+  });
+
+  test('restore of many needs a template, and no single tenant', () => {
+    const many = { ...RESTORE, tenant: '', tenants: '*', 'target-url': 'postgresql://u:p@h/{project-id}' };
+    expect(reading({ ...many, part: '2/8' })()).toMatchObject({ tenants: ['*'], part: { number: 2, of: 8 } });
+    expect(problemsOf(reading({ ...many, tenant: 'acme' }))).toEqual(['tenant']);
+    expect(problemsOf(reading({ ...many, backup: 'a/b/20261124T114500123456789Z.sql.gz' }))).toEqual(['backup']);
+    expect(problemsOf(reading({ ...many, target: 'branch', 'neon-api-key': 'napi_0123456789' }))).toEqual([
+      'target',
+      'target-url',
+    ]);
+    expect(problemsOf(reading({ ...many, 'target-url': 'postgresql://u:p@h/d' }))).toEqual(['target-url']);
+    expect(problemsOf(reading({ ...many, 'target-url': '', 'neon-api-key': 'napi_0123456789' }))).toEqual([
+      'target-url',
+    ]);
+    for (const part of ['0/8', '9/8', '1/0', '2', 'a/b', '-1/8']) {
+      expect(problemsOf(reading({ ...many, part }))).toEqual(['part']);
+    }
+  });
+
+  test('migrate-to needs a folder that there is', () => {
+    const migrating = { ...RESTORE, 'migrate-to': 'current' };
+    expect(problemsOf(reading(migrating))).toEqual(['migrations-folder']);
+    expect(problemsOf(reading({ ...migrating, 'migrations-folder': 'no/such/folder' }))).toEqual(['migrations-folder']);
+    expect(problemsOf(reading({ ...migrating, 'migrations-folder': 'examples/app/drizzle' }))).toEqual([]);
+    expect(problemsOf(reading({ ...migrating, 'migrate-to': '0001' }))).toContain('migrate-to');
+  });
+
+  test('verify-in: branch needs Neon, and restores', () => {
+    const verify = { command: 'verify', 's3-bucket': 'backups', 'verify-in': 'branch' };
+    expect(problemsOf(reading(verify))).toEqual(['neon-api-key']);
+    const withKey = { ...verify, 'neon-api-key': 'napi_0123456789' };
+    expect(reading(withKey)()).toMatchObject({ verify: 'restore', verifyIn: 'branch' });
+    expect(problemsOf(reading({ ...withKey, verify: 'checksum' }))).toEqual(['verify']);
+  });
+
   test.each([
     '0d',
     'forever',

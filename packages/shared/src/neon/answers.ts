@@ -56,6 +56,7 @@ export const branchSchema = z.object({
   protected: tolerant(z.boolean()),
   parent_id: tolerant(z.string()),
   created_at: tolerant(z.string()),
+  last_reset_at: tolerant(z.string()),
   current_state: tolerant(z.string()),
 });
 
@@ -81,6 +82,8 @@ export const createdProjectSchema = z.object({
 export const databasesSchema = z.object({ databases: z.array(z.object({ name: z.string(), owner_name: z.string() })) });
 
 export const operationsSchema = z.object({ operations: z.array(operationSchema), pagination: paginationSchema });
+
+export const createdDatabaseSchema = z.object({ operations: z.array(operationSchema) });
 
 export const changedBranchSchema = z.object({ branch: branchSchema, operations: z.array(operationSchema) });
 

@@ -6,8 +6,9 @@ import { isUnfinished } from './operations.js';
 import type { Branch, BranchRestore, ChangedBranch, Neon, NewBranch, Operation } from './port.js';
 
 /** A branch in our terms. */
-export function branchOf(answer: BranchAnswer): Branch {
+export function branchOf(answer: BranchAnswer, annotations?: Readonly<Record<string, string>>): Branch {
   const { parent_id: parentId, created_at: createdAt, current_state: state, protected: isProtected } = answer;
+  const { last_reset_at: lastResetAt } = answer;
   return {
     id: answer.id,
     name: answer.name,
@@ -15,7 +16,9 @@ export function branchOf(answer: BranchAnswer): Branch {
     ...(typeof isProtected === 'boolean' ? { isProtected } : {}),
     ...(typeof parentId === 'string' ? { parentId } : {}),
     ...(typeof createdAt === 'string' ? { createdAt } : {}),
+    ...(typeof lastResetAt === 'string' ? { lastResetAt } : {}),
     ...(typeof state === 'string' ? { state } : {}),
+    ...(annotations === undefined ? {} : { annotations }),
   };
 }
 

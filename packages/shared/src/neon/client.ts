@@ -1,9 +1,12 @@
+import { EndpointType } from '@neondatabase/api-client';
+
 import { ExplainedError } from '../errors/index.js';
 import {
   branchAnswerSchema,
   branchPageSchema,
   changedBranchSchema,
   connectionUriSchema,
+  createdDatabaseSchema,
   createdProjectSchema,
   databasesSchema,
   deletedBranchSchema,
@@ -17,10 +20,11 @@ import { branchOf, reconciledBranches, type BranchCalls, type MarkedBranch } fro
 import { openCaller, type NeonOptions } from './caller.js';
 import { sleep, systemClock } from './clock.js';
 import { computesOf } from './computes.js';
-import { StillCreatingError } from './errors.js';
+import { NeonApiError, StillCreatingError } from './errors.js';
 import { managementOf, type Management } from './management.js';
+import { isUnfinished } from './operations.js';
 import { readPages } from './pages.js';
-import type { Neon } from './port.js';
+import type { Database, Neon } from './port.js';
 import { projectRefOf, type ProjectRef } from './projects.js';
 
 const PROJECTS_A_PAGE = 400; // the most that the API gives
@@ -44,10 +48,10 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
       const answer = await call('listProjectBranches', 'read', branchPageSchema, (params) =>
         api.listProjectBranches({ projectId, ...(cursor === undefined ? {} : { cursor }) }, params),
       );
-      const marked = answer.branches.map((branch) => ({
-        branch: branchOf(branch),
-        mark: answer.annotations?.[branch.id]?.value[MARK],
-      }));
+      const marked = answer.branches.map((branch) => {
+        const notes = answer.annotations?.[branch.id]?.value;
+        return { branch: branchOf(branch, notes), mark: notes?.[MARK] };
+      });
       return { items: marked, cursor: answer.pagination?.next };
     });
     const branches: MarkedBranch[] = [];
@@ -55,16 +59,30 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
     return branches;
   }
 
+  async function listDatabases(projectId: string, branchId: string): Promise<Database[]> {
+    const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, (params) =>
+      api.listProjectBranchDatabases(projectId, branchId, params),
+    );
+    return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
+  }
+
   const branches: BranchCalls = {
-    async create({ projectId, name, parentId, parentLsn, expiresAt }, mark) {
+    async create(wanted, mark) {
+      const { projectId, name, parentId, parentLsn, parentTimestamp, expiresAt, withCompute, annotations } = wanted;
       const branch = {
         name,
         ...(parentId === undefined ? {} : { parent_id: parentId }),
         ...(parentLsn === undefined ? {} : { parent_lsn: parentLsn }),
+        ...(parentTimestamp === undefined ? {} : { parent_timestamp: parentTimestamp }),
         ...(expiresAt === undefined ? {} : { expires_at: toSeconds(expiresAt) }),
       };
+      const endpoints = withCompute === true ? { endpoints: [{ type: EndpointType.ReadWrite }] } : {};
       const answer = await call('createProjectBranch', 'write', changedBranchSchema, (params) =>
-        api.createProjectBranch(projectId, { branch, annotation_value: { [MARK]: mark } }, params),
+        api.createProjectBranch(
+          projectId,
+          { branch, ...endpoints, annotation_value: { ...annotations, [MARK]: mark } },
+          params,
+        ),
       );
       return { branch: branchOf(answer.branch), operations: answer.operations };
     },
@@ -198,11 +216,21 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
 
     ...reconciledBranches(branches),
 
-    async listDatabases(projectId, branchId) {
-      const { databases } = await call('listProjectBranchDatabases', 'read', databasesSchema, (params) =>
-        api.listProjectBranchDatabases(projectId, branchId, params),
-      );
-      return databases.map(({ name, owner_name }) => ({ name, owner: owner_name }));
+    listDatabases,
+
+    async createDatabase(projectId, branchId, { name, owner }) {
+      try {
+        const { operations } = await call('createProjectBranchDatabase', 'write', createdDatabaseSchema, (params) =>
+          api.createProjectBranchDatabase(projectId, branchId, { database: { name, owner_name: owner } }, params),
+        );
+        return operations;
+      } catch (thrown) {
+        const mayBeThere = thrown instanceof NeonApiError && (thrown.mayHaveBeenCarriedOut || thrown.status === 409);
+        if (!mayBeThere) throw thrown;
+        const there = (await listDatabases(projectId, branchId)).some((database) => database.name === name);
+        if (!there) throw thrown;
+        return (await branches.listOperations(projectId)).filter(isUnfinished);
+      }
     },
 
     listOperations: (projectId) => branches.listOperations(projectId),

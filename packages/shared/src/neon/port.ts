@@ -27,11 +27,15 @@ export interface Branch {
   readonly isProtected?: boolean;
   readonly parentId?: string;
   readonly createdAt?: string;
+  /** When what it holds was last replaced: its own history reaches back no further. */
+  readonly lastResetAt?: string;
+  /** Notes that its maker left on it; absent where Neon does not give them. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** `init` while it is being made, `resetting` while it is being restored; `ready` otherwise, or `archived`. */
   readonly state?: string;
 }
 
-/** A copy of a branch, with no compute of its own. */
+/** A copy of a branch, with no compute of its own unless one is asked for. */
 export interface NewBranch {
   readonly projectId: string;
   /** Unique within the project. */
@@ -40,6 +44,12 @@ export interface NewBranch {
   readonly parentId?: string;
   /** The position in the parent's log that it starts from; default: where the parent is now. */
   readonly parentLsn?: string;
+  /** The same as an ISO time, in place of a position. */
+  readonly parentTimestamp?: string;
+  /** Whether it gets a compute, so that somebody can connect to it. */
+  readonly withCompute?: boolean;
+  /** Notes to find it by later. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** ISO time after which Neon deletes it. */
   readonly expiresAt?: string;
 }
@@ -116,6 +126,8 @@ export interface Neon {
    */
   restoreBranch(restore: BranchRestore): Promise<ChangedBranch>;
   listDatabases(projectId: string, branchId: string): Promise<Database[]>;
+  /** Makes an empty database; one of that name that is there already counts as made. Gives the operations that are to end. */
+  createDatabase(projectId: string, branchId: string, database: Database): Promise<readonly Operation[]>;
   listOperations(projectId: string): Promise<Operation[]>;
   getOperation(projectId: string, operationId: string): Promise<Operation>;
   /** Gives a URI with password. It is handed to `onSecret` before anything else sees it. */

@@ -105,6 +105,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   // Also the answer to the look that comes before.
   restoreBranch: { branches: [], branch: BRANCH, operations: [] },
   deleteBranch: { branch: BRANCH, operations: [] },
+  createDatabase: { operations: [] },
 };
 
 const CALLS: Readonly<Record<string, (neon: Neon) => Promise<unknown>>> = {
@@ -128,9 +129,16 @@ const CALLS: Readonly<Record<string, (neon: Neon) => Promise<unknown>>> = {
       preserveUnderName: 'kept',
     }),
   deleteBranch: (neon) => neon.deleteBranch('p-1', 'br-1'),
+  createDatabase: (neon) => neon.createDatabase('p-1', 'br-1', { name: 'fresh', owner: 'owner' }),
 };
 const calls = Object.entries(CALLS);
-const WRITES: ReadonlySet<string> = new Set(['createProject', 'createBranch', 'restoreBranch', 'deleteBranch']);
+const WRITES: ReadonlySet<string> = new Set([
+  'createProject',
+  'createBranch',
+  'restoreBranch',
+  'deleteBranch',
+  'createDatabase',
+]);
 const reads = calls.filter(([name]) => !WRITES.has(name));
 
 function call(name: string): (neon: Neon) => Promise<unknown> {
@@ -302,6 +310,19 @@ describe('a change of a branch says only what was asked for:', () => {
         }),
     ],
     [
+      {
+        branch: { name: 'then', parent_timestamp: '2026-11-02T03:04:05.678Z' },
+        endpoints: [{ type: 'read_write' }],
+      },
+      (neon) =>
+        neon.createBranch({
+          projectId: 'p-1',
+          name: 'then',
+          parentTimestamp: '2026-11-02T03:04:05.678Z',
+          withCompute: true,
+        }),
+    ],
+    [
       { source_branch_id: 'br-1', source_lsn: '0/1', preserve_under_name: 'kept' },
       (neon) => call('restoreBranch')(neon),
     ],
@@ -323,6 +344,30 @@ describe('a change of a branch says only what was asked for:', () => {
     // The mark by which a branch of ours is known again.
     delete body['annotation_value'];
     expect(body).toStrictEqual(sent);
+  });
+});
+
+describe('a new database', () => {
+  const make = (neon: Neon) => neon.createDatabase('p-1', 'br-1', { name: 'fresh', owner: 'owner' });
+  const there = { databases: [{ name: 'fresh', owner_name: 'owner' }] };
+  const busy = { operations: [{ id: 'op-1', action: 'apply_config', status: 'running' }] };
+
+  test.each<[string, Answer | 'lost']>([
+    ['the answer is lost', 'lost'],
+    ['it is there already', { status: 409, body: { message: 'exists', code: 'DATABASE_ALREADY_EXISTS' } }],
+  ])('is looked for when %s, and made once', async (_, first) => {
+    const { neon, server } = await scene([first, { body: there }, { body: busy }]);
+    await expect(make(neon)).resolves.toEqual(busy.operations);
+    expect(server.asked.filter(({ method }) => method === 'POST')).toHaveLength(1);
+  });
+
+  test.each<[string, Answer | 'lost']>([
+    ['the answer is lost and it is not there', 'lost'],
+    ['it is refused', { status: 400, body: { message: 'no', code: '' } }],
+  ])('fails when %s', async (_, first) => {
+    const { neon, server } = await scene([first, { body: { databases: [] } }]);
+    await expect(make(neon)).rejects.toThrow(/createProjectBranchDatabase/);
+    expect(server.asked.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 });
 
