@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { createApiClient } from '@neondatabase/api-client';
+import { createApiClient, EndpointState } from '@neondatabase/api-client';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 
@@ -22,7 +22,7 @@ afterAll(async () => {
 async function isAsleep(projectId: string): Promise<boolean> {
   const api = createApiClient({ apiKey: fleet.neon.apiKey, baseURL: fleet.neon.apiUrl });
   const { data } = await api.listProjectEndpoints(projectId);
-  return data.endpoints.every(({ current_state: state }) => state === 'idle');
+  return data.endpoints.every(({ current_state: state }) => state === EndpointState.Idle);
 }
 
 const dumps = async (id: string) => (await store.keys(id)).filter((key) => key.endsWith('.sql.gz'));

@@ -84,9 +84,22 @@ describe('a comment on the pull request', () => {
 
   test('asks for no permission of those who do not want one: the report alone has what its caller grants', () => {
     expect(workflow.permissions).toBeUndefined();
-    for (const [id, { permissions }] of Object.entries(workflow.jobs)) {
-      if (id === 'report') expect(permissions).toBeUndefined();
-      else expect(Object.keys(permissions ?? { none: '' })).toEqual(['id-token']);
-    }
+    const asked = Object.fromEntries(Object.entries(workflow.jobs).map(([id, { permissions }]) => [id, permissions]));
+    expect(asked).toEqual({
+      plan: { contents: 'read', 'id-token': 'write' },
+      backup: { 'id-token': 'write' },
+      report: undefined,
+    });
   });
+});
+
+test('only the plan reads the fleet file, and needs no tenants then', () => {
+  const given = { 'fleet-file': 'fleet.yml', 's3-bucket': 'backups', 'role-to-assume': 'arn:aws:iam::1:role/backup' };
+  const withFile = play(workflow, inputsOf(workflow, given), { plan: planned([1]) });
+  expect(withFile.inputsOfSteps['plan']).toContainEqual(
+    expect.objectContaining({ command: 'plan', 'fleet-file': 'fleet.yml', tenants: '' }),
+  );
+  for (const job of ['backup', 'report']) {
+    expect(withFile.inputsOfSteps[job]).not.toContainEqual(expect.objectContaining({ 'fleet-file': 'fleet.yml' }));
+  }
 });
