@@ -172,3 +172,16 @@ describe('inputs of backup', () => {
     expect(read).toThrow('accepted: postgresql://user:…@host/database');
   });
 });
+
+describe('a catalog', () => {
+  const catalog = { ...RUN, source: 'catalog', 'catalog-url': 'postgresql://u:hunter2@h/d' };
+
+  test('needs its URI, which is never repeated, and is not a fleet file as well', () => {
+    expect(reading(catalog)()).toMatchObject({ source: 'catalog', catalogUrl: 'postgresql://u:hunter2@h/d' });
+    expect(problemsOf(reading({ ...catalog, 'catalog-url': '' }))).toEqual(['source']);
+    expect(problemsOf(reading({ ...catalog, 'fleet-file': 'fleet.yml' }))).toEqual(['source']);
+    const garbled = reading({ ...catalog, 'catalog-url': 'mysql://u:hunter2@h/d' });
+    expect(problemsOf(garbled)).toEqual(['catalog-url']);
+    expect(garbled).toThrow(expect.not.stringContaining('hunter2'));
+  });
+});
