@@ -46,7 +46,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
   const neon = openNeonFor(values, context);
   const secrets = await openTenantSecrets(values, desired, context);
   const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
-  const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
+  const plan = await planFor(neon, desired, { ...values, knownIds: register?.knownIds }, signal);
   for (const line of planLines(plan)) core.info(line);
   core.setOutput('plan', await writePlan(plan));
   core.setOutput('changes', plan.steps.filter(({ step }) => step !== 'unchanged').length);

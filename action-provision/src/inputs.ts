@@ -1,18 +1,22 @@
 import {
   catalogInputs,
   catalogOutputs,
+  booleanInput,
   choiceInput,
   commonOutputs,
   concurrencyInput,
+  durationInput,
   integerInput,
   linesInput,
   locationInputs,
   migrationInputs,
   migrationsFolderProblems,
+  neededBySome,
   neonInputs,
   parsedInput,
   patternInput,
   runInputs,
+  storageInputs,
   textInput,
   type InputProblem,
   type InputValues,
@@ -22,7 +26,7 @@ import {
 import { BRANCH_ACTIONS } from './branch.js';
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch', 'retire'] as const;
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
 
@@ -36,7 +40,7 @@ function momentToCome(text: string): string {
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance. `rotate` gives new passwords. `branch` makes, resets or deletes a branch for development.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance. `rotate` gives new passwords. `branch` makes, resets or deletes a branch for development. `retire` deletes the project of a tenant that has left and is backed up.',
     default: 'run',
   }),
   ...neonInputs,
@@ -88,6 +92,22 @@ export const inputs = {
   'expires-at': parsedInput(momentToCome, {
     description: 'When Neon deletes the branch of `branch-action: create` by itself. Default: never.',
     accepted: 'a moment that is still to come, with its time zone, such as 2027-01-31T12:00:00Z',
+  }),
+  confirm: textInput({
+    description: 'For `retire`: the key of the tenant whose project is deleted, once more.',
+    accepted: 'the key of the tenant',
+  }),
+  'max-backup-age': durationInput({
+    description:
+      'For `retire`: how old the last backup of each database may be. It must have been restored by `command: verify` of backup.',
+    default: '1h',
+  }),
+  ...storageInputs,
+  's3-bucket': neededBySome(storageInputs['s3-bucket'], 'Needed for `retire`.'),
+  'recreate-deleted': booleanInput({
+    description:
+      'Make a new and empty project also for a tenant whose project was deleted a moment ago and can still be recovered.',
+    default: 'false',
   }),
   ...migrationInputs,
   'github-secret': patternInput({
@@ -148,7 +168,8 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(command === 'rotate' && fleetFile !== undefined && tenants === undefined
       ? [{ input: 'tenants', given: 'nothing together with rotate', accepted: "globs; '*' for everybody in the file" }]
       : []),
-    ...(command === 'branch' ? oneTenantProblems(values) : []),
+    ...(command === 'branch' || command === 'retire' ? oneTenantProblems(values) : []),
+    ...(command === 'retire' ? retireProblems(values) : []),
     ...(command === 'branch'
       ? (['branch', 'branch-action'] as const).flatMap((input) =>
           values[input === 'branch' ? input : 'branchAction'] === undefined
@@ -200,11 +221,27 @@ function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs
   return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];
 }
 
+function retireProblems(values: Partial<ProvisionInputs>): InputProblem[] {
+  const needed = [
+    ['confirm', values.confirm],
+    ['s3-bucket', values.s3Bucket],
+  ] as const;
+  return needed.flatMap(([input, value]) =>
+    value === undefined
+      ? [{ input, given: 'nothing together with command: retire', accepted: inputs[input].accepted }]
+      : [],
+  );
+}
+
 export const outputs = {
   ...commonOutputs,
   'project-id': { description: 'Id of the project (one tenant only).', example: 'misty-river-12345678' },
   'branch-id': { description: 'Id of the branch (`command: branch`).', example: 'br-misty-river-a1b2c3d4' },
   created: { description: '`true` when this run made the project, or the branch (one tenant only).', example: 'true' },
+  'recoverable-until': {
+    description: 'Until when Neon can bring the deleted project back (`command: retire`).',
+    example: '2026-12-01T12:00:00Z',
+  },
   host: {
     description: 'Host of the direct connection (one tenant only).',
     example: 'ep-misty-river-a1b2c3.us-east-1.aws.neon.tech',
