@@ -28,6 +28,8 @@ export interface ExistingTenant extends FindingContext {
   /** The id that the file or the catalog has of its project. */
   readonly knownId: string | undefined;
   readonly secrets: TenantSecrets | undefined;
+  /** Whether no other tenant is worked on in this run: what is found out about it can be an output. */
+  readonly isOnly: boolean;
 }
 
 export interface ExistingRun {
@@ -62,6 +64,7 @@ export async function workOnExisting(
         ...working,
         neon,
         secrets,
+        isOnly: plan.steps.length === 1,
         step,
         tenant: step.tenant,
         knownId: step.tenant.projectId ?? knownIds?.get(step.tenant.key),

@@ -86,6 +86,10 @@ export const inputs = {
       'Which tenants are connected to, migrated and seeded: `all`, which wakes their computes; `recent`, those that are younger than 7 days; `created`, those of this run. Default: `all` with `name`, `recent` with `fleet-file`.',
   }),
   ...locationInputs,
+  'application-role': textInput({
+    description:
+      'Role for the application: it is made when it is missing, may read and write rows in tables of the owner and nothing else, and `github-secret` then holds its URI. Default: none.',
+  }),
   'branch-action': choiceInput(BRANCH_ACTIONS, {
     description: 'What `command: branch` does with the `branch` of the one selected project.',
   }),
@@ -112,7 +116,7 @@ export const inputs = {
   ...migrationInputs,
   'github-secret': patternInput({
     description:
-      "Also write each tenant's direct connection URI into a secret of GitHub: its name, or `auto`, which makes one of the key, such as `ACME_DATABASE_URL`.",
+      "Also write each tenant's direct connection URI, that of the application's role when there is one, into a secret of GitHub: its name, or `auto`, which makes one of the key, such as `ACME_DATABASE_URL`.",
     pattern: /^(auto|(?!GITHUB_)[A-Za-z_][A-Za-z0-9_]{0,199})$/i,
     accepted: 'auto, or a name of letters, digits and _ that does not begin with a digit or GITHUB_',
   }),
@@ -200,12 +204,12 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
       : []),
     ...(fleetFile === undefined
       ? []
-      : (['region', 'postgresVersion', 'database', 'role', 'branch'] as const).flatMap((input) =>
+      : (['region', 'postgresVersion', 'database', 'role', 'applicationRole', 'branch'] as const).flatMap((input) =>
           values[input] === undefined || (input === 'branch' && command === 'branch')
             ? []
             : [
                 {
-                  input: input === 'postgresVersion' ? 'postgres-version' : input,
+                  input: KEYS_OF_FILE[input] ?? input,
                   given: 'a value together with fleet-file',
                   accepted: 'nothing: write it into the file, under defaults',
                 },
@@ -213,6 +217,11 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
         )),
   ];
 }
+
+const KEYS_OF_FILE: Readonly<Record<string, string>> = {
+  postgresVersion: 'postgres-version',
+  applicationRole: 'application-role',
+};
 
 function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs>): InputProblem[] {
   const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants?.length === 1;
@@ -256,6 +265,15 @@ export const outputs = {
   'connection-uri-pooled': {
     description:
       'Secret, masked. Pooled connection, for applications; usable in later steps of the same job (one tenant only).',
+    example: '***',
+  },
+  'application-uri': {
+    description:
+      "Secret, masked. The same as the application's role, in the run that gives it a password; empty later (one tenant only).",
+    example: '***',
+  },
+  'application-uri-pooled': {
+    description: 'Secret, masked. The same over the pooled connection (one tenant only).',
     example: '***',
   },
   projects: {

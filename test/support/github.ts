@@ -18,8 +18,9 @@ export class LocalGitHub implements AsyncDisposable {
   lostAnswers = 0;
   /** Refuses whatever it is asked with this status. */
   refuseWith: number | undefined;
-  /** The same for removals only. */
+  /** The same for removals only, and for writes only. */
   refuseDeletesWith: number | undefined;
+  refuseWritesWith: number | undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -66,6 +67,9 @@ export class LocalGitHub implements AsyncDisposable {
     if (this.refuseWith !== undefined) return { status: this.refuseWith, body: { message: 'Not Found' } };
     if (this.refuseDeletesWith !== undefined && request.method === 'DELETE') {
       return { status: this.refuseDeletesWith, body: { message: 'Forbidden' } };
+    }
+    if (this.refuseWritesWith !== undefined && request.method === 'PUT') {
+      return { status: this.refuseWritesWith, body: { message: 'Forbidden' } };
     }
     const url = new URL(request.url ?? '', this.apiUrl);
     const [, place = '', rest = ''] = /^\/repos\/(.*?)\/secrets(.*)$/.exec(decodeURIComponent(url.pathname)) ?? [];
