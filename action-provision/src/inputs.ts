@@ -269,11 +269,11 @@ export const outputs = {
   },
   'application-uri': {
     description:
-      "Secret, masked. The same as the application's role, in the run that gives it a password; empty later (one tenant only).",
+      "Secret, masked. Direct connection as the application's role, in the run that gives it a password; empty in others (one tenant only).",
     example: '***',
   },
   'application-uri-pooled': {
-    description: 'Secret, masked. The same over the pooled connection (one tenant only).',
+    description: "Secret, masked. Pooled connection as the application's role, likewise (one tenant only).",
     example: '***',
   },
   projects: {
