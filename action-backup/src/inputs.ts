@@ -1,5 +1,9 @@
+import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -13,6 +17,7 @@ import {
   parsedInput,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readInputs,
   showGiven,
@@ -20,6 +25,7 @@ import {
   runInputs,
   selectionInputs,
   shardingInputs,
+  sourceInputs,
   storageInputs,
   textInput,
   type InputDefinition,
@@ -28,13 +34,13 @@ import {
   type InputValues,
   type OutputDefinitions,
 } from '@neon-fleet/shared/actions';
-import { COMPRESSIONS, DUMP_FORMATS, isObjectKey, OBJECT_SUFFIXES } from '@neon-fleet/shared/backups';
+import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from '@neon-fleet/shared/fleet';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
+import { KMS_KEY } from '@neon-fleet/shared/s3';
 import { z } from 'zod';
 
 import { ALLOWED_ARGUMENT_WORDS, isAllowedArgument } from './dump/dump-options.js';
 import { parseArchivePlace } from './storage/archive.js';
-import { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention/retention-policy.js';
 
 /** An input that only some commands need: `action.yml` cannot say so, `readBackupInputs` does. */
 function neededBySome<T>(definition: InputDefinition<T>, which: string): InputDefinition<T | undefined> {
@@ -91,10 +97,17 @@ export const inputs = {
     neonInputs['neon-api-key'],
     `${NEEDED_TO_RUN} With it \`list\` also knows who has no backup at all, and whose project is gone.`,
   ),
+  'fleet-file': textInput({
+    description:
+      'Path of `fleet.yml`: its tenants are backed up, each by its own policy (`backup`: every, retention, bucket, prefix, aws-region, kms-key), else by the inputs. All commands look where each tenant is kept. `apply` needs only the plan.',
+    accepted: 'the path of a fleet file',
+  }),
   tenants: neededBySome(
     selectionInputs.tenants,
-    'Needed for `run`, `plan` and `prune`; for `list` and `verify` it narrows. Where only S3 is asked, names are those of the last backup.',
+    'Needed for `run`, `plan` and `prune` without `fleet-file`; else it narrows. Where only S3 is asked, names are those of the last backup.',
   ),
+  ...sourceInputs,
+  ...catalogInputs,
   ...locationInputs,
   database: textInput({
     description: "Database of each tenant; `'*'` for every one of each project. Default: Neon's own default, `neondb`.",
@@ -105,7 +118,7 @@ export const inputs = {
   }),
   'kms-key-id': patternInput({
     description: 'Key of KMS for `sse: aws:kms`.',
-    pattern: /^[A-Za-z0-9:/_-]{1,2048}$/,
+    pattern: KMS_KEY,
     accepted: 'the id, alias or ARN of a key',
   }),
   'storage-class': patternInput({
@@ -162,10 +175,11 @@ export const inputs = {
     default: 'gzip',
   }),
   'compression-level': integerInput({
-    description: 'Level of compression, from 1 (fast) to 9 (small).',
+    description:
+      'Level of compression, from 1 (fast) to 9 (small). With gzip, 6 makes backups of text 6 to 15 % smaller than 1 and takes about twice the processor time.',
     min: 1,
     max: 9,
-    default: '6',
+    default: '1',
   }),
   'exclude-tables': linesInput({
     description: 'Tables to leave out, one pattern of pg_dump a line, such as `audit.*`.',
@@ -192,6 +206,10 @@ export const inputs = {
     description:
       'Leave out tenants whose newest good backup is younger than this (a little slack included): however often the workflow runs, each is backed up when it is due.',
   }),
+  'look-every': durationInput({
+    description:
+      'How often somebody looks who is due: a policy that is shorter is an error of `plan`. Default: by the crons of the workflow, where it is checked out.',
+  }),
   'skip-unchanged': booleanInput({
     description:
       'Leave a tenant asleep that nobody has used since its newest backup, by what Neon says of its compute. `list` counts it as covered.',
@@ -200,6 +218,11 @@ export const inputs = {
   'max-skip': durationInput({
     description: 'With `skip-unchanged`: after how long a backup is made even so.',
     default: '7d',
+  }),
+  'suspend-after': booleanInput({
+    description:
+      'Suspend computes that this run has woken as soon as their backup is done, unless somebody else is connected. Those that ran before are left alone.',
+    default: 'false',
   }),
   retries: integerInput({
     description: 'How many times more a tenant that failed is tried, each time from its start.',
@@ -267,10 +290,6 @@ export const inputs = {
   waves: rolloutInputs.waves,
   ...shardingInputs,
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   ...concurrencyInput('4'),
   ...runInputs,
 } as const satisfies InputDefinitions;
@@ -279,6 +298,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   backups: {
     description: 'The backups that this run made, as a JSON list.',
     example:
@@ -311,12 +331,12 @@ type Filled<Name extends keyof Values> = Values & { readonly [N in Name]-?: NonN
 /** What a job that backs up needs. */
 export type SessionValues = Filled<'neonApiKey'>;
 /** The parsed inputs of each command, with what it cannot do without. */
-export type RunValues = Filled<'neonApiKey' | 'tenants'>;
+export type RunValues = SessionValues;
 export type PlanValues = RunValues;
 export type ApplyValues = Filled<'neonApiKey' | 'plan' | 'shard'>;
 export type ReportValues = Filled<'plan' | 'reports'>;
 export type RestoreValues = Values;
-export type PruneValues = Filled<'tenants' | 'retention'>;
+export type PruneValues = Values;
 export type ListValues = Values;
 export type VerifyValues = Values;
 export type EraseValues = Filled<'tenant' | 'confirm'>;
@@ -330,7 +350,7 @@ export type BackupValues =
   | (ListValues & { readonly command: 'list' | 'verify' })
   | (EraseValues & { readonly command: 'erase' });
 
-/** What each command cannot do without, besides the bucket. */
+/** What each command cannot do without, besides the bucket; `tenants` and `retention` may stand in the fleet file. */
 const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   run: ['neon-api-key', 'tenants'],
   plan: ['neon-api-key', 'tenants'],
@@ -339,6 +359,18 @@ const NEEDED: Readonly<Record<string, readonly (keyof typeof inputs)[]>> = {
   prune: ['tenants', 'retention'],
   erase: ['tenant', 'confirm'],
 };
+
+const IN_FLEET_FILE: ReadonlySet<string> = new Set(['tenants', 'retention']);
+
+/** The fleet file and the catalog both say who takes part: it can only be one of them. */
+function sourceProblems(
+  values: Parameters<typeof catalogProblems>[0] & { readonly fleetFile?: string | undefined },
+): InputProblem[] {
+  const problems = catalogProblems(values);
+  if (values.source !== 'catalog' || values.fleetFile === undefined) return problems;
+  const given = 'catalog together with fleet-file, which says who takes part as well';
+  return [...problems, { input: 'source', given, accepted: 'neon, or no fleet-file' }];
+}
 
 /**
  * Reads all inputs: which of them are needed depends on the command.
@@ -349,12 +381,13 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   const command = read('command').trim() || (inputs.command.default ?? '');
   const problems: InputProblem[] = [];
   for (const name of NEEDED[command] ?? []) {
+    if (IN_FLEET_FILE.has(name) && read('fleet-file').trim() !== '') continue;
     if (read(name).trim() === '') problems.push({ input: name, given: 'nothing', accepted: acceptedBy(name) });
   }
-  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read));
+  problems.push(...(command === 'restore' ? restoreProblems(read) : []), ...lockProblems(read), ...keyProblems(read));
   let values: Values | undefined;
   try {
-    values = readInputs(inputs, read);
+    values = readInputs(inputs, read, (given) => [...planFileProblems(given), ...sourceProblems(given)]);
   } catch (thrown) {
     if (!(thrown instanceof InputError)) throw thrown;
     problems.push(...thrown.problems);
@@ -364,7 +397,14 @@ export function readBackupInputs(read: (name: string) => string): BackupValues {
   return values as BackupValues;
 }
 
-/** A lock needs both, and encryption by a key needs to be asked for. */
+/** S3 refuses a key that nothing is said to be encrypted with. */
+function keyProblems(read: (name: string) => string): InputProblem[] {
+  if (read('kms-key-id').trim() === '' || read('sse').trim().startsWith('aws:kms')) return [];
+  const given = read('sse').trim() === '' ? 'nothing' : showGiven(read('sse').trim());
+  return [{ input: 'sse', given, accepted: 'aws:kms or aws:kms:dsse (kms-key-id is set)' }];
+}
+
+/** A lock needs both. */
 function lockProblems(read: (name: string) => string): InputProblem[] {
   const [mode, days] = [read('object-lock-mode').trim(), read('object-lock-days').trim()];
   const problems: InputProblem[] = [];

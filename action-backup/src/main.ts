@@ -12,7 +12,7 @@ import { verifyCommand } from './commands/verify.js';
 /** The backup action: dumps every selected tenant to S3, and does what has to do with those dumps. */
 export async function main(context: ActionContext): Promise<void> {
   // Before anything can print them, also in the message about inputs that are wrong.
-  for (const name of ['neon-api-key', 'target-url']) {
+  for (const name of ['neon-api-key', 'catalog-url', 'target-url']) {
     const secret = context.readInput(name);
     if (secret.trim() !== '') context.mask(secret);
   }

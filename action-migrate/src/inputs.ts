@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 
 import {
   booleanInput,
+  catalogInputs,
+  catalogOutputs,
+  catalogProblems,
   choiceInput,
   commonOutputs,
   concurrencyInput,
@@ -14,6 +17,7 @@ import {
   neonInputs,
   patternInput,
   planFileInputs,
+  planFileProblems,
   planOutputs,
   readCommandInputs,
   rolloutInputs,
@@ -21,6 +25,7 @@ import {
   selectionInputs,
   shardingInputs,
   showGiven,
+  sourceInputs,
   textInput,
   type Filled,
   type InputDefinitions,
@@ -51,6 +56,8 @@ export const inputs = {
   ...neonInputs,
   'neon-api-key': neededBySome(neonInputs['neon-api-key'], 'Not for `report` and `check`.'),
   tenants: neededBySome(selectionInputs.tenants, 'Needed for `run`, `plan`, `assert` and `baseline`.'),
+  ...sourceInputs,
+  ...catalogInputs,
   'migrations-folder': textInput({
     description: 'Folder that `drizzle-kit generate` writes.',
     default: './drizzle',
@@ -97,16 +104,12 @@ export const inputs = {
     min: 1,
     max: 256,
   }),
-  state: choiceInput(['none', 'live'], {
+  state: choiceInput(['none', 'catalog', 'live'], {
     description:
-      'For `plan`: `none` decides without waking a compute, `live` connects to every tenant, so that only those that there is work for are planned.',
+      'For `plan`: `none` decides without waking a compute; `live` connects to every tenant, so that only those that there is work for are planned; `catalog` takes those for up to date that `catalog-url` says are, without waking them.',
     default: 'none',
   }),
   ...planFileInputs,
-  'run-cancelled': booleanInput({
-    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-    default: 'false',
-  }),
   'undo-report': textInput({
     description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
     accepted: 'the path of a report',
@@ -119,6 +122,7 @@ export const outputs = {
   ...commonOutputs,
   ...planOutputs,
   ...gateOutputs,
+  ...catalogOutputs,
   lagging: {
     description: 'For `assert`: how many tenants are not yet at `at-least`.',
     example: '3',
@@ -192,19 +196,10 @@ function folderProblems({
   });
 }
 
-/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
-function fileProblems({ command, plan, undoReport }: Partial<MigrateInputs>): InputProblem[] {
-  const isThere = (file: string | undefined) => file === undefined || existsSync(file);
-  const problems: InputProblem[] = [];
-  if ((command === 'apply' || command === 'report') && !isThere(plan)) {
-    const given = `${showGiven(plan ?? '')}, and there is no plan at this path`;
-    problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
-  }
-  if (command === 'undo' && !isThere(undoReport)) {
-    const given = `${showGiven(undoReport ?? '')}, and there is no report to read at this path`;
-    problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
-  }
-  return problems;
+function undoProblems({ command, undoReport }: Partial<MigrateInputs>): InputProblem[] {
+  if (command !== 'undo' || undoReport === undefined || existsSync(undoReport)) return [];
+  const given = `${showGiven(undoReport)}, and there is no report to read at this path`;
+  return [{ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' }];
 }
 
 function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
@@ -217,7 +212,12 @@ function contradictions(values: Partial<MigrateInputs>): InputProblem[] {
   if (dryRun === true && command === 'apply') {
     add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
   }
-  problems.push(...folderProblems(values), ...fileProblems(values));
+  problems.push(
+    ...folderProblems(values),
+    ...planFileProblems(values),
+    ...undoProblems(values),
+    ...catalogProblems(values),
+  );
   if (engine === 'drizzle-kit') {
     // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
     if (to !== undefined) add('to', 'a migration together with engine: drizzle-kit', 'nothing, or engine: drizzle-orm');

@@ -12,6 +12,11 @@ import { readMigrateInputs } from './inputs.js';
 
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 export async function main(context: ActionContext): Promise<void> {
+  // Before anything can print them, also in the message about inputs that are wrong.
+  for (const name of ['neon-api-key', 'catalog-url', 'scratch-url']) {
+    const secret = context.readInput(name);
+    if (secret.trim() !== '') context.mask(secret);
+  }
   const values = readMigrateInputs(context.readInput);
   context.stop.limit(values.timeLimit);
   switch (values.command) {

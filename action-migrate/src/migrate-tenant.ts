@@ -3,7 +3,7 @@ import { findDatabase } from '@neon-fleet/shared/neon';
 import { hostOf } from '@neon-fleet/shared/postgres';
 
 import type { MigrateInputs } from './inputs.js';
-import { goBack } from './restore-point/go-back.js';
+import { AFTER_FAILURE, goBack } from './restore-point/go-back.js';
 import { takeRestorePoint } from './restore-point/take.js';
 import type { Rollout } from './rollout.js';
 
@@ -35,7 +35,7 @@ export async function migrateTenant(
       }),
     rollBack: async (point) => {
       // Each failure is an occasion of its own: a later attempt that finds this one's name has not been put back by it.
-      const occasion = `after-failure-${runName}-${Date.now()}`;
+      const occasion = `${AFTER_FAILURE}${runName}-${Date.now()}`;
       const { keptAs } = await goBack(neon, point, { projectId, occasion, signal });
       return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
     },

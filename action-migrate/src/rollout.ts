@@ -1,18 +1,19 @@
-import { openNeonFor, type ActionContext, type Filled } from '@neon-fleet/shared/actions';
-import { refuseUnusablePostCheck } from '@neon-fleet/shared/drizzle';
 import {
-  discoverTenants,
-  type Discovery,
-  type Tenant,
-  type TenantResult,
-  type WorkContext,
-} from '@neon-fleet/shared/fleet';
+  discoverFleet,
+  openNeonFor,
+  sparingCatalog,
+  type ActionContext,
+  type Filled,
+} from '@neon-fleet/shared/actions';
+import { refuseUnusablePostCheck } from '@neon-fleet/shared/drizzle';
+import type { Discovery, Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
 import { openEngine, type MigrationEngine } from './engine.js';
 import type { MigrateInputs, SelectingInputs } from './inputs.js';
 import { migrateTenant } from './migrate-tenant.js';
+import { withProof } from './proof.js';
 
 /** What a rollout works with: opened once, before the first tenant. */
 export interface Rollout {
@@ -32,7 +33,7 @@ export async function openRollout(
   context: ActionContext,
   share = 1,
 ): Promise<Rollout> {
-  const neon = openNeonFor(values, context, { share });
+  const neon = sparingCatalog(openNeonFor(values, context, { share }), values.catalogUrl);
   const authorities = await trustedAuthorities(process.env);
   const { signal } = context.stop;
   const engine = await openEngine(values, { authorities, signal, cwd: process.cwd(), env: process.env });
@@ -40,11 +41,13 @@ export async function openRollout(
   return { neon, engine, authorities };
 }
 
-/** Lists the fleet and chooses who takes part. */
-export async function discover({ neon }: Pick<Rollout, 'neon'>, values: SelectingInputs): Promise<Discovery> {
-  // GitHub's own runners are on the public internet; others may have a way of their own.
-  const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
-  return discoverTenants(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
+/** Chooses who takes part. */
+export async function discover(
+  { neon }: Pick<Rollout, 'neon'>,
+  values: SelectingInputs,
+  context: ActionContext,
+): Promise<Discovery> {
+  return discoverFleet(values, neon, context);
 }
 
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
@@ -56,7 +59,8 @@ export function workOf(
   values: MigrateInputs,
   runName: string,
 ): (tenant: Tenant, context: WorkContext) => Promise<TenantResult> {
-  return (tenant, context) => migrateTenant(rollout, tenant, values, runName, context);
+  return async (tenant, context) =>
+    withProof(rollout.engine, tenant, await migrateTenant(rollout, tenant, values, runName, context));
 }
 
 /** What the jobs of one rollout must agree about: the same migrations, applied in the same way. */

@@ -12,7 +12,7 @@ import {
   type ActionContext,
 } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
-import { readMigrations } from '@neon-fleet/shared/drizzle';
+import { qualifiedName, readMigrations, type MigrationFolder, type MigrationsTable } from '@neon-fleet/shared/drizzle';
 import { workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
@@ -98,15 +98,16 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
     allowSkipped: values.allowSkipped,
     ...(values.fleetFile === undefined ? {} : { appendix: `\n${renderPlan(plan)}` }),
   });
-  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate?.folder.migrations.at(-1)?.tag));
+  await tellCatalog(values.catalogUrl, batchOf(report, reachable, migrate), process.env, signal);
 }
 
 /** What the catalog is told of a run: tenants that are ready, outcomes, and who made what. */
 function batchOf(
   report: FleetReport,
   reachable: readonly ProvisionedProject[],
-  version: string | undefined,
+  migrate: { readonly folder: MigrationFolder; readonly table: MigrationsTable } | undefined,
 ): CatalogBatch {
+  const version = migrate?.folder.migrations.at(-1)?.tag;
   const green = new Set(
     report.outcomes.flatMap(({ status, projectId }) =>
       status === 'succeeded' || status === 'unchanged' ? [projectId] : [],
@@ -117,8 +118,17 @@ function batchOf(
   const run = runRecordOf(report, ({ projectId }) => {
     const project = reached.get(projectId);
     return {
+      // What is at home in the project was found by its own names, which are registered in the same transaction.
+      isDatabaseAssumed: true,
       ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
       ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
+      // Where a branch was named, its database is known under that name and not as the one of the default branch.
+      ...(migrate === undefined ||
+      project === undefined ||
+      !green.has(projectId) ||
+      project.found.branchId !== undefined
+        ? {}
+        : { verified: { table: qualifiedName(migrate.table), digest: migrate.folder.digest } }),
     };
   });
   const readyAt = new Date().toISOString();

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
-
-import { explain, ExplainedError } from '@neon-fleet/shared/errors';
-import { parseFleetFile, resolveFleet, selectTenants, type DesiredTenant } from '@neon-fleet/shared/fleet';
+import { ExplainedError } from '@neon-fleet/shared/errors';
+import { readFleetFile, selectTenants, type DesiredTenant } from '@neon-fleet/shared/fleet';
 
 import type { ProvisionInputs } from './inputs.js';
 
@@ -19,19 +17,12 @@ export async function readDesired(values: ProvisionInputs): Promise<DesiredFleet
   if (fleetFile === undefined) {
     return { tenants: name.map((each) => tenantOfInputs(each, values)), others: [], ignored: [] };
   }
-  const text = await readFile(fleetFile, 'utf8').catch((thrown: unknown) => {
-    throw new ExplainedError({
-      message: `fleet-file: ${JSON.stringify(fleetFile)} cannot be read: ${explain(thrown).message}; nothing was done`,
-      hint: 'Is the repository checked out, and the path right? `command: import` writes a file to begin with.',
-    });
-  });
-  const file = parseFleetFile(text, fleetFile);
-  const all = resolveFleet(file);
+  const { members: all, ignored } = await readFleetFile(fleetFile);
   const tenants = select(all, values.tenants);
   if (tenants.length === 0) {
     throw new ExplainedError({ message: `fleet-file: ${JSON.stringify(fleetFile)} names no tenant; nothing was done` });
   }
-  return { tenants, others: all.filter((tenant) => !tenants.includes(tenant)), ignored: file.ignored };
+  return { tenants, others: all.filter((tenant) => !tenants.includes(tenant)), ignored };
 }
 
 function select(all: readonly DesiredTenant[], patterns: readonly string[] | undefined): DesiredTenant[] {

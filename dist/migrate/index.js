@@ -45418,8 +45418,8 @@ function extend(target) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1166);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2850);
+/* harmony import */ var _neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3720);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6367);
 
 
 await (0,_neon_fleet_shared_actions__WEBPACK_IMPORTED_MODULE_0__/* .runAction */ .Cs)('migrate', _main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i);
@@ -45429,7 +45429,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 2850:
+/***/ 6367:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -45438,12 +45438,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 108 modules
-var actions = __nccwpck_require__(1166);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
-var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/actions/index.ts + 125 modules
+var actions = __nccwpck_require__(3720);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 25 modules
+var drizzle = __nccwpck_require__(2499);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
 var postgres = __nccwpck_require__(3146);
 // EXTERNAL MODULE: external "node:crypto"
@@ -45840,23 +45840,19 @@ function parseJson(text) {
  */
 async function runDrizzleKit(uri, options) {
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    const { signal, authorities, table, lockWaitMs } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        const state = await (0,drizzle/* lockAndRead */.bw)(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        if (state === undefined)
-            return lockedElsewhere();
+    const done = await (0,drizzle/* underLock */.yP)(target, lockOf(options), async ({ connection, state }) => {
         const before = (0,drizzle/* assess */.no)(options.folder, state);
         if (before.kind === 'drift')
-            return drifted(before.why, options);
+            return (0,drizzle/* driftResult */.vd)(before.why, options.onDrift);
         if (before.kind === 'up-to-date' && before.upgrade === undefined) {
-            return await concluded(connection, before, { status: 'unchanged' }, options);
+            return concluded(connection, before, { status: 'unchanged' }, options);
         }
-        return await bringForward(uri, target, connection, before, options);
-    }
-    finally {
-        await connection.close();
-    }
+        return bringForward(uri, target, connection, before, options);
+    });
+    return done ?? (0,drizzle/* lockedResult */.qf)();
+}
+function lockOf(options) {
+    return { ...options, applicationName: 'neon-fleet migrate' };
 }
 async function bringForward(uri, target, connection, before, options) {
     const { signal, note, kit, config, readRestorePoint } = options;
@@ -45907,15 +45903,8 @@ async function afterExit(target, connection, start, exit, options) {
         if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || options.signal.aborted)
             throw thrown;
     }
-    const { signal, authorities, table, lockWaitMs } = options;
-    const second = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-    try {
-        const state = await (0,drizzle/* lockAndRead */.bw)(second, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        return state === undefined ? lockedElsewhere() : await concludeFrom(second, state, start, exit, options);
-    }
-    finally {
-        await second.close();
-    }
+    const done = await (0,drizzle/* underLock */.yP)(target, lockOf(options), ({ connection: second, state }) => concludeFrom(second, state, start, exit, options));
+    return done ?? (0,drizzle/* lockedResult */.qf)();
 }
 async function concludeFrom(connection, state, start, exit, options) {
     const after = (0,drizzle/* assess */.no)(options.folder, state);
@@ -46017,23 +46006,6 @@ function failed(error, migration, infrastructure) {
         error,
         migration,
         ...(infrastructure ? { infrastructure } : {}),
-    };
-}
-function drifted(why, { onDrift }) {
-    if (onDrift !== 'fail')
-        return { status: 'skipped', reason: 'drift', detail: why };
-    const error = {
-        message: `its schema is not what the folder says: ${why}`,
-        code: 'drift',
-        hint: 'on-drift is fail, so that no further tenant is started.',
-    };
-    return { status: 'failed', detail: error.message, error, stopsRollout: true };
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
     };
 }
 
@@ -46203,6 +46175,12 @@ var src_neon = __nccwpck_require__(8835);
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/go-back.ts
 
 
+/** What the occasions begin with that are failures. */
+const AFTER_FAILURE = 'after-failure-';
+/** The name of the branch that keeps what was replaced on an occasion. */
+function keptName(occasion) {
+    return `replaced-${occasion}`;
+}
 /**
  * Puts a branch back to a restore point, which ends its connections. What was written since is not lost: it is kept as a
  * branch of its own, under a name that follows from the occasion, so that a second attempt cannot do it again.
@@ -46213,7 +46191,7 @@ async function goBack(neon, point, options) {
     const { projectId, occasion, signal, now = () => new Date() } = options;
     requireReachable(point, now());
     const branchId = point.kind === 'branch' ? point.branchId : await neon.branchOfHost(projectId, point.host);
-    const keptAs = `replaced-${occasion}`;
+    const keptAs = keptName(occasion);
     try {
         const { operations } = await neon.restoreBranch({
             projectId,
@@ -46354,7 +46332,7 @@ async function migrateTenant({ neon, engine }, tenant, { restorePoint, onFailure
         }),
         rollBack: async (point) => {
             // Each failure is an occasion of its own: a later attempt that finds this one's name has not been put back by it.
-            const occasion = `after-failure-${runName}-${Date.now()}`;
+            const occasion = `${AFTER_FAILURE}${runName}-${Date.now()}`;
             const { keptAs } = await goBack(neon, point, { projectId, occasion, signal });
             return `put back to ${point.takenAt}; what was written since then is kept in the branch ${keptAs}`;
         },
@@ -46421,6 +46399,7 @@ var escape_html_default = /*#__PURE__*/__nccwpck_require__.n(escape_html);
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/way-back.ts
 
 
+
 /** So many tenants are shown with a command of their own; the report has the restore points of all. */
 const SHOWN = 10;
 /**
@@ -46430,9 +46409,9 @@ const SHOWN = 10;
 function wayBack(outcomes, env = process.env) {
     const changed = outcomes.flatMap((outcome) => {
         const { migration } = outcome;
-        if (migration?.restorePoint === undefined || migration.applied.length === 0)
+        if (!(0,fleet/* leftSomething */.cx)(migration) || migration.restorePoint === undefined)
             return [];
-        return outcome.status === 'rolled-back' ? [] : [{ outcome, point: migration.restorePoint }];
+        return [{ outcome, point: migration.restorePoint }];
     });
     const [first] = changed;
     if (first === undefined)
@@ -46538,7 +46517,7 @@ function foreseenResult(assessment, { onDrift, to }) {
         case 'drift':
             if (onDrift === 'fail' || (onDrift === 'apply' && assessment.onlyOutOfOrder))
                 return undefined;
-            return { status: 'skipped', reason: 'drift', detail: assessment.why, migration };
+            return { ...(0,drizzle/* driftResult */.vd)(assessment.why), migration };
     }
 }
 /** The migrations that would be applied, in order. */
@@ -47022,29 +47001,24 @@ function marked(mark, definition) {
 async function baselineDatabase(uri, options) {
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
     try {
-        return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
+        return await whileLocked(target, options, (connection, state) => baseline(connection, state, target, options));
     }
     catch (thrown) {
         if (!(thrown instanceof CommitLostError))
             throw thrown;
-        return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
+        return whileLocked(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
     }
 }
 /** The answer to COMMIT was lost: whether it was carried out has to be looked up. */
 class CommitLostError extends Error {
     name = 'CommitLostError';
 }
-async function underLock(target, { scope, dryRun, lockWaitMs, authorities, signal }, work) {
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
-    try {
-        // To look, it is enough that the schema stands still.
-        const mode = dryRun ? 'shared' : 'exclusive';
-        const state = await (0,drizzle/* lockAndRead */.bw)(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
-        return state === undefined ? baseline_database_lockedElsewhere() : await work(connection, state);
-    }
-    finally {
-        await connection.close();
-    }
+async function whileLocked(target, { scope, dryRun, ...options }, work) {
+    // To look, it is enough that the schema stands still.
+    const mode = dryRun ? 'shared' : 'exclusive';
+    const lock = { ...options, table: scope.table, mode, applicationName: 'neon-fleet baseline' };
+    const done = await (0,drizzle/* underLock */.yP)(target, lock, ({ connection, state }) => work(connection, state));
+    return done ?? { result: (0,drizzle/* lockedResult */.qf)(), differences: [] };
 }
 async function baseline(connection, state, target, options) {
     const { folder, at, scope, references, dryRun, note, lockTimeoutMs, statementTimeoutMs } = options;
@@ -47127,15 +47101,11 @@ function unchanged(detail) {
     return { result: { status: 'unchanged', reason: 'up-to-date', detail }, differences: [] };
 }
 function drift(detail) {
-    return { result: { status: 'skipped', reason: 'drift', detail }, differences: [] };
+    return { result: (0,drizzle/* driftResult */.vd)(detail), differences: [] };
 }
 function notEqual(at, differences) {
     const detail = `is not what the migrations up to ${at.tag} make: ${differenceWords(differences)}`;
-    return { result: { status: 'skipped', reason: 'drift', detail }, differences };
-}
-function baseline_database_lockedElsewhere() {
-    const detail = 'another run of neon-fleet (a migration or a backup) holds the lock of this database';
-    return { result: { status: 'skipped', reason: 'locked', detail }, differences: [] };
+    return { result: (0,drizzle/* driftResult */.vd)(detail), differences };
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/baseline/inputs.ts
@@ -47824,144 +47794,195 @@ async function run(values, context) {
     });
 }
 
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-words.ts
+
+
+/** The tenant is where it was before the rollout. */
+function wentBack({ from }, point, keptAs) {
+    const detail = `back at ${from ?? 'no migration'}; what was written from ${point.takenAt} until now is only in the branch ${keptAs}`;
+    return { status: 'succeeded', detail };
+}
+function wouldGoBack({ from }, point) {
+    const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function alreadyThere({ from }, version) {
+    const detail = version === from
+        ? `at ${from ?? 'no migration'} already`
+        : `it has nothing of this rollout: it is at ${version ?? 'no migration'}`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function alreadyBack({ from }, { name, createdAt }) {
+    const when = createdAt === undefined ? '' : ` at ${createdAt}`;
+    const detail = `at ${from ?? 'no migration'}; it was put back${when}, and what it held before is in the branch ${name}`;
+    return { status: 'unchanged', reason: 'up-to-date', detail };
+}
+function atItAgain({ name }) {
+    return undo_words_failed(`it was put back once (branch ${name}), and the rollout was at it again since; whether that left something behind cannot be told`, 'Look at the tenant. If it is to go back further, restore its branch by hand: the restore point is in the report.');
+}
+function onAnotherBranch(host) {
+    return undo_words_failed(`the rollout was at ${host}, and these inputs lead to another branch or compute`, 'Give undo the same branch, database and role as the rollout had.');
+}
+function notUnderstood(why) {
+    return undo_words_failed(`what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`, 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.');
+}
+function withoutWayBack({ applied }) {
+    const what = applied.length === 0 ? 'the rollout changed it' : `${applied.join(', ')} was applied`;
+    return undo_words_failed(`no restore point was noted when ${what}`, 'Restore a backup from before the rollout, or write a migration that takes the change back.');
+}
+function movedOn({ to }, version) {
+    return undo_words_failed(`it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`, 'Undo the newer rollout first, or restore this tenant by hand.');
+}
+/** @param after undefined: another run had the lock all the time. */
+function notBack({ from }, after, keptAs) {
+    const seen = after === undefined
+        ? 'whether that worked could not be looked at, since another run holds its lock'
+        : `${(0,drizzle/* standingWords */.o4)(after)}, and not ${from === undefined ? 'without any migration' : `at ${from}`} as before the rollout`;
+    return undo_words_failed(`it was put back, but ${seen}`, `Did another run migrate it again at once? What it held before is in the branch ${keptAs}. Look at both before anything else is done.`);
+}
+function undo_words_failed(message, hint) {
+    return { status: 'failed', detail: message, error: { message, hint } };
+}
+
+;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-decision.ts
+
+
+/** Everything that a rollout applied, as far as that is known. */
+function appliedBy({ applied, unsettled = [] }) {
+    return [...applied, ...unsettled];
+}
+/**
+ * Decides by what is there, seen under the lock. A tenant that is back already is left alone, and so is one that something
+ * else has been applied to since, which going back would take away as well.
+ *
+ * @param branches of the project: a restore leaves one that keeps what it has replaced.
+ */
+function decideUndo(rollout, standing, branches, { runName, point }) {
+    const leave = (result) => ({ kind: 'leave', result });
+    const { migration, workedOnAt } = rollout;
+    if (standing.kind === 'drift')
+        return leave(notUnderstood(standing.why));
+    const { version, applied: has } = standing;
+    const own = appliedBy(migration);
+    const there = own.filter((tag) => has.has(tag));
+    // Of a file that was done in part drizzle's table says nothing: then only an earlier restore tells.
+    const inPart = migration.applied.length === 0 && migration.changed === true;
+    if (there.length === 0 && !inPart)
+        return leave(alreadyThere(migration, version));
+    if (migration.applied.some((tag) => !has.has(tag))) {
+        return leave(notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`));
+    }
+    // The newest one may be older than the rollout, where that applied one that had been merged out of order.
+    if (version !== migration.from && (version === undefined || !own.includes(version))) {
+        return leave(movedOn(migration, version));
+    }
+    const occasion = `undo-${runName}-${nameOf(point)}`;
+    const since = (branch) => isNotOlder(branch, Date.parse(workedOnAt));
+    const [latest] = earlierRestores(branches, occasion);
+    if (!inPart || there.length > 0) {
+        if (latest === undefined || since(latest.branch))
+            return { kind: 'go-back', occasion: latest?.occasion ?? occasion };
+        // It was put back, and then the rollout was at it once more.
+        return { kind: 'go-back', occasion: `${occasion}${AGAIN}${latest.times + 1}` };
+    }
+    const putBack = branches.filter(({ name }) => name.startsWith(keptName(AFTER_FAILURE))).find(since);
+    const back = latest !== undefined && since(latest.branch) ? latest.branch : putBack;
+    if (back !== undefined)
+        return leave(alreadyBack(migration, back));
+    return latest === undefined ? { kind: 'go-back', occasion } : leave(atItAgain(latest.branch));
+}
+/** Neon's times may be in whole seconds. A time that is not known says nothing, so that nothing is done twice for it. */
+function isNotOlder({ createdAt }, thanMs) {
+    if (createdAt === undefined)
+        return true;
+    return Date.parse(createdAt) + (createdAt.includes('.') ? 0 : 999) >= thanMs;
+}
+const AGAIN = '-again-';
+/** What earlier undos of the same rollout have left, the latest first. */
+function earlierRestores(branches, occasion) {
+    const first = keptName(occasion);
+    return branches
+        .flatMap((branch) => {
+        if (branch.name === first)
+            return [{ occasion, branch, times: 1 }];
+        if (!branch.name.startsWith(first + AGAIN))
+            return [];
+        const times = Number(branch.name.slice(first.length + AGAIN.length));
+        return [{ occasion: `${occasion}${AGAIN}${times}`, branch, times }];
+    })
+        .toSorted((a, b) => b.times - a.times);
+}
+/** Tells one restore point of a tenant from another in the name of a branch. */
+function nameOf(point) {
+    return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
+}
+
 ;// CONCATENATED MODULE: ./action-migrate/src/restore-point/undo-tenant.ts
 
 
 
 
 
-/** Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. */
+
+
+
+/**
+ * Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. Also who was put
+ * back after a failure may have something left, of an attempt before that.
+ */
 function undoableTenants(outcomes, tenantOf) {
     return outcomes.flatMap((outcome) => {
-        const { migration } = outcome;
-        if (migration === undefined || migration.applied.length === 0 || outcome.status === 'rolled-back')
-            return [];
-        return [{ ...tenantOf(outcome), migration }];
+        const { migration, startedAt } = outcome;
+        return (0,fleet/* leftSomething */.cx)(migration) ? [{ ...tenantOf(outcome), migration, workedOnAt: startedAt }] : [];
     });
 }
 /**
- * Puts one tenant back to where it was before a rollout. Looks first: a tenant that is there already is left alone, and so
- * is one that something else has been applied to since, which going back would take away as well.
+ * Puts one tenant back to where it was before a rollout. Looks first, and keeps the tenant's lock until the restore itself
+ * ends the session that has it: what another run did in between would be gone. Looks again before it says that it is back.
  */
-async function undoTenant(rollout, tenant, options, { signal, note }) {
+async function undoTenant(rollout, tenant, { lockWaitMs, runName, dryRun }, { signal, note }) {
     const { migration, projectId } = tenant;
-    const { restorePoint } = migration;
-    if (restorePoint === undefined)
+    const { restorePoint: point } = migration;
+    if (point === undefined)
         return withoutWayBack(migration);
     const { neon, engine, authorities } = rollout;
-    const wanted = await engine.schemaOf(tenant);
+    const { folder, table } = await engine.schemaOf(tenant);
     const { uri } = await (0,src_neon/* findDatabase */.Xg)(neon, tenant);
-    if (restorePoint.kind === 'lsn' && restorePoint.host !== (0,postgres/* hostOf */.w4)(uri))
-        return onAnotherBranch(restorePoint.host);
-    const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
-    const before = await look();
-    if (before.kind === 'locked')
-        return locked();
-    if (before.kind === 'drift')
-        return notUnderstood(before.why);
-    const there = migration.applied.filter((tag) => before.applied.has(tag));
-    if (there.length === 0)
-        return alreadyThere(migration);
-    if (there.length < migration.applied.length)
-        return notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`);
-    if (!isWhereTheRolloutLeftIt(migration, before.version))
-        return movedOn(migration, before.version);
-    requireReachable(restorePoint, new Date());
-    if (options.dryRun)
-        return wouldGoBack(migration, restorePoint);
-    note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
-    const lostFrom = restorePoint.takenAt;
-    const occasion = `undo-${options.runName}-${nameOf(restorePoint)}`;
-    const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion, signal });
-    // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
-    const after = await look();
-    if (after.kind !== 'seen' || migration.applied.some((tag) => after.applied.has(tag))) {
-        return notBack(migration, after, keptAs);
-    }
-    const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
-    return { status: 'succeeded', detail };
-}
-/** Which migrations the database has, read while no run of neon-fleet works on it. */
-async function lookUnderLock(uri, { folder, table }, { authorities, lockWaitMs, signal }) {
-    const connection = await (0,postgres/* connect */.Ng)((0,postgres/* parseConnectionUri */.sq)(uri), {
-        signal,
-        authorities,
-        applicationName: 'neon-fleet undo',
+    if (point.kind === 'lsn' && point.host !== (0,postgres/* hostOf */.w4)(uri))
+        return onAnotherBranch(point.host);
+    const target = (0,postgres/* parseConnectionUri */.sq)(uri);
+    const lock = { table, applicationName: 'neon-fleet undo', lockWaitMs, authorities, signal, note };
+    const done = await (0,drizzle/* underLock */.yP)(target, 
+    // To look, it is enough that the schema stands still.
+    { ...lock, mode: dryRun ? 'shared' : 'exclusive' }, async ({ connection, state }) => {
+        const standing = (0,drizzle/* standingOf */.YP)(folder, state);
+        const decision = decideUndo(tenant, standing, await neon.listBranches(projectId), { runName, point });
+        if (decision.kind === 'leave')
+            return decision.result;
+        requireReachable(point, new Date());
+        if (dryRun)
+            return wouldGoBack(migration, point);
+        note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(point)}`);
+        if (!(await (0,drizzle/* keepsLock */.a3)(connection)))
+            throw lockLost();
+        return goBack(neon, point, { projectId, occasion: decision.occasion, signal });
     });
-    try {
-        if (!(await (0,postgres/* takeLock */.HJ)(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal })))
-            return { kind: 'locked' };
-        const assessment = (0,drizzle/* assess */.no)(folder, await (0,drizzle/* readSchemaState */.Rb)(connection, table));
-        if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder)
-            return { kind: 'drift', why: assessment.why };
-        const missing = new Set(pendingIn(assessment).map(({ tag }) => tag));
-        const applied = folder.migrations.map(({ tag }) => tag).filter((tag) => !missing.has(tag));
-        return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
-    }
-    finally {
-        await connection.close();
-    }
+    if (done === undefined)
+        return (0,drizzle/* lockedResult */.qf)();
+    if ('status' in done)
+        return done;
+    // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
+    const after = await (0,drizzle/* underLock */.yP)(target, lock, ({ state }) => (0,drizzle/* standingOf */.YP)(folder, state));
+    const was = { from: migration.from, applied: appliedBy(migration) };
+    if (after === undefined || !(0,drizzle/* isBackAt */.PY)(after, was))
+        return notBack(migration, after, done.keptAs);
+    return wentBack(migration, point, done.keptAs);
 }
-/**
- * Whether nothing newer than the rollout's own migrations is there. The newest one may be older than the rollout, where
- * that applied one that had been merged out of order.
- */
-function isWhereTheRolloutLeftIt({ applied, from }, version) {
-    return version === from || (version !== undefined && applied.includes(version));
-}
-/** Tells one restore point of a tenant from another in the name of a branch. */
-function nameOf(point) {
-    return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
-}
-function onAnotherBranch(host) {
-    const error = {
-        message: `the rollout was at ${host}, and these inputs lead to another branch or compute`,
-        hint: 'Give undo the same branch, database and role as the rollout had.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function notUnderstood(why) {
-    const error = {
-        message: `what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`,
-        hint: 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function withoutWayBack({ applied }) {
-    const error = {
-        message: `no restore point was noted when ${applied.join(', ')} was applied`,
-        hint: 'Restore a backup from before the rollout, or write a migration that takes the change back.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function locked() {
-    return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
-}
-function alreadyThere({ from }) {
-    return { status: 'unchanged', reason: 'up-to-date', detail: `at ${from ?? 'no migration'} already` };
-}
-function movedOn({ to }, version) {
-    const error = {
-        message: `it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`,
-        hint: 'Undo the newer rollout first, or restore this tenant by hand.',
-    };
-    return { status: 'failed', detail: error.message, error };
-}
-function wouldGoBack({ from }, point) {
-    const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
-    return { status: 'unchanged', reason: 'up-to-date', detail };
-}
-function notBack({ from }, after, keptAs) {
-    const seen = after.kind === 'locked'
-        ? 'whether that worked could not be looked at, since another run holds its lock'
-        : after.kind === 'drift'
-            ? after.why
-            : `it is at ${after.version ?? 'no migration'} and not at ${from ?? 'no migration'}`;
-    const error = {
-        message: `it was put back, but ${seen}`,
-        hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
-    };
-    return { status: 'failed', detail: error.message, error };
+function lockLost() {
+    return new errors/* ExplainedError */.hM({
+        message: 'the connection that held its lock broke before anything was done',
+        hint: 'Run undo again.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./action-migrate/src/commands/undo.ts
@@ -48126,10 +48147,6 @@ const inputs = {
         default: 'none',
     }),
     ...actions/* planFileInputs */.ff,
-    'run-cancelled': (0,actions/* booleanInput */.tE)({
-        description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
-        default: 'false',
-    }),
     'undo-report': (0,actions/* textInput */._Z)({
         description: 'For `undo`: the report (JSON) of the rollout that is to be taken back.',
         accepted: 'the path of a report',
@@ -48179,19 +48196,11 @@ function folderProblems({ command, engine, migrationsFolder, to, at, atLeast, })
         'at-least': command === 'assert' ? atLeast : undefined,
     });
 }
-/** A folder of `reports` that is not there is none: the job that would have made it may have been cancelled. */
-function fileProblems({ command, plan, undoReport }) {
-    const isThere = (file) => file === undefined || (0,external_node_fs_.existsSync)(file);
-    const problems = [];
-    if ((command === 'apply' || command === 'report') && !isThere(plan)) {
-        const given = `${(0,actions/* showGiven */.vP)(plan ?? '')}, and there is no plan at this path`;
-        problems.push({ input: 'plan', given, accepted: 'the path of the plan that the command plan wrote' });
-    }
-    if (command === 'undo' && !isThere(undoReport)) {
-        const given = `${(0,actions/* showGiven */.vP)(undoReport ?? '')}, and there is no report to read at this path`;
-        problems.push({ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' });
-    }
-    return problems;
+function undoProblems({ command, undoReport }) {
+    if (command !== 'undo' || undoReport === undefined || (0,external_node_fs_.existsSync)(undoReport))
+        return [];
+    const given = `${(0,actions/* showGiven */.vP)(undoReport)}, and there is no report to read at this path`;
+    return [{ input: 'undo-report', given, accepted: 'the path of the report (JSON) of a rollout' }];
 }
 function contradictions(values) {
     const { command, dryRun, restorePoint, onFailure, engine, onDrift, to } = values;
@@ -48203,7 +48212,7 @@ function contradictions(values) {
     if (dryRun === true && command === 'apply') {
         add('dry-run', 'true together with apply, which carries a plan out', 'a dry run of run or plan');
     }
-    problems.push(...folderProblems(values), ...fileProblems(values));
+    problems.push(...folderProblems(values), ...(0,actions/* planFileProblems */.GO)(values), ...undoProblems(values));
     if (engine === 'drizzle-kit') {
         // drizzle-kit applies all that is pending in one transaction, in the order that it sees, or nothing.
         if (to !== undefined)
@@ -48253,7 +48262,7 @@ async function main(context) {
 
 /***/ }),
 
-/***/ 1166:
+/***/ 3720:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48278,6 +48287,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   g1: () => (/* reexport */ openNeonFor),
   nW: () => (/* reexport */ patternInput),
   ff: () => (/* reexport */ planFileInputs),
+  GO: () => (/* reexport */ planFileProblems),
   iS: () => (/* reexport */ planOutputs),
   g$: () => (/* reexport */ printable),
   oy: () => (/* reexport */ printable_printableLine),
@@ -48297,7 +48307,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Sy: () => (/* reexport */ writeSummary)
 });
 
-// UNUSED EXPORTS: catalogInputs, catalogOutputs, choicesInput, durationWords, listenForStop, openCatalogIfThere, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, tellCatalog, urlInput
+// UNUSED EXPORTS: Stores, catalogInputs, catalogOutputs, checkStorage, checkStorages, choicesInput, durationWords, listenForStop, openCatalogIfThere, openStorage, parsedInput, readInputs, renderPlanSummary, renderSummary, runRecordOf, setSecretOutput, storageInputs, tellCatalog, urlInput
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -48306,8 +48316,8 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 var lib_core = __nccwpck_require__(8179);
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./packages/shared/src/postgres/index.ts + 13 modules
@@ -49127,7 +49137,10 @@ function concurrencyInput(defaultConcurrency) {
     };
 }
 
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/fleet-inputs.ts
+
 
 
 const MOST_TENANTS_PER_SHARD = 100_000;
@@ -49182,7 +49195,36 @@ const planFileInputs = {
         min: 1,
         max: fleet/* MOST_SHARDS */.Y,
     }),
+    'run-cancelled': booleanInput({
+        description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
+        default: 'false',
+    }),
 };
+/** What is wrong with the paths that `apply` and `report` were given; other commands do not look at them. */
+function planFileProblems({ command, plan, reports, }) {
+    if (command !== 'apply' && command !== 'report')
+        return [];
+    const problems = [];
+    const add = (input, path, what, accepted) => problems.push({ input, given: `${showGiven(path)}, and ${what}`, accepted });
+    const planKind = plan === undefined ? 'file' : kindOf(plan);
+    if (plan !== undefined && planKind !== 'file') {
+        const what = planKind === 'folder' ? 'that is a folder' : 'there is no plan at this path';
+        add('plan', plan, what, 'the path of the plan that the command plan wrote');
+    }
+    // A folder that is not there is none: the job that would have made it may have been cancelled.
+    if (reports !== undefined && kindOf(reports) === 'file') {
+        add('reports', reports, 'that is a file', "the folder that the shards' records are in");
+    }
+    return problems;
+}
+function kindOf(path) {
+    try {
+        return (0,external_node_fs_.statSync)(path).isDirectory() ? 'folder' : 'file';
+    }
+    catch {
+        return 'nothing';
+    }
+}
 
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/idle-exclusions.ts
 
@@ -49238,8 +49280,8 @@ const gateOutputs = {
     go: { description: 'Whether the next wave may start.', example: 'true' },
 };
 
-// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 20 modules
-var drizzle = __nccwpck_require__(7981);
+// EXTERNAL MODULE: ./packages/shared/src/drizzle/index.ts + 25 modules
+var drizzle = __nccwpck_require__(2499);
 ;// CONCATENATED MODULE: ./packages/shared/src/actions/migration-inputs.ts
 
 
@@ -49603,6 +49645,1441 @@ function setSecretOutput(name, value) {
         core.warning(`The output ${name} is not set: GITHUB_OUTPUT names no file, and it would be printed.`);
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/s3/errors.ts
+
+/** A request to S3 that failed for good, without headers, signed addresses and key ids. */
+class errors_S3Error extends errors/* ExplainedError */.hM {
+    /** S3's own name of the failure, such as `NoSuchBucket`; absent when no answer arrived. */
+    reason;
+    /** HTTP status; absent when no answer arrived. */
+    status;
+    constructor(failure, doing, options) {
+        const code = codeOf(failure);
+        const hint = hintFor(failure);
+        super({
+            message: `S3, ${doing}: ${withoutKeyIds(failure.message)}`,
+            ...(code === undefined ? {} : { code }),
+            ...(hint === undefined ? {} : { hint }),
+        }, options);
+        this.name = 'S3Error';
+        if (failure.reason !== undefined)
+            this.reason = failure.reason;
+        if (failure.status !== undefined)
+            this.status = failure.status;
+    }
+}
+/** Turns what the AWS SDK throws into an error that may be printed. */
+function errors_s3Error(thrown, doing) {
+    return thrown instanceof ExplainedError ? thrown : new errors_S3Error(failureOf(thrown), doing);
+}
+/** Whether a failure says that there is no such object. */
+function errors_isNotFound(thrown) {
+    return thrown instanceof errors_S3Error && thrown.status === 404 && thrown.reason !== 'NoSuchBucket';
+}
+/** Whether a conditional write found something in its place. */
+function errors_isTaken(thrown) {
+    return thrown instanceof errors_S3Error && (thrown.status === 412 || thrown.reason === 'ConditionalRequestConflict');
+}
+/** Whether a store says that it does not know this kind of request at all. */
+function errors_isNotImplemented(thrown) {
+    return thrown instanceof errors_S3Error && (thrown.status === 501 || thrown.status === 405);
+}
+/** Failures that every request of this run would meet again: there is no use in starting. */
+const HOPELESS = new Set([
+    'AuthorizationHeaderMalformed',
+    'CredentialsProviderError',
+    'ExpiredToken',
+    'InvalidAccessKeyId',
+    'InvalidToken',
+    'NoSuchBucket',
+    'PermanentRedirect',
+    'SignatureDoesNotMatch',
+]);
+/** Whether a failure is one of the set-up (bucket, region, credentials) rather than of one request. */
+function errors_isHopeless(thrown) {
+    if (!(thrown instanceof errors_S3Error))
+        return false;
+    return thrown.status === undefined || thrown.status === 301 || HOPELESS.has(thrown.reason ?? '');
+}
+function failureOf(thrown) {
+    const { message } = explain(thrown);
+    const reason = thrown instanceof Error ? thrown.name : undefined;
+    const status = statusOf(thrown);
+    const system = systemCode(thrown);
+    return {
+        // For an answer without a body (HEAD) the SDK has no better message than its own name for it.
+        message: message === '' || message === 'UnknownError' ? 'refused without a reason' : message,
+        ...(reason === undefined || reason === 'Error' ? {} : { reason }),
+        ...(status === undefined ? {} : { status }),
+        ...(system === undefined ? {} : { systemCode: system }),
+    };
+}
+function statusOf(thrown) {
+    const metadata = typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, '$metadata') : undefined;
+    if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata))
+        return undefined;
+    return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}
+/** How often the SDK sent a request before it gave its answer or gave up; 1 when it does not say. */
+function errors_attemptsOf(answerOrThrown) {
+    const metadata = typeof answerOrThrown === 'object' && answerOrThrown !== null
+        ? Reflect.get(answerOrThrown, '$metadata')
+        : undefined;
+    if (typeof metadata !== 'object' || metadata === null || !('attempts' in metadata))
+        return 1;
+    return typeof metadata.attempts === 'number' ? metadata.attempts : 1;
+}
+function codeOf({ reason, status, systemCode: system }) {
+    if (status !== undefined)
+        return reason === undefined ? `HTTP ${status}` : `${reason}, HTTP ${status}`;
+    return system ?? reason;
+}
+function withoutKeyIds(message) {
+    return message.replace(/\bA(KIA|SIA|ROA|IDA)[A-Z0-9]{12,}\b/g, 'A$1***').replace(/\?\S*X-Amz-\S*/gi, '?***');
+}
+const HINTS = {
+    AccessDenied: 'The credentials may not do this. The role needs s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on the objects, s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:DeleteObject for retention.',
+    AuthorizationHeaderMalformed: 'The bucket is in another region: set aws-region to its own.',
+    CredentialsProviderError: 'No AWS credentials were found. Run aws-actions/configure-aws-credentials before this step (with permissions: id-token: write), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    ExpiredToken: 'The AWS credentials have expired. Raise role-duration-seconds, or back up fewer tenants in one job.',
+    InvalidAccessKeyId: 'The access key is not known: it may be deleted, or belong to another provider (s3-endpoint).',
+    NoSuchBucket: 'There is no such bucket. Check s3-bucket, and aws-region or s3-endpoint.',
+    PermanentRedirect: 'The bucket is in another region: set aws-region to its own.',
+    SignatureDoesNotMatch: 'The secret access key does not fit the access key, or a proxy changed the request.',
+    SlowDown: 'The store asks for fewer requests. Lower the concurrency, or run again later.',
+};
+function hintFor({ reason, status, message }) {
+    if (/region is missing/i.test(message))
+        return 'Set the input aws-region.';
+    const known = HINTS[reason ?? ''];
+    if (known !== undefined)
+        return known;
+    switch (status) {
+        case undefined:
+            return 'No answer from the store. Check s3-endpoint, aws-region and the network of this runner, then run again.';
+        case 301:
+            return HINTS['PermanentRedirect'];
+        case 403:
+            return HINTS['AccessDenied'];
+        default:
+            return status >= 500 ? 'The store had a problem that outlasted the retries. Run again.' : undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/client.ts
+
+
+
+const MAX_ATTEMPTS = 4;
+const CONNECT_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const MAX_SOCKETS = 256;
+const KEYS_A_DELETE = 1_000; // the most that S3 takes
+const BODY_ATTEMPTS = 3;
+const CHECKSUMS = (/* unused pure expression or super */ null && (['ChecksumCRC32', 'ChecksumCRC32C', 'ChecksumCRC64NVME', 'ChecksumSHA1', 'ChecksumSHA256']));
+/** Opens a bucket with the SDK's default chain of credentials. No request is sent yet. */
+function client_openStore(options) {
+    const { bucket } = options;
+    const Bucket = bucket;
+    const checksums = !(options.compatible ?? !isAmazon(options.endpoint));
+    const kept = (object) => ({
+        ...described(object),
+        ...keptAs(options.keeping, new Date()),
+        ...taggedAs(object),
+    });
+    // What is replaced by and by must not be locked; but a bucket may demand that all is encrypted.
+    const encrypted = encryptedAs(options.keeping);
+    const client = new S3Client({
+        maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
+        forcePathStyle: options.forcePathStyle ?? false,
+        ...(options.region === undefined ? {} : { region: options.region }),
+        ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+        ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+        // Several S3-compatible stores refuse the checksums that the SDK adds by itself.
+        requestChecksumCalculation: checksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        requestHandler: {
+            connectionTimeout: CONNECT_TIMEOUT_MS,
+            socketTimeout: IDLE_TIMEOUT_MS,
+            httpAgent: { maxSockets: MAX_SOCKETS },
+            httpsAgent: { maxSockets: MAX_SOCKETS },
+        },
+    });
+    async function call(doing, signal, send) {
+        signal?.throwIfAborted();
+        try {
+            return await abortable(send(signal === undefined ? {} : { abortSignal: signal }), signal);
+        }
+        catch (thrown) {
+            signal?.throwIfAborted();
+            throw s3Error(thrown, doing);
+        }
+    }
+    /** Asks that nothing is overwritten, and does without when the store does not know that question. */
+    async function ifAbsent(send) {
+        try {
+            return await send({ IfNoneMatch: '*' });
+        }
+        catch (thrown) {
+            if (isNotImplemented(thrown))
+                return send({});
+            throw thrown;
+        }
+    }
+    async function read(key, extra, signal) {
+        const doing = `reading ${client_placeOf(bucket, key)}`;
+        for (let attempt = 1;; attempt += 1) {
+            const { Body } = await call(doing, signal, (o) => client.send(new GetObjectCommand({ Bucket, Key: key, ...extra }), o));
+            if (Body === undefined)
+                return Buffer.alloc(0);
+            try {
+                return Buffer.from(await abortable(Body.transformToByteArray(), signal));
+            }
+            catch (thrown) {
+                signal?.throwIfAborted();
+                // The SDK repeats requests, but not answers that break off.
+                if (attempt >= BODY_ATTEMPTS)
+                    throw s3Error(thrown, doing);
+            }
+        }
+    }
+    return {
+        bucket,
+        async put(object, body, signal) {
+            const Key = object.key;
+            await ifAbsent((condition) => call(`writing ${client_placeOf(bucket, Key)}`, signal, (o) => client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...kept(object), ...condition }), o)));
+        },
+        async replace(object, body, signal) {
+            const Key = object.key;
+            await call(`writing ${client_placeOf(bucket, Key)}`, signal, (o) => client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...encrypted }), o));
+        },
+        async head(key, signal) {
+            try {
+                const answer = await call(`looking at ${client_placeOf(bucket, key)}`, signal, (o) => client.send(new HeadObjectCommand({ Bucket, Key: key }), o));
+                return {
+                    sizeBytes: answer.ContentLength ?? 0,
+                    metadata: answer.Metadata ?? {},
+                    ...(answer.ETag === undefined ? {} : { etag: answer.ETag }),
+                };
+            }
+            catch (thrown) {
+                if (isNotFound(thrown))
+                    return undefined;
+                throw thrown;
+            }
+        },
+        get: (key, signal) => read(key, {}, signal),
+        getRange: (key, { first, last }, etag, signal) => read(key, { Range: `bytes=${first}-${last}`, ...(etag === undefined ? {} : { IfMatch: etag }) }, signal),
+        async *list(prefix, { signal, limit } = {}) {
+            let token;
+            do {
+                const answer = await call(`listing ${client_placeOf(bucket, prefix)}`, signal, (o) => client.send(new ListObjectsV2Command({
+                    Bucket,
+                    Prefix: prefix,
+                    ...(limit === undefined ? {} : { MaxKeys: limit }),
+                    ...(token === undefined ? {} : { ContinuationToken: token }),
+                }), o));
+                yield (answer.Contents ?? []).flatMap(({ Key, Size }) => Key === undefined ? [] : [{ key: Key, sizeBytes: Size ?? 0 }]);
+                token = limit === undefined && answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+            } while (token !== undefined);
+        },
+        async delete(keys, signal) {
+            const refusals = [];
+            for (let start = 0; start < keys.length; start += KEYS_A_DELETE) {
+                const Objects = keys.slice(start, start + KEYS_A_DELETE).map((Key) => ({ Key }));
+                const answer = await call(`deleting in ${bucket}`, signal, (o) => client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }), o));
+                for (const { Key, Code, Message } of answer.Errors ?? []) {
+                    refusals.push({ key: Key ?? '(a key it does not name)', why: Message ?? Code ?? 'refused without a reason' });
+                }
+            }
+            return refusals;
+        },
+        async beginUpload(object, signal) {
+            const doing = `beginning the upload of ${client_placeOf(bucket, object.key)}`;
+            const answer = await call(doing, signal, (o) => client.send(new CreateMultipartUploadCommand({
+                Bucket,
+                Key: object.key,
+                ...kept(object),
+                ...(checksums ? FULL_OBJECT : {}),
+            }), o));
+            if (answer.UploadId === undefined)
+                throw new S3Error({ message: 'the answer names no upload' }, doing);
+            return { key: object.key, uploadId: answer.UploadId, mayHaveStrays: attemptsOf(answer) > 1 };
+        },
+        async uploadPart(upload, number, body, signal) {
+            const doing = `uploading part ${number} of ${client_placeOf(bucket, upload.key)}`;
+            const answer = await call(doing, signal, (o) => client.send(new UploadPartCommand({ ...named(Bucket, upload), PartNumber: number, Body: body }), o));
+            if (answer.ETag === undefined)
+                throw new S3Error({ message: 'the answer has no ETag' }, doing);
+            const checksums = CHECKSUMS.flatMap((name) => {
+                const sum = answer[name];
+                return sum === undefined ? [] : [[name, sum]];
+            });
+            return { number, etag: answer.ETag, checksums: Object.fromEntries(checksums) };
+        },
+        async completeUpload(upload, parts, signal, whole) {
+            const Parts = parts.map(partOf);
+            const sum = checksums && whole !== undefined ? { ...wholeOf(whole) } : {};
+            await ifAbsent((condition) => call(`completing the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new CompleteMultipartUploadCommand({
+                ...named(Bucket, upload),
+                MultipartUpload: { Parts },
+                ...sum,
+                ...condition,
+            }), o)));
+        },
+        async abortUpload(upload, signal) {
+            try {
+                await call(`aborting the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new AbortMultipartUploadCommand(named(Bucket, upload)), o));
+            }
+            catch (thrown) {
+                if (!isNotFound(thrown))
+                    throw thrown;
+            }
+        },
+        async uploadExists(upload, signal) {
+            try {
+                await call(`looking at the upload of ${client_placeOf(bucket, upload.key)}`, signal, (o) => client.send(new ListPartsCommand({ ...named(Bucket, upload), MaxParts: 1 }), o));
+                return true;
+            }
+            catch (thrown) {
+                if (isNotFound(thrown))
+                    return false;
+                signal?.throwIfAborted();
+                return undefined;
+            }
+        },
+        async listUploads(prefix, signal) {
+            const uploads = [];
+            try {
+                let marker = {};
+                while (marker !== undefined) {
+                    const page = marker;
+                    const answer = await call(`listing the uploads of ${client_placeOf(bucket, prefix)}`, signal, (o) => client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...page }), o));
+                    for (const { Key, UploadId } of answer.Uploads ?? []) {
+                        if (Key?.startsWith(prefix) && UploadId !== undefined)
+                            uploads.push({ key: Key, uploadId: UploadId });
+                    }
+                    const { NextKeyMarker, NextUploadIdMarker } = answer;
+                    // A store that says that there is more, and not where, would be asked for ever.
+                    marker =
+                        answer.IsTruncated !== true || NextKeyMarker === undefined
+                            ? undefined
+                            : {
+                                KeyMarker: NextKeyMarker,
+                                ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+                            };
+                }
+                return uploads;
+            }
+            catch {
+                signal?.throwIfAborted();
+                return undefined;
+            }
+        },
+    };
+}
+/** An object's place in words. */
+function client_placeOf(bucket, key) {
+    return `s3://${bucket}/${key}`;
+}
+function isAmazon(endpoint) {
+    return endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+}
+function described({ contentType, metadata }) {
+    return { ContentType: contentType, Metadata: { ...metadata } };
+}
+/** One checksum of the whole object, which the store computes out of those of the parts. */
+const FULL_OBJECT = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' };
+function wholeOf({ sizeBytes, crc32 }) {
+    const sum = Buffer.alloc(4);
+    sum.writeUInt32BE(crc32 >>> 0);
+    return { ChecksumCRC32: sum.toString('base64'), ChecksumType: 'FULL_OBJECT', MpuObjectSize: sizeBytes };
+}
+const DAY_MS = (/* unused pure expression or super */ null && (24 * 60 * 60 * 1_000));
+function encryptedAs({ encryption, kmsKeyId } = {}) {
+    return {
+        ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+        ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+    };
+}
+function keptAs(keeping = {}, now) {
+    const { storageClass, lock } = keeping;
+    return {
+        ...encryptedAs(keeping),
+        ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+        ...(lock === undefined
+            ? {}
+            : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: new Date(now.getTime() + lock.days * DAY_MS) }),
+    };
+}
+function taggedAs({ tags }) {
+    return tags === undefined ? {} : { Tagging: new URLSearchParams(tags).toString() };
+}
+function named(bucket, { key, uploadId }) {
+    return { Bucket: bucket, Key: key, UploadId: uploadId };
+}
+function partOf({ number, etag, checksums }) {
+    return { PartNumber: number, ETag: etag, ...checksums };
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/s3/names.ts
+var s3_names = __nccwpck_require__(1874);
+;// CONCATENATED MODULE: ./packages/shared/src/s3/part-plan.ts
+const MIB = 1024 * 1024;
+const SMALLEST_PART = 8 * MIB;
+const LARGEST_PART = 5 * 1024 * MIB; // S3's limit
+const MAX_PARTS = 10_000; // S3's limit
+const MEMORY_FOR_PARTS = 64 * MIB;
+const MOST_IN_FLIGHT = 3;
+/** How much larger than expected an upload may become before its parts run out. */
+const MARGIN = 2;
+/**
+ * Chooses the size of the parts so that an upload of about this size, and one of twice it, fits into the number of parts
+ * that the store takes.
+ */
+function planParts(expectedBytes, maxParts = MAX_PARTS) {
+    const needed = Math.ceil((expectedBytes * MARGIN) / maxParts / MIB) * MIB;
+    const partSizeBytes = Math.min(Math.max(SMALLEST_PART, needed), LARGEST_PART);
+    return {
+        partSizeBytes,
+        maxParts,
+        partsInFlight: Math.min(MOST_IN_FLIGHT, Math.max(1, Math.floor(MEMORY_FOR_PARTS / partSizeBytes))),
+    };
+}
+/** The number of the last part that S3 takes. */
+const part_plan_LAST_PART = (/* unused pure expression or super */ null && (MAX_PARTS));
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/role-credentials.ts
+
+
+/**
+ * Credentials of a role that a job may take by what GitHub says of it. The SDK asks again some minutes before they end,
+ * and every time a new token is minted: so a job may be longer than any of them lives.
+ */
+function role_credentials_roleCredentials(options) {
+    const { roleArn, sessionName, durationSeconds, region, mintToken, onSecret } = options;
+    return async () => {
+        const webIdentityToken = await mintToken().catch((thrown) => {
+            throw noToken(thrown);
+        });
+        onSecret(webIdentityToken);
+        try {
+            const credentials = await fromWebToken({
+                roleArn,
+                webIdentityToken,
+                roleSessionName: sessionName,
+                durationSeconds,
+                ...(region === undefined ? {} : { clientConfig: { region } }),
+            })();
+            onSecret(credentials.secretAccessKey);
+            if (credentials.sessionToken !== undefined)
+                onSecret(credentials.sessionToken);
+            return credentials;
+        }
+        catch (thrown) {
+            throw notAssumed(roleArn, thrown);
+        }
+    };
+}
+function noToken(thrown) {
+    return new ExplainedError({
+        message: `GitHub gives this job no token to take the role with: ${explain(thrown).message}`,
+        hint: 'Add to the job: permissions: id-token: write (and contents: read, if it checks out).',
+    }, { cause: thrown });
+}
+function notAssumed(roleArn, thrown) {
+    return new ExplainedError({
+        message: `the role ${roleArn} could not be taken: ${explain(thrown).message}`,
+        hint: 'Does its trust policy name this repository and branch or environment, and does role-duration fit its maximum session duration?',
+    }, { cause: thrown });
+}
+
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_node_zlib_);
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./packages/shared/src/s3/remove-upload.ts
+
+
+
+const PATIENCE_MS = 15_000;
+/** After a cancellation a run has 5 s in all. */
+const HURRY_MS = 2_200;
+const ATTEMPT_TIMEOUT_MS = 5_000;
+const FIRST_PAUSE_MS = 100;
+/**
+ * Removes an upload and makes sure that it is gone: a part that was on its way can arrive after the abort, and then the
+ * upload has to be aborted once more.
+ *
+ * @returns undefined, or in words what is left in the store. It never throws: it runs where another error is on its way.
+ */
+async function remove_upload_removeUpload(store, upload, inAHurry) {
+    const deadline = performance.now() + (inAHurry ? HURRY_MS : PATIENCE_MS);
+    let why = 'the store still shows it';
+    for (let pauseMs = FIRST_PAUSE_MS;; pauseMs *= 2) {
+        const leftMs = deadline - performance.now();
+        const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ATTEMPT_TIMEOUT_MS, leftMs))));
+        try {
+            await store.abortUpload(upload, signal);
+            if ((await store.uploadExists(upload, signal)) !== true)
+                return undefined;
+        }
+        catch (thrown) {
+            why = explain(thrown).message;
+            if (isNotImplemented(thrown))
+                return remains(upload, why);
+        }
+        if (deadline - performance.now() <= pauseMs) {
+            return remains(upload, why);
+        }
+        await delay(pauseMs);
+    }
+}
+function remains({ uploadId }, why) {
+    return `its unfinished upload ${uploadId} could not be removed (${why})`;
+}
+/** Removes uploads of our key whose ids were lost together with the answers that held them. Best effort; never throws. */
+async function remove_upload_removeStrays(store, key) {
+    const signal = AbortSignal.timeout(HURRY_MS);
+    try {
+        const strays = ((await store.listUploads(key, signal)) ?? []).filter((upload) => upload.key === key);
+        for (const stray of strays)
+            await store.abortUpload(stray, signal);
+    }
+    catch {
+        // What is left is what the recommended lifecycle rule is for.
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/upload.ts
+
+
+
+
+
+
+
+
+
+/** The name under which an object keeps what tells our own upload from another of the same key. */
+const TOKEN = 'neon-fleet-upload';
+/** Node 20.15 and newer. */
+const HAS_CRC32 = "crc32" in (external_node_zlib_default());
+/** Requests whose answer decides what exists are not broken off at once when the run is told to stop. */
+const COMMIT_GRACE_MS = 1_500;
+const LOOK_TIMEOUT_MS = 5_000;
+/**
+ * Stores a stream as one object: in one request when it is smaller than a part, else as a multipart upload.
+ *
+ * The object appears only after the source has ended well. Whatever else happens (the source throws, the store fails, the
+ * run is told to stop) nothing appears, and this returns only when the upload's parts are gone from the store, or says in
+ * the error that they could not be removed.
+ *
+ * @throws what the source threw, an S3Error, or the reason of the signal.
+ */
+async function uploadStream(store, upload) {
+    const transfer = new Transfer(store, upload);
+    try {
+        for await (const piece of cut(upload.source(transfer.signal), upload.partSizeBytes))
+            await transfer.take(piece);
+        return await transfer.finish();
+    }
+    catch (thrown) {
+        throw await transfer.abandon(thrown);
+    }
+}
+class Transfer {
+    store;
+    upload;
+    /** Aborted when the run is told to stop, and when a part has failed. */
+    signal;
+    ownStop = new AbortController();
+    object;
+    token = randomUUID();
+    /** The first piece, until it is known whether there is a second. */
+    first;
+    begun;
+    beginFailed = false;
+    failure;
+    sizeBytes = 0;
+    crc32 = 0;
+    nextPart = 1;
+    parts = [];
+    inFlight = new Set();
+    constructor(store, upload) {
+        this.store = store;
+        this.upload = upload;
+        this.signal = AbortSignal.any([upload.signal, this.ownStop.signal]);
+        const { key, contentType, metadata, tags } = upload;
+        this.object = {
+            key,
+            contentType,
+            metadata: { ...metadata, [TOKEN]: this.token },
+            ...(tags === undefined ? {} : { tags }),
+        };
+    }
+    async take(piece) {
+        this.sizeBytes += piece.length;
+        if (HAS_CRC32)
+            this.crc32 = zlib.crc32(piece, this.crc32);
+        if (this.begun === undefined && this.first === undefined) {
+            this.first = piece;
+            return;
+        }
+        if (this.first !== undefined) {
+            const first = this.first;
+            this.first = undefined;
+            this.begun = await this.begin();
+            await this.send(this.begun, first);
+        }
+        if (this.begun !== undefined)
+            await this.send(this.begun, piece);
+    }
+    async begin() {
+        // Broken off at once, the request could leave an upload behind whose id nobody knows.
+        const later = abortedLater(this.signal, COMMIT_GRACE_MS);
+        try {
+            return await this.store.beginUpload(this.object, later.signal);
+        }
+        catch (thrown) {
+            this.beginFailed = true;
+            throw thrown;
+        }
+        finally {
+            later.dispose();
+        }
+    }
+    async send(upload, piece) {
+        while (this.inFlight.size >= this.upload.partsInFlight)
+            await Promise.race(this.inFlight);
+        this.signal.throwIfAborted();
+        const number = this.nextPart;
+        this.nextPart += 1;
+        if (number > (this.upload.maxParts ?? LAST_PART))
+            throw tooManyParts(this.upload);
+        const sending = this.store
+            .uploadPart(upload, number, piece, this.signal)
+            .then((part) => void this.parts.push(part))
+            .catch((thrown) => this.fail(thrown))
+            .finally(() => this.inFlight.delete(sending));
+        this.inFlight.add(sending);
+    }
+    fail(thrown) {
+        this.failure ??= thrown;
+        this.ownStop.abort(thrown);
+    }
+    async finish() {
+        await Promise.all(this.inFlight);
+        this.signal.throwIfAborted();
+        const later = abortedLater(this.upload.signal, COMMIT_GRACE_MS);
+        try {
+            await this.commit(later.signal);
+        }
+        catch (thrown) {
+            if (!(await this.isStored()))
+                throw isTaken(thrown) ? taken(this.store.bucket, this.object.key) : thrown;
+        }
+        finally {
+            later.dispose();
+        }
+        await this.confirm().catch((thrown) => this.withdraw(thrown));
+        if (this.begun?.mayHaveStrays === true)
+            await removeStrays(this.store, this.object.key);
+        return { sizeBytes: this.sizeBytes, parts: Math.max(1, this.parts.length) };
+    }
+    async commit(signal) {
+        if (this.begun === undefined) {
+            await this.store.put(this.object, this.first ?? Buffer.alloc(0), signal);
+        }
+        else {
+            const inOrder = this.parts.toSorted((a, b) => a.number - b.number);
+            const whole = HAS_CRC32 ? { sizeBytes: this.sizeBytes, crc32: this.crc32 } : undefined;
+            await this.store.completeUpload(this.begun, inOrder, signal, whole);
+        }
+    }
+    /** Looks whether the object is there all the same: the answer to a request that was carried out can be lost. */
+    async isStored() {
+        try {
+            const head = await this.store.head(this.object.key, AbortSignal.timeout(LOOK_TIMEOUT_MS));
+            return head?.metadata[TOKEN] === this.token && head.sizeBytes === this.sizeBytes;
+        }
+        catch {
+            return false;
+        }
+    }
+    /** Does not believe a store that says it has everything: what counts is what it shows. */
+    async confirm() {
+        const head = await this.store.head(this.object.key, AbortSignal.timeout(LOOK_TIMEOUT_MS));
+        if (head?.sizeBytes === this.sizeBytes)
+            return;
+        const shown = head === undefined ? 'nothing' : `${head.sizeBytes} bytes`;
+        throw new ExplainedError({
+            message: `S3 accepted ${placeOf(this.store.bucket, this.object.key)} but shows ${shown} instead of ${this.sizeBytes} bytes`,
+            hint: 'Another writer of the same bucket, or a faulty store. The object does not count as a backup.',
+        });
+    }
+    /** Takes back an object that was stored but could not be confirmed: its key is this upload's alone. */
+    async withdraw(thrown) {
+        const { key } = this.object;
+        const refusals = await this.store.delete([key], AbortSignal.timeout(LOOK_TIMEOUT_MS)).catch(() => [key]);
+        if (refusals.length === 0)
+            throw thrown;
+        const { message, code, hint } = explain(thrown);
+        throw new ExplainedError({
+            message: `${message}; besides, ${placeOf(this.store.bucket, key)} could not be taken back: it does not count as a backup`,
+            ...(code === undefined ? {} : { code }),
+            ...(hint === undefined ? {} : { hint }),
+        }, { cause: thrown });
+    }
+    /** Undoes everything, and gives the error to throw. */
+    async abandon(thrown) {
+        const cause = this.upload.signal.aborted ? this.upload.signal.reason : (this.failure ?? thrown);
+        this.ownStop.abort(cause);
+        await Promise.all(this.inFlight);
+        const left = await this.removeRemains();
+        if (left === undefined)
+            return cause;
+        const { message, code, hint } = explain(cause);
+        return new ExplainedError({
+            message: `${message}; besides, ${left}`,
+            ...(code === undefined ? {} : { code }),
+            hint: `${hint === undefined ? '' : `${hint} `}A lifecycle rule AbortIncompleteMultipartUpload on the bucket removes what was left.`,
+        }, { cause });
+    }
+    async removeRemains() {
+        const inAHurry = this.upload.signal.aborted;
+        const left = this.begun === undefined ? undefined : await removeUpload(this.store, this.begun, inAHurry);
+        if (this.beginFailed || this.begun?.mayHaveStrays === true)
+            await removeStrays(this.store, this.object.key);
+        return left;
+    }
+}
+function tooManyParts({ partSizeBytes, maxParts = LAST_PART }) {
+    return new ExplainedError({
+        message: `the dump became larger than ${maxParts} parts of ${partSizeBytes} bytes, which were chosen for twice the size of the database`,
+        hint: 'Run again: the size is read anew. A higher compression-level makes the dump smaller.',
+    });
+}
+function taken(bucket, key) {
+    return new ExplainedError({
+        message: `${placeOf(bucket, key)} exists already: another run made a backup at the same instant; nothing was overwritten`,
+        hint: 'Run again.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/s3/index.ts
+
+
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/check-object.ts
+
+
+
+/** Opens the stored dump, provided that it is there and as large as its manifest says. @throws ExplainedError */
+async function check_object_openObject(store, manifest, signal) {
+    const head = await store.head(manifest.key, signal);
+    if (head === undefined)
+        throw damaged(manifest, 'its dump is not in the bucket any more');
+    if (head.sizeBytes !== manifest.sizeBytes) {
+        throw damaged(manifest, `it has ${head.sizeBytes} bytes instead of ${manifest.sizeBytes}`);
+    }
+    return readObject(store, { key: manifest.key, sizeBytes: manifest.sizeBytes, etag: head.etag }, signal);
+}
+/** Passes a stored dump on, and throws at its end unless it is the one that the manifest is about. */
+async function* check_object_checked(object, manifest) {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of object) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        yield chunk;
+    }
+    if (bytes !== manifest.sizeBytes)
+        throw damaged(manifest, `it has ${bytes} bytes instead of ${manifest.sizeBytes}`);
+    if (hash.digest('hex') !== manifest.sha256) {
+        throw damaged(manifest, 'its checksum is not the one that was recorded');
+    }
+}
+/** The backup is not what it was when it was made. */
+function damaged({ key }, how) {
+    return new ExplainedError({
+        message: `the backup ${key} is damaged: ${how}`,
+        hint: 'Nothing came of it. Restore an older backup by its key. If the bucket has versions, look whether an earlier one of this object is whole.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/keys.ts
+
+/** What the key of a dump ends with says how to read it; the first is the default. */
+const OBJECT_SUFFIXES = ['.sql.gz', '.sql.zst', '.sql', '.dump'];
+/** What lies beside a dump, and is not one. */
+const COMPANIONS = {
+    /** The commit: a dump without one is no backup. */
+    manifest: '.manifest.json',
+    /** The outcome of the last drill. */
+    verification: '.verified.json',
+    /** That the tenant has not changed since this backup. */
+    coverage: '.covered.json',
+};
+const DEFAULT_SUFFIX = OBJECT_SUFFIXES[0];
+const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})\d{6}Z$/;
+/** A prefix as keys need it: empty, or with one slash at its end. */
+function normalisePrefix(prefix) {
+    const bare = (prefix ?? '').replace(/^\/+|\/+$/g, '');
+    return bare === '' ? '' : `${bare}/`;
+}
+/**
+ * The timestamp of a backup. A clock gives milliseconds; the six digits after them are random, so that two runs that
+ * begin in the same instant do not meet in one key, also on stores without conditional writes.
+ */
+function backupTimestamp(now, random = () => randomInt(1_000_000)) {
+    const digits = now.toISOString().replace(/[-:.Z]/g, '');
+    return `${digits}${String(random()).padStart(6, '0')}Z`;
+}
+/** The instant of a timestamp; undefined for what is not one. */
+function instantOf(timestamp) {
+    const found = TIMESTAMP.exec(timestamp);
+    if (found === null)
+        return undefined;
+    const [, year, month, day, hour, minute, second, ms] = found;
+    const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`;
+    const instant = new Date(iso);
+    // The 31st of February parses as some day in March.
+    return Number.isNaN(instant.getTime()) || instant.toISOString() !== iso ? undefined : instant;
+}
+/** Under what all backups of one database lie. */
+function keys_databasePrefix(prefix, projectId, database) {
+    return `${prefix}${projectId}/${encodeSegment(database)}/`;
+}
+/** The key of a backup. */
+function objectKey(prefix, { projectId, database, timestamp }, suffix = DEFAULT_SUFFIX) {
+    return `${keys_databasePrefix(prefix, projectId, database)}${timestamp}${suffix}`;
+}
+/** The key of the manifest that lies beside a backup. */
+function keys_manifestKey(key) {
+    return companionKey(key, 'manifest');
+}
+/** The key of the record of a backup's last drill. */
+function keys_verificationKey(key) {
+    return companionKey(key, 'verification');
+}
+/** The key of the note that a backup still is what the tenant has. */
+function keys_coverageKey(key) {
+    return companionKey(key, 'coverage');
+}
+function companionKey(key, companion) {
+    // The default is left out, all else is kept: what lies beside a dump must lead to the dump by its key alone.
+    const base = key.endsWith(DEFAULT_SUFFIX) ? key.slice(0, -DEFAULT_SUFFIX.length) : key;
+    return `${base}${COMPANIONS[companion]}`;
+}
+/** Whether a text ends as the key of a dump does. */
+function isObjectKey(key) {
+    return OBJECT_SUFFIXES.some((suffix) => key.endsWith(suffix));
+}
+/** Reads a key; undefined for everything that is not in exactly the form that we write. */
+function keys_parseKey(prefix, key) {
+    if (!key.startsWith(prefix))
+        return undefined;
+    const [projectId, segment, file, ...rest] = key.slice(prefix.length).split('/');
+    if (projectId === undefined || projectId === '' || segment === undefined || file === undefined || rest.length > 0) {
+        return undefined;
+    }
+    const read = readFileName(file);
+    const database = decodeSegment(segment);
+    if (read === undefined || database === undefined || instantOf(read.timestamp) === undefined)
+        return undefined;
+    const id = { projectId, database, timestamp: read.timestamp };
+    return { ...id, kind: read.kind, objectKey: objectKey(prefix, id, read.suffix) };
+}
+function readFileName(file) {
+    const suffix = OBJECT_SUFFIXES.find((end) => file.endsWith(end));
+    if (suffix !== undefined)
+        return { kind: 'object', timestamp: file.slice(0, -suffix.length), suffix };
+    for (const [kind, end] of Object.entries(COMPANIONS)) {
+        if (!file.endsWith(end))
+            continue;
+        const base = file.slice(0, -end.length);
+        const own = OBJECT_SUFFIXES.find((each) => base.endsWith(each));
+        if (own === undefined)
+            return { kind, timestamp: base, suffix: DEFAULT_SUFFIX };
+        return own === DEFAULT_SUFFIX ? undefined : { kind, timestamp: base.slice(0, -own.length), suffix: own };
+    }
+    return undefined;
+}
+/** A name as one segment of a key: letters, digits and `_ - .` as they are, all else percent-encoded. */
+function encodeSegment(name) {
+    if (/^\.+$/.test(name))
+        return '%2E'.repeat(name.length);
+    return encodeURIComponent(name).replace(/[!'()*~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+function decodeSegment(segment) {
+    try {
+        const name = decodeURIComponent(segment);
+        return name !== '' && encodeSegment(name) === segment ? name : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
+var iso = __nccwpck_require__(4377);
+;// CONCATENATED MODULE: ./packages/shared/src/backups/formats.ts
+/** How a dump is written, and what it is compressed with; the first of each is the default. */
+const DUMP_FORMATS = ['plain', 'custom'];
+const COMPRESSIONS = ['gzip', 'zstd', 'none'];
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/roles.ts
+
+const roles_name = classic_schemas/* string */.YjP().min(1).max(63);
+/** A role, without its password. */
+const roleSchema = classic_schemas/* object */.Ikc({
+    name: roles_name,
+    login: classic_schemas/* boolean */.zMY(),
+    inherit: classic_schemas/* boolean */.zMY(),
+    createDb: classic_schemas/* boolean */.zMY(),
+    createRole: classic_schemas/* boolean */.zMY(),
+    bypassRls: classic_schemas/* boolean */.zMY(),
+    /** -1: no limit. */
+    connectionLimit: classic_schemas/* int */.Whr(),
+});
+const membershipSchema = classic_schemas/* object */.Ikc({ role: roles_name, member: roles_name, admin: classic_schemas/* boolean */.zMY() });
+const PRIVILEGES = [
+    'SELECT',
+    'INSERT',
+    'UPDATE',
+    'DELETE',
+    'TRUNCATE',
+    'REFERENCES',
+    'TRIGGER',
+    'MAINTAIN',
+    'USAGE',
+    'EXECUTE',
+    'CREATE',
+    'CONNECT',
+    'TEMPORARY',
+];
+const OBJECT_KINDS = ['table', 'sequence', 'column', 'routine', 'schema', 'type', 'database'];
+/** The privileges on one object that are not just those it is born with: all of them, but for its owner's. */
+const grantsSchema = classic_schemas/* object */.Ikc({
+    kind: classic_schemas/* enum */.k5n(OBJECT_KINDS),
+    schema: classic_schemas/* string */.YjP().exactOptional(),
+    name: classic_schemas/* string */.YjP().exactOptional(),
+    column: classic_schemas/* string */.YjP().exactOptional(),
+    /** Of a routine: its argument types, as PostgreSQL lists them, each quoted by it. */
+    arguments: classic_schemas/* string */.YjP().exactOptional(),
+    grants: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        /** Absent: everybody (PUBLIC). */
+        to: roles_name.exactOptional(),
+        privileges: classic_schemas/* array */.YOg(classic_schemas/* enum */.k5n(PRIVILEGES)).min(1),
+        grantable: classic_schemas/* boolean */.zMY(),
+    })),
+});
+/** What new objects of a role will be granted. */
+const defaultGrantsSchema = classic_schemas/* object */.Ikc({
+    /** Absent: the owner of everything, which is another role after a restore. */
+    owner: roles_name.exactOptional(),
+    schema: classic_schemas/* string */.YjP().exactOptional(),
+    objects: classic_schemas/* enum */.k5n(['TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS']),
+    to: roles_name.exactOptional(),
+    privileges: classic_schemas/* array */.YOg(classic_schemas/* enum */.k5n(PRIVILEGES)).min(1),
+    grantable: classic_schemas/* boolean */.zMY(),
+});
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/manifest.ts
+
+
+
+
+/** What was recorded of the database in the snapshot that the dump was made from. */
+const contentsSchema = classic_schemas/* object */.Ikc({
+    snapshotAt: iso/* datetime */.w$(),
+    /** Whether something of the database was left out on purpose. */
+    partial: classic_schemas/* boolean */.zMY(),
+    /** Exact, of each table whose rows are in the dump, by its quoted name; absent when it was not asked for. */
+    rowCounts: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* int */.Whr().nonnegative()).exactOptional(),
+    /** What each sequence is set to, by its quoted name; absent where the dump cannot be read as it goes by. */
+    sequences: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* object */.Ikc({ value: classic_schemas/* string */.YjP().regex(/^-?\d+$/), called: classic_schemas/* boolean */.zMY() }))
+        .exactOptional(),
+    /** Number and fingerprint of the objects of each kind. */
+    schema: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* object */.Ikc({ count: classic_schemas/* int */.Whr().positive(), sha256: classic_schemas/* string */.YjP() })),
+    extensions: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ name: classic_schemas/* string */.YjP(), version: classic_schemas/* string */.YjP() })),
+    /** What drizzle's table said: how many migrations, and the last of them. */
+    migrations: classic_schemas/* object */.Ikc({ applied: classic_schemas/* int */.Whr().nonnegative(), lastHash: classic_schemas/* string */.YjP(), lastCreatedAt: classic_schemas/* number */.aig() })
+        .exactOptional(),
+    roles: classic_schemas/* array */.YOg(roleSchema),
+    memberships: classic_schemas/* array */.YOg(membershipSchema),
+    grants: classic_schemas/* array */.YOg(grantsSchema),
+    defaultGrants: classic_schemas/* array */.YOg(defaultGrantsSchema),
+});
+/**
+ * What is known about a backup. It lies beside it and is written last: an object without one is no backup. Holds nothing
+ * secret, and all that a restore needs when the project, and Neon itself, are gone.
+ */
+const manifestSchema = classic_schemas/* object */.Ikc({
+    /** 1 is what version 0.1 wrote: plain, with gzip, and without contents. */
+    schemaVersion: classic_schemas/* union */.KCZ([classic_schemas/* literal */.euz(1), classic_schemas/* literal */.euz(2)]),
+    projectId: classic_schemas/* string */.YjP().min(1),
+    /** The project's name at that time. */
+    name: classic_schemas/* string */.YjP(),
+    branchId: classic_schemas/* string */.YjP().exactOptional(),
+    database: classic_schemas/* string */.YjP().min(1),
+    role: classic_schemas/* string */.YjP(),
+    /** Where it was dumped from, `host:port/database`: what it is never restored over. */
+    source: classic_schemas/* string */.YjP().exactOptional(),
+    /** Key of the object that this is about: a manifest that lies beside another one is refused. */
+    key: classic_schemas/* string */.YjP().min(1),
+    format: classic_schemas/* enum */.k5n(DUMP_FORMATS),
+    compression: classic_schemas/* enum */.k5n(COMPRESSIONS),
+    /** Size of the stored object. */
+    sizeBytes: classic_schemas/* int */.Whr().positive(),
+    /** Size of the dump before compression. */
+    dumpBytes: classic_schemas/* int */.Whr().positive(),
+    /** Of the stored object, in hexadecimal. */
+    sha256: classic_schemas/* string */.YjP().regex(/^[0-9a-f]{64}$/),
+    startedAt: iso/* datetime */.w$(),
+    finishedAt: iso/* datetime */.w$(),
+    postgres: classic_schemas/* object */.Ikc({
+        /** As the server gives it: `17.5`. */
+        server: classic_schemas/* string */.YjP().regex(/^\d+/),
+        pgDump: classic_schemas/* string */.YjP().regex(/^\d+(\.\d+)?$/),
+    }),
+    tool: classic_schemas/* object */.Ikc({ name: classic_schemas/* literal */.euz('neon-fleet'), version: classic_schemas/* string */.YjP() }),
+    actor: classic_schemas/* string */.YjP().exactOptional(),
+    runUrl: classic_schemas/* string */.YjP().exactOptional(),
+    contents: contentsSchema.exactOptional(),
+});
+/** A manifest as it is stored. */
+function renderManifest(manifest) {
+    return Buffer.from(`${JSON.stringify(manifestSchema.parse(manifest), null, 2)}\n`);
+}
+/**
+ * Reads a manifest and checks that it is about the object that it lies beside.
+ *
+ * @throws ExplainedError that says what is wrong with it.
+ */
+function manifest_readManifest(text, objectKey) {
+    const parsed = manifestSchema.safeParse(jsonOf(text));
+    if (!parsed.success) {
+        const where = parsed.error.issues
+            .slice(0, 3)
+            .map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`);
+        throw new ExplainedError({
+            message: `the manifest of ${objectKey} cannot be read (${where.join('; ')})`,
+            hint: 'It was changed after it was written, or a newer version of neon-fleet wrote it. Choose another backup by its key.',
+        });
+    }
+    if (parsed.data.key !== objectKey) {
+        throw new ExplainedError({
+            message: `the manifest beside ${objectKey} is the one of ${parsed.data.key}`,
+            hint: 'Somebody moved or copied objects in the bucket. Choose another backup by its key.',
+        });
+    }
+    return parsed.data;
+}
+function jsonOf(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/notes.ts
+
+
+/** The outcome of the last drill of a backup: an object of its own beside it, since a manifest never changes. */
+const verificationSchema = classic_schemas/* object */.Ikc({
+    schemaVersion: classic_schemas/* literal */.euz(1),
+    /** Key of the backup that this is about. */
+    key: classic_schemas/* string */.YjP().min(1),
+    method: classic_schemas/* enum */.k5n(['checksum', 'restore']),
+    outcome: classic_schemas/* enum */.k5n(['passed', 'failed']),
+    at: iso/* datetime */.w$(),
+    /** What was compared, or what was wrong. */
+    detail: classic_schemas/* string */.YjP(),
+    /** The server that it was restored into: `17.5`. */
+    server: classic_schemas/* string */.YjP().exactOptional(),
+    runUrl: classic_schemas/* string */.YjP().exactOptional(),
+});
+/** That a backup is still what the tenant has: nobody has used the database since. */
+const coverageSchema = classic_schemas/* object */.Ikc({
+    schemaVersion: classic_schemas/* literal */.euz(1),
+    key: classic_schemas/* string */.YjP().min(1),
+    /** When it was looked. */
+    at: iso/* datetime */.w$(),
+    /** The end of the session that made the backup, when it saw nobody else in the database. */
+    quietUntil: iso/* datetime */.w$().exactOptional(),
+});
+async function writeVerification(store, verification, signal) {
+    await store.replace(notes_described(verificationKey(verification.key)), render(verification), signal);
+}
+async function writeCoverage(store, coverage, signal) {
+    await store.replace(notes_described(coverageKey(coverage.key)), render(coverage), signal);
+}
+/** Reads the record of a drill that is known to be there; undefined when it is not one, or about another backup. */
+async function notes_readVerification(store, key, signal) {
+    return readNote(await store.get(verificationKey(key), signal), key, verificationSchema);
+}
+/** The same for the note that a backup covers what the tenant has. */
+async function notes_readCoverage(store, key, signal) {
+    return readNote(await store.get(coverageKey(key), signal), key, coverageSchema);
+}
+function readNote(body, key, schema) {
+    try {
+        const note = schema.safeParse(JSON.parse(body.toString('utf8')));
+        return note.success && note.data.key === key ? note.data : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+function notes_described(key) {
+    return { key, contentType: 'application/json', metadata: {} };
+}
+function render(note) {
+    return Buffer.from(`${JSON.stringify(note, null, 2)}\n`);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/place.ts
+
+
+/** A place in words; the same for two that hold the same objects. */
+function place_placeWords({ bucket, prefix }) {
+    return placeOf(bucket, prefix);
+}
+/** Each place once, whatever it is encrypted with. */
+function distinctPlaces(places) {
+    return [...new Map(places.toReversed().map((place) => [place_placeWords(place), place])).values()].toReversed();
+}
+const REGION_OF_KEY = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):/;
+/**
+ * Checks places against one another: data that must stay in a country must not be sent elsewhere by a slip.
+ *
+ * @throws ExplainedError with every contradiction.
+ */
+function checkPlaces(places) {
+    const regions = new Map();
+    const problems = [];
+    for (const { bucket, region, kmsKeyId } of places) {
+        if (region !== undefined)
+            regions.set(bucket, (regions.get(bucket) ?? new Set()).add(region));
+        const ofKey = kmsKeyId === undefined ? undefined : REGION_OF_KEY.exec(kmsKeyId)?.[1];
+        if (ofKey !== undefined && region !== undefined && ofKey !== region) {
+            problems.push(`the bucket ${bucket} in ${region} would be written with a key of ${ofKey}, ${kmsKeyId}`);
+        }
+    }
+    for (const [bucket, each] of regions) {
+        if (each.size > 1)
+            problems.push(`the bucket ${bucket} is said to be in ${[...each].join(' and in ')}`);
+    }
+    if (problems.length === 0)
+        return;
+    throw new ExplainedError({
+        message: `the places of the backups contradict one another; nothing was done.\n${[...new Set(problems)].map((line) => `  ${line}`).join('\n')}`,
+        hint: 'A group of the fleet file that sets bucket needs aws-region and kms-key of its own, where they differ from the inputs.',
+    });
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/proof.ts
+
+
+
+
+
+
+/**
+ * Proves that the newest backup of a database is whole, complete, young, and has been restored in a drill, from nothing
+ * but what is in the bucket. An older one that would do is no consolation: that the newest is not good is a reason to look.
+ * The whole object is read: what it is about to be the last copy of is worth that.
+ *
+ * @throws ExplainedError with what it lacks; S3Error, or the reason of the signal.
+ */
+async function proveBackup(store, wanted, signal) {
+    const { prefix, projectId, database } = wanted;
+    const below = databasePrefix(prefix, projectId, database);
+    const keys = new Set();
+    for await (const page of store.list(below, { signal }))
+        for (const { key } of page)
+            keys.add(key);
+    const newest = [...keys]
+        .flatMap((key) => parseKey(prefix, key) ?? [])
+        .filter(({ kind }) => kind === 'manifest')
+        .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1))
+        .at(0);
+    if (newest === undefined)
+        throw notProven(database, `there is none in ${placeOf(store.bucket, below)}`);
+    const key = newest.objectKey;
+    try {
+        const manifest = readManifest((await store.get(manifestKey(key), signal)).toString('utf8'), key);
+        const drill = keys.has(verificationKey(key)) ? await readVerification(store, key, signal) : undefined;
+        const flaw = flawOf(manifest, drill, wanted);
+        if (flaw !== undefined)
+            throw notProven(database, flaw);
+        let sizeBytes = 0;
+        for await (const chunk of checked(await openObject(store, manifest, signal), manifest))
+            sizeBytes += chunk.length;
+        const quiet = keys.has(coverageKey(key)) ? (await readCoverage(store, key, signal))?.quietUntil : undefined;
+        return {
+            database,
+            key,
+            sizeBytes,
+            snapshotAt: snapshotOf(manifest),
+            drilledAt: new Date(drill?.at ?? ''),
+            ...(quiet === undefined ? {} : { quietUntil: new Date(quiet) }),
+        };
+    }
+    catch (thrown) {
+        signal.throwIfAborted();
+        // A store that fails says nothing about the backup.
+        if (thrown instanceof S3Error || thrown instanceof NotProven)
+            throw thrown;
+        throw notProven(database, explain(thrown).message, { cause: thrown });
+    }
+}
+/** Clocks differ a little; more than that is no clock but a date that somebody wrote. */
+const MOST_AHEAD_MS = 60_000;
+/** What a backup lacks, going by its manifest and its last drill; undefined when it lacks nothing. Pure. */
+function flawOf(manifest, drill, { projectId, branch, database, maxAgeMs, now }) {
+    const { key, contents } = manifest;
+    if (manifest.projectId !== projectId || manifest.database !== database) {
+        return `${key} is a backup of ${JSON.stringify(manifest.database)} of the project ${manifest.projectId}`;
+    }
+    // One that names no branch is of the default one.
+    if (manifest.branchId === undefined ? !branch.isDefault : manifest.branchId !== branch.id) {
+        return `${key} was made of ${manifest.branchId ?? 'the default branch'}, and the data is in the branch ${branch.id}`;
+    }
+    if (contents === undefined)
+        return `${key} was made by a version that did not record what is in it`;
+    if (contents.partial)
+        return `${key} leaves out a part of the database`;
+    const ageMs = now.getTime() - snapshotOf(manifest).getTime();
+    if (ageMs > maxAgeMs)
+        return `${key} is of ${contents.snapshotAt}, which is longer ago than max-backup-age allows`;
+    if (ageMs < -MOST_AHEAD_MS)
+        return `${key} is of ${contents.snapshotAt}, which is still to come`;
+    if (drill === undefined)
+        return `${key} has not been verified`;
+    if (drill.outcome !== 'passed')
+        return `the drill of ${key} failed: ${drill.detail}`;
+    if (drill.method !== 'restore')
+        return `only the checksum of ${key} was verified, and not that it restores`;
+    if (new Date(drill.at) < new Date(contents.snapshotAt))
+        return `the drill of ${key} is older than the backup`;
+    return undefined;
+}
+function snapshotOf({ contents, startedAt }) {
+    return new Date(contents?.snapshotAt ?? startedAt);
+}
+/** How long after its last look at a database the session that made the backup may still count as active. */
+const SETTLING_MS = 5_000;
+/**
+ * Why the compute may have been used after the backups of its databases, as far as Neon tells; undefined when it was not.
+ * The sessions that made the backups are activity too: up to the last of them it is known who else was there. Pure.
+ */
+function usedSince(backups, lastActiveAt) {
+    if (lastActiveAt === undefined)
+        return undefined;
+    const active = backups.filter(({ snapshotAt }) => lastActiveAt > snapshotAt);
+    const unknown = active.find(({ quietUntil }) => quietUntil === undefined);
+    if (unknown !== undefined) {
+        return `somebody may have used ${JSON.stringify(unknown.database)} since its backup of ${unknown.snapshotAt.toISOString()}: the compute was last active at ${lastActiveAt.toISOString()}`;
+    }
+    if (active.length === 0)
+        return undefined;
+    const quietUntil = Math.max(...active.map((backup) => backup.quietUntil?.getTime() ?? 0));
+    if (lastActiveAt.getTime() <= quietUntil + SETTLING_MS)
+        return undefined;
+    return `the compute was active at ${lastActiveAt.toISOString()}, after the backups (${new Date(quietUntil).toISOString()})`;
+}
+/** A database has no backup that it may be given up for. */
+class NotProven extends (/* unused pure expression or super */ null && (ExplainedError)) {
+}
+function notProven(database, why, options) {
+    return new NotProven({
+        message: `the database ${JSON.stringify(database)} has no good backup: ${why}; nothing was deleted`,
+        hint: 'Run backup, then backup with `command: verify`, under the same s3-prefix, and then this again.',
+    }, options);
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/backups/index.ts
+
+
+
+
+
+
+
+
+
+;// CONCATENATED MODULE: ./packages/shared/src/actions/storage-access.ts
+
+
+
+
+
+/** Where the backups are; every action that reads or writes them takes these. */
+const storageInputs = {
+    's3-bucket': patternInput({
+        description: 'Bucket that the backups are in.',
+        required: true,
+        pattern: s3_names/* BUCKET_NAME */.BX,
+        accepted: 'the name of a bucket, such as acme-backups',
+    }),
+    's3-prefix': patternInput({
+        description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
+        pattern: s3_names/* FOLDER */.L7,
+        accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
+    }),
+    'aws-region': patternInput({
+        description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
+        pattern: s3_names/* STORE_REGION */.d9,
+        accepted: 'the name of a region, such as eu-central-1',
+    }),
+    's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
+    's3-force-path-style': booleanInput({
+        description: 'Name the bucket in the path instead of the host name, as MinIO and others need it.',
+        default: 'false',
+    }),
+    's3-compatible': booleanInput({
+        description: 'Leave out what R2, MinIO, Ceph or Scaleway may reject, such as checksums of the whole. Default: by `s3-endpoint`.',
+    }),
+    'role-to-assume': patternInput({
+        description: "ARN of a role to take by GitHub's word for this job, and to take anew before it ends, so that a run may be longer than a session. Needs `permissions: id-token: write`. Default: the SDK's own chain of credentials.",
+        pattern: /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+        accepted: 'the ARN of a role, such as arn:aws:iam::123456789012:role/neon-fleet-backup',
+    }),
+    'role-session-name': patternInput({
+        description: "Name of the session in AWS's own logs.",
+        pattern: /^[\w+=,.@-]{2,64}$/,
+        accepted: '2 to 64 letters, digits and _ + = , . @ -',
+        default: 'neon-fleet-backup',
+    }),
+    'role-duration': durationInput({
+        description: 'How long each session lasts, from 15m to 12h; the role has a maximum of its own.',
+        default: '1h',
+        maxMs: 12 * 3_600_000,
+    }),
+};
+/** Stores other than Amazon's mostly have one region and take any name for it. */
+const REGION_OF_OTHERS = 'us-east-1';
+/** Opens the bucket of the inputs, or that of a place. No request is sent yet. */
+function openStorage(values, env, place) {
+    const { objectLockMode: mode, objectLockDays: days } = values;
+    const kmsKeyId = place === undefined ? values.kmsKeyId : place.kmsKeyId;
+    const region = place?.region ?? values.awsRegion ?? filled(env['AWS_REGION']) ?? filled(env['AWS_DEFAULT_REGION']);
+    return openStore({
+        bucket: place?.bucket ?? values.s3Bucket,
+        region: region ?? (values.s3Endpoint === undefined ? undefined : REGION_OF_OTHERS),
+        endpoint: values.s3Endpoint,
+        forcePathStyle: values.s3ForcePathStyle,
+        compatible: values.s3Compatible,
+        credentials: credentialsOf(values, region),
+        keeping: {
+            encryption: kmsKeyId === undefined ? values.sse : kmsBy(values.sse),
+            kmsKeyId,
+            storageClass: values.storageClass,
+            lock: mode === undefined || days === undefined ? undefined : { mode, days },
+        },
+    });
+}
+/** A key that is named is meant to be used. */
+function kmsBy(sse) {
+    return sse === 'aws:kms:dsse' ? sse : 'aws:kms';
+}
+/** Opens each place once: its client keeps its connections and credentials. */
+class Stores {
+    values;
+    env;
+    #open = new Map();
+    constructor(values, env) {
+        this.values = values;
+        this.env = env;
+    }
+    of(place) {
+        const id = JSON.stringify([place.bucket, place.region, place.kmsKeyId]);
+        const store = this.#open.get(id) ?? openStorage(this.values, this.env, place);
+        this.#open.set(id, store);
+        return store;
+    }
+}
+/** Whom AWS is to hear: its word for the audience of a token. */
+const AUDIENCE = 'sts.amazonaws.com';
+function credentialsOf({ roleToAssume: roleArn, roleSessionName: sessionName, roleDuration }, region) {
+    if (roleArn === undefined)
+        return undefined;
+    return roleCredentials({
+        roleArn,
+        sessionName,
+        durationSeconds: Math.round(roleDuration / 1_000),
+        region,
+        mintToken: () => core.getIDToken(AUDIENCE),
+        onSecret: (secret) => core.setSecret(secret),
+    });
+}
+/**
+ * Looks whether the bucket can be reached at all, before a single compute is woken. That a role may write but not list is
+ * no reason to stop.
+ *
+ * @throws S3Error when bucket, region or credentials are wrong.
+ */
+async function checkStorage(store, prefix, signal) {
+    try {
+        await store.list(prefix, { signal, limit: 1 })[Symbol.asyncIterator]().next();
+        return undefined;
+    }
+    catch (thrown) {
+        signal.throwIfAborted();
+        if (isHopeless(thrown))
+            throw thrown;
+        return explain(thrown).message;
+    }
+}
+/**
+ * The same for several places.
+ *
+ * @returns for each that cannot be listed why, in words.
+ * @throws ExplainedError with all that are wrong.
+ */
+async function checkStorages(stores, places, signal) {
+    const problems = [];
+    const notes = [];
+    for (const place of places) {
+        try {
+            const note = await checkStorage(stores.of(place), place.prefix, signal);
+            if (note !== undefined)
+                notes.push(places.length === 1 ? note : `${placeWords(place)}: ${note}`);
+        }
+        catch (thrown) {
+            signal.throwIfAborted();
+            problems.push({ place, thrown });
+        }
+    }
+    const [first] = problems;
+    if (first === undefined)
+        return notes;
+    if (places.length === 1)
+        throw first.thrown;
+    const lines = problems.map(({ place, thrown }) => `  ${placeWords(place)}: ${explain(thrown).message}`);
+    const { hint } = explain(first.thrown);
+    throw new ExplainedError({
+        message: `not every place of the backups can be reached; nothing was done.\n${lines.join('\n')}`,
+        ...(hint === undefined ? {} : { hint }),
+    }, { cause: first.thrown });
+}
+function filled(text) {
+    return text === '' ? undefined : text;
+}
+
 // EXTERNAL MODULE: ./packages/shared/src/neon/index.ts + 82 modules
 var neon = __nccwpck_require__(8835);
 ;// CONCATENATED MODULE: ./packages/shared/src/version.ts
@@ -49651,7 +51128,7 @@ function throttlingTeller() {
 }
 
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+var external_node_fs_promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
 var api = __nccwpck_require__(3759);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
@@ -49872,6 +51349,11 @@ const GIVEN_PROJECTS = `jsonb_to_recordset($1::jsonb) AS given (slug text, name 
 const REGISTER_CUSTOMERS = `INSERT INTO fleet.customer (slug, name)
   SELECT DISTINCT ON (lower(given.slug)) given.slug, given.name FROM ${GIVEN_PROJECTS}
   ON CONFLICT (slug) DO UPDATE SET name = EXCLUDED.name WHERE customer.name <> EXCLUDED.name`;
+/**
+ * A project that was retired stays so whatever is told late, or listed late: only somebody who made it ready after that, as
+ * one that was recovered, opens it again.
+ */
+const STAYS_RETIRED = `p.status = 'retired' AND (EXCLUDED.ready_at > p.closed_at) IS NOT TRUE`;
 const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_project_id, region, postgres_version, branch_name,
     database_name, role_name, schema_version, status, ready_at)
   SELECT c.id, given.neon_project_id, given.region, given.postgres_version, given.branch_name, given.database_name,
@@ -49881,8 +51363,8 @@ const REGISTER_PROJECTS = `INSERT INTO fleet.project AS p (customer_id, neon_pro
     postgres_version = EXCLUDED.postgres_version,
     branch_name = EXCLUDED.branch_name, database_name = EXCLUDED.database_name, role_name = EXCLUDED.role_name,
     schema_version = COALESCE(EXCLUDED.schema_version, p.schema_version),
-    status = CASE WHEN p.status = 'ready' AND EXCLUDED.status = 'creating' THEN p.status ELSE EXCLUDED.status END,
-    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = NULL`;
+    status = CASE WHEN ${STAYS_RETIRED} OR (p.status = 'ready' AND EXCLUDED.status = 'creating') THEN p.status ELSE EXCLUDED.status END,
+    ready_at = COALESCE(p.ready_at, EXCLUDED.ready_at), closed_at = CASE WHEN ${STAYS_RETIRED} THEN p.closed_at END`;
 const GIVEN_OUTCOMES = `jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text, slug text, region text,
   postgres_version int, database_name text, status text, reason text, from_version text, to_version text, error_code text,
   attempts int, started_at timestamptz, duration_ms bigint)`;
@@ -49933,9 +51415,12 @@ const RECORD_EVENTS = `INSERT INTO fleet.event (event_key, at, action, what, pro
     actor text, run_url text, details jsonb)
   LEFT JOIN LATERAL ${PROJECT_OF_ID} p ON true
   ON CONFLICT (event_key) DO NOTHING`;
-/** $1: ids that are not there any more. */
-const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = now()
-  WHERE neon_project_id = ANY ($1::text[]) AND status IN ('creating', 'ready')`;
+/** $1: ids that are not there any more, $3: since when. That somebody here did it is more than that it is gone. */
+const CLOSE_PROJECTS = `UPDATE fleet.project SET status = $2, closed_at = $3
+  WHERE neon_project_id = ANY ($1::text[]) AND (status IN ('creating', 'ready') OR (status = 'gone' AND $2 = 'retired'))`;
+/** $1: ids; which of them were retired. */
+const RETIRED = `SELECT p.neon_project_id FROM fleet.project p
+  WHERE p.neon_project_id = ANY ($1::text[]) AND p.status = 'retired'`;
 const RENAME_CUSTOMERS = `UPDATE fleet.customer AS c SET name = given.name
   FROM jsonb_to_recordset($1::jsonb) AS given (neon_project_id text, name text)
   CROSS JOIN LATERAL ${PROJECT_OF_ID} p
@@ -49964,6 +51449,7 @@ const queries_QUERIES = {
     recordBackups: RECORD_BACKUPS,
     recordEvents: RECORD_EVENTS,
     closeProjects: CLOSE_PROJECTS,
+    retired: RETIRED,
     renameCustomers: RENAME_CUSTOMERS,
     claim: CLAIM,
     release: RELEASE,
@@ -56566,9 +58052,13 @@ function catalogOver(connection) {
                 throw thrown;
             }
         }),
-        async close(projectIds, status) {
+        async close(projectIds, status, at = new Date()) {
             if (projectIds.length > 0)
-                await query(QUERIES.closeProjects, [projectIds, status]);
+                await query(QUERIES.closeProjects, [projectIds, status, at.toISOString()]);
+        },
+        async retired(projectIds) {
+            const rows = await query(QUERIES.retired, [projectIds]);
+            return new Set(rows.map((row) => String(row['neon_project_id'])));
         },
         async rename(names) {
             const given = names.map(({ projectId, name }) => ({ neon_project_id: projectId, name: withoutNul(name) }));
@@ -56592,7 +58082,8 @@ function catalogOver(connection) {
         end: () => inTurn(() => connection.close()),
     };
 }
-async function writeBatch(connection, { projects, run, backups, events }) {
+async function writeBatch(connection, batch) {
+    const { projects, run, backups, events, closures = [] } = batch;
     if (projects !== undefined && projects.length > 0) {
         const given = JSON.stringify(projects.map(projectRow));
         await connection.query(QUERIES.registerCustomers, [given]);
@@ -56605,6 +58096,10 @@ async function writeBatch(connection, { projects, run, backups, events }) {
     }
     if (events !== undefined && events.length > 0) {
         await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
+    }
+    // There are few of them: one command retires one tenant.
+    for (const { projectId, status, at } of closures) {
+        await connection.query(QUERIES.closeProjects, [[projectId], status, at]);
     }
 }
 async function writeRun(connection, run) {
@@ -56717,8 +58212,6 @@ function readStatus(row) {
     };
 }
 
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
-var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/records.ts
 
 
@@ -56789,6 +58282,11 @@ const eventRecordSchema = classic_schemas/* object */.Ikc({
     runUrl: classic_schemas/* string */.YjP().exactOptional(),
     details: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* unknown */.L5J()).exactOptional(),
 });
+const closureRecordSchema = classic_schemas/* object */.Ikc({
+    projectId: classic_schemas/* string */.YjP(),
+    status: classic_schemas/* enum */.k5n(['retired', 'gone']),
+    at: iso/* datetime */.w$(),
+});
 /** What is written at once. */
 const catalogBatchSchema = classic_schemas/* object */.Ikc({
     schemaVersion: classic_schemas/* literal */.euz(1),
@@ -56796,6 +58294,8 @@ const catalogBatchSchema = classic_schemas/* object */.Ikc({
     run: runRecordSchema.exactOptional(),
     backups: classic_schemas/* array */.YOg(backupRecordSchema).exactOptional(),
     events: classic_schemas/* array */.YOg(eventRecordSchema).exactOptional(),
+    /** Projects that are not there any more; after everything else, as the same batch may be the first to know them. */
+    closures: classic_schemas/* array */.YOg(closureRecordSchema).exactOptional(),
 });
 
 ;// CONCATENATED MODULE: ./packages/shared/src/catalog/source.ts
@@ -56973,9 +58473,10 @@ function outcomeRecord(outcome, known) {
 
 
 
+
 /***/ }),
 
-/***/ 7981:
+/***/ 2499:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -56985,11 +58486,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   IP: () => (/* reexport */ UnusableFolderError),
   no: () => (/* reexport */ assess),
   pw: () => (/* reexport */ createTableSql),
+  vd: () => (/* reexport */ driftResult),
   W7: () => (/* reexport */ fileOf),
   Ey: () => (/* reexport */ findMigration),
   ce: () => (/* reexport */ findPostCheckFailure),
   IE: () => (/* reexport */ inspectDatabase),
-  bw: () => (/* reexport */ lockAndRead),
+  PY: () => (/* reexport */ isBackAt),
+  a3: () => (/* reexport */ keepsLock),
+  qf: () => (/* reexport */ lockedResult),
   sE: () => (/* reexport */ lookAtMigrations),
   bC: () => (/* reexport */ migrateDatabase),
   w9: () => (/* reexport */ plannedRecord),
@@ -57000,10 +58504,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   aC: () => (/* reexport */ recordSql),
   yO: () => (/* reexport */ refuseUnusablePostCheck),
   E7: () => (/* reexport */ renderPendingSql),
+  YP: () => (/* reexport */ standingOf),
+  o4: () => (/* reexport */ standingWords),
+  yP: () => (/* reexport */ underLock),
   fU: () => (/* reexport */ upgradeTableSql)
 });
 
-// UNUSED EXPORTS: findingWords
+// UNUSED EXPORTS: findingWords, lockAndRead, lockDatabase
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/match-rows.ts
 /** Finds each migration's row, by the rules of the drizzle that reads the folder. */
@@ -57774,12 +59281,8 @@ async function lockAndRead(connection, table, lock) {
 /** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
 function stateSql(table) {
     const name = qualifiedName(table);
-    // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
-    return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-                          WHERE attrelid = ${(0,esm/* escapeLiteral */.NO)(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
-                 pg_catalog.to_jsonb(m) AS row
-            FROM (SELECT) one LEFT JOIN ${name} m ON true
-           ORDER BY m.id`;
+    // Whatever columns there are. Nothing is asked of the catalogs: a session that has just begun would have to load them.
+    return `SELECT m.* FROM (SELECT) one LEFT JOIN ${name} m ON true ORDER BY m.id`;
 }
 /** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
 async function finishReading(connection, table, read) {
@@ -57787,8 +59290,8 @@ async function finishReading(connection, table, read) {
         return { table: 'absent', userTables: await readUserTables(connection, table) };
     }
     const rows = schema_state_valueOf(read);
-    const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
-    const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+    const format = rows[0] !== undefined && 'name' in rows[0] ? 'v1' : 'v0';
+    const applied = rows.filter(({ id }) => id !== null).map(readApplied);
     if (applied.length > 0)
         return { table: 'present', format, applied };
     // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
@@ -57804,17 +59307,19 @@ function schema_state_valueOf(settled) {
         return settled.value;
     throw settled?.reason ?? new Error('there was no answer');
 }
-function readApplied(row) {
-    const id = Reflect.get(row, 'id');
-    const hash = Reflect.get(row, 'hash');
-    const createdAt = Reflect.get(row, 'created_at');
-    const name = Reflect.get(row, 'name');
+function readApplied({ id, hash, created_at: createdAt, name }) {
     return {
-        id: typeof id === 'number' ? id : 0,
+        id: numberOf(id) ?? 0,
         hash: typeof hash === 'string' ? hash : '',
-        createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+        createdAt: numberOf(createdAt),
         ...(typeof name === 'string' ? { name } : {}),
     };
+}
+/** The driver gives a bigint as text. */
+function numberOf(value) {
+    if (typeof value === 'number')
+        return value;
+    return typeof value === 'string' && value !== '' ? Number(value) : undefined;
 }
 /** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */
 async function readUserTables(connection, table) {
@@ -57893,8 +59398,69 @@ function plannedRecord(assessment) {
     }
 }
 
-// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 29 modules
-var fleet = __nccwpck_require__(3047);
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/lock-database.ts
+
+
+/** How often a connection is replaced that was cut while it waited. */
+const MAX_CONNECTIONS = 3;
+/**
+ * Connects, takes the tenant's lock and reads what is applied. A connection that is cut while it waits is replaced: whoever
+ * holds the lock may be putting the database back, which ends all of its sessions, and nothing was asked of it yet.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ * @throws PostgresError, or the reason of the signal.
+ */
+async function lockDatabase(target, options) {
+    const { table, applicationName, lockWaitMs, mode = 'exclusive', authorities, signal, note } = options;
+    const deadline = performance.now() + lockWaitMs;
+    for (let attempt = 1;; attempt += 1) {
+        const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName });
+        try {
+            const waitMs = Math.max(0, deadline - performance.now());
+            const state = await lockAndRead(connection, table, { mode, waitMs, signal });
+            if (state !== undefined)
+                return { connection, state };
+            await connection.close();
+            return undefined;
+        }
+        catch (thrown) {
+            await connection.close();
+            if (!(0,postgres/* isConnectionLoss */.y7)(thrown) || attempt === MAX_CONNECTIONS || signal.aborted)
+                throw thrown;
+            note('The connection was cut before the lock was had; connecting again.');
+        }
+    }
+}
+/**
+ * Does something while no other run of neon-fleet works on the database.
+ *
+ * @returns undefined when somebody else kept the lock for the whole time.
+ */
+async function underLock(target, options, work) {
+    const locked = await lockDatabase(target, options);
+    if (locked === undefined)
+        return undefined;
+    try {
+        return await work(locked);
+    }
+    finally {
+        await locked.connection.close();
+    }
+}
+const STILL_HELD = `SELECT FROM pg_catalog.pg_locks
+  WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND mode = 'ExclusiveLock'
+    AND classid = ${postgres/* LOCK_KEY */.QW[0]} AND objid = ${postgres/* LOCK_KEY */.QW[1]} AND objsubid = 2`;
+/**
+ * Sees to it that a session keeps its lock while it has nothing to do, for as long as that takes. False when it has lost
+ * it: the connection broke, or a migration let go of all locks, as `DISCARD ALL` does.
+ */
+async function keepsLock(connection) {
+    const [, held] = await connection.pipeline(['SET idle_session_timeout = 0', STILL_HELD]);
+    return held?.status === 'fulfilled' && held.value.length > 0;
+}
+
+// EXTERNAL MODULE: ./packages/shared/src/fleet/index.ts + 32 modules
+var fleet = __nccwpck_require__(8027);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/apply.ts
@@ -58309,6 +59875,188 @@ function post_check_objectionTo(rows) {
     return values[0] === true ? undefined : 'its answer is not true';
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/run-so-far.ts
+function newRun() {
+    return {
+        from: undefined,
+        to: undefined,
+        applied: [],
+        restorePoint: undefined,
+        began: false,
+        changed: false,
+        unsettled: [],
+        cutOff: false,
+    };
+}
+/** What a run leaves behind, in words that follow those of its failure. */
+function leftBehindWords({ applied, changed, unsettled }) {
+    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
+    const known = applied.length > 0
+        ? `applied before that, and kept: ${applied.join(', ')}`
+        : changed
+            ? 'what it did before that is kept'
+            : 'the database is as it was';
+    if (unknown === '')
+        return known;
+    return changed ? `${unknown}; ${known}` : unknown;
+}
+/** What of a run is kept in reports. */
+function recordOf({ from, to, applied, changed, unsettled, cutOff, restorePoint }) {
+    const left = changed || cutOff || unsettled.length > 0;
+    return {
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        applied: [...applied],
+        ...(unsettled.length === 0 ? {} : { unsettled: [...unsettled] }),
+        ...(changed || cutOff ? { changed: true } : {}),
+        // Going back to it when nothing was changed would only cost what customers wrote since.
+        ...(left && restorePoint !== undefined ? { restorePoint } : {}),
+    };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/standing.ts
+
+/** Which migrations of the folder a database has. One that was merged out of order and is missing explains itself. */
+function standingOf(folder, state) {
+    const assessment = assess(folder, state);
+    if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder)
+        return { kind: 'drift', why: assessment.why };
+    const missing = assessment.kind === 'up-to-date'
+        ? []
+        : assessment.kind === 'pending'
+            ? assessment.pending
+            : assessment.pendingWithOutOfOrder;
+    const applied = folder.migrations.filter((migration) => !missing.includes(migration)).map(({ tag }) => tag);
+    return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
+}
+/** Whether a database is where it was before something was applied to it. */
+function isBackAt(standing, { from, applied }) {
+    return standing.kind === 'seen' && standing.version === from && !applied.some((tag) => standing.applied.has(tag));
+}
+/** What a look showed, in words that continue "but". */
+function standingWords(standing) {
+    return standing.kind === 'drift' ? standing.why : `it is at ${standing.version ?? 'no migration'}`;
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/put-back.ts
+
+
+
+
+/**
+ * Puts a database back to where it was before a run that failed. The tenant's lock is held until the restore itself ends
+ * the session that has it, so that no other run can do something in between, which the restore would take away; where the
+ * lock was lost, it is taken again, and only what is where this run left it is put back. That it is back is only said after
+ * a look.
+ *
+ * @param connection with the lock; undefined when it is gone.
+ */
+async function putBack(failure, run, target, connection, options) {
+    const { restorePoint } = run;
+    const { rollBack, note } = options;
+    if (rollBack === undefined || restorePoint === undefined) {
+        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
+    }
+    note('Putting the database back to where it was before this run.');
+    const restore = () => rollBack(restorePoint);
+    let words;
+    try {
+        words =
+            connection !== undefined && (await keepsLock(connection))
+                ? await restore()
+                : await relocked(run, target, restore, options);
+    }
+    catch (thrown) {
+        return notPutBack(failure, thrown, leftBehindWords(run));
+    }
+    // The restore has ended its session; should it have had nothing to do, this lets go of the lock.
+    await connection?.close();
+    const after = await look(target, options);
+    if (after instanceof Error)
+        return notPutBack(failure, after, words);
+    if (!isBackAt(after, run))
+        return notWhereItWas(failure, run, words, after);
+    const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
+    return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
+}
+/** @throws ExplainedError when somebody else has been at it since, or is. */
+async function relocked(run, target, restore, options) {
+    const words = await underLock(target, named(options), async ({ connection, state }) => {
+        const standing = standingOf(options.folder, state);
+        if (standing.kind === 'drift' || standing.version !== run.to)
+            throw movedOn(run, standing);
+        if (!(await keepsLock(connection)))
+            throw heldByOthers('its lock was lost once more: ');
+        return restore();
+    });
+    if (words === undefined)
+        throw heldByOthers('');
+    return words;
+}
+/** What there is after the restore; an error where that cannot be told. */
+async function look(target, options) {
+    try {
+        const standing = await underLock(target, named(options), ({ state }) => standingOf(options.folder, state));
+        return standing ?? heldByOthers('whether it is back could not be looked at: ');
+    }
+    catch (thrown) {
+        return thrown instanceof Error ? thrown : new Error(String(thrown));
+    }
+}
+function named(options) {
+    return { ...options, applicationName: 'neon-fleet migrate' };
+}
+function movedOn({ to }, standing) {
+    return new errors/* ExplainedError */.hM({
+        message: `the connection with its lock was lost, and it is not at ${to ?? 'no migration'} any more, where this run left it: ${standingWords(standing)}`,
+        hint: 'Somebody else has been at it since. Look at it before anything else is done; the restore point is in the report.',
+    });
+}
+function heldByOthers(what) {
+    return new errors/* ExplainedError */.hM({
+        message: `${what}another run of neon-fleet holds its lock`,
+        hint: 'Look at the tenant when that run has ended; the restore point is in the report.',
+    });
+}
+function notPutBack(failure, thrown, what) {
+    const why = (0,errors/* explain */.WE)(thrown);
+    const error = {
+        message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
+        ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+        hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+    };
+    return { ...failure, error, detail: `${error.message}; ${what}` };
+}
+function notWhereItWas(failure, run, words, standing) {
+    const error = {
+        message: `${failure.error.message}; and it was put back, but is not at ${run.from ?? 'no migration'} again: ${standingWords(standing)}`,
+        ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
+        hint: 'Did another run migrate it again at once? Look at it, and at the branch that keeps what it held, before anything else is done.',
+    };
+    return { ...failure, error, detail: `${error.message}; ${words}`, migration: recordOf(run) };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/drizzle/results.ts
+/** The result of a tenant whose lock somebody else kept for the whole time. */
+function lockedResult() {
+    return {
+        status: 'skipped',
+        reason: 'locked',
+        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
+    };
+}
+/** The result of a tenant that is left alone because its database contradicts the folder. */
+function driftResult(why, onDrift = 'skip') {
+    if (onDrift !== 'fail')
+        return { status: 'skipped', reason: 'drift', detail: why };
+    const error = {
+        message: `its schema is not what the folder says: ${why}`,
+        code: 'drift',
+        hint: 'on-drift is fail, so that no further tenant is started.',
+    };
+    return { status: 'failed', detail: error.message, error, stopsRollout: true };
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/units.ts
 /**
  * Divides what is pending, in its order. A file that has to run outside a transaction stands by itself, in either mode:
@@ -58360,6 +60108,10 @@ function groupsOf(run, format) {
 
 
 
+
+
+
+
 /** The answer to COMMIT was lost, and the database says that it was not carried out. */
 class NotCommittedError extends errors/* ExplainedError */.hM {
     constructor() {
@@ -58383,28 +60135,25 @@ async function migrateDatabase(uri, options) {
     if (options.postCheck !== undefined)
         refuseUnusablePostCheck(options.postCheck);
     const target = (0,postgres/* parseConnectionUri */.sq)(uri);
-    const run = {
-        from: undefined,
-        to: undefined,
-        applied: [],
-        restorePoint: undefined,
-        began: false,
-        changed: false,
-        unsettled: [],
-    };
-    let result;
+    const run = newRun();
     try {
-        result = await migrateInSessions(target, options, run);
+        return await migrateInSessions(target, options, run);
     }
     catch (thrown) {
-        // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
-        if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0))
-            throw thrown;
-        result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+        return afterFailure(thrownResult(thrown, options, run), run, target, undefined, options);
     }
-    return result.status === 'failed' && options.onFailure === 'restore' && run.changed
-        ? restored(result, run, options)
-        : result;
+}
+/** @throws what was thrown before the first change, for whoever knows what it means: a quota, a lost project, a stop. */
+function thrownResult(thrown, { signal }, run) {
+    if (!run.began || (signal.aborted && !run.changed && run.unsettled.length === 0))
+        throw thrown;
+    return signal.aborted ? stopped(signal, run, thrown) : failed(run, thrown);
+}
+/** @param connection with the tenant's lock; undefined when it is gone. */
+async function afterFailure(result, run, target, connection, options) {
+    if (result.status !== 'failed' || options.onFailure !== 'restore' || !run.changed)
+        return result;
+    return putBack(result, run, target, connection, { ...options, rollBack: options.rollBack });
 }
 async function migrateInSessions(target, options, run) {
     let lost;
@@ -58413,32 +60162,43 @@ async function migrateInSessions(target, options, run) {
             return await migrateInSession(target, options, run, lost);
         }
         catch (thrown) {
-            if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted)
+            if (!(thrown instanceof CommitLostError))
+                throw thrown;
+            run.unsettled = migrate_database_tagsOf(thrown.migrations);
+            if (session === MAX_SESSIONS || options.signal.aborted)
                 throw thrown;
             options.note(`${thrown.message}; looking what became of it`);
             lost = thrown;
-            run.unsettled = migrate_database_tagsOf(thrown.migrations);
         }
     }
 }
 async function migrateInSession(target, options, run, lost) {
-    const { signal, authorities, lockWaitMs, table, note } = options;
-    const connection = await (0,postgres/* connect */.Ng)(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+    // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+    const locked = await lockDatabase(target, { ...options, applicationName: 'neon-fleet migrate' });
+    if (locked === undefined && lost !== undefined)
+        throw lost;
+    if (locked === undefined)
+        return lockedResult();
+    const { connection, state } = locked;
     try {
-        // After a lost answer the old session may still commit, until it has ended and let go of the lock.
-        const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-        if (state === undefined && lost !== undefined)
-            throw lost;
-        if (state === undefined)
-            return lockedElsewhere();
-        if (lost !== undefined)
-            settle(lost, state, options, run);
-        return await bringForward(connection, state, options, run);
+        let result;
+        try {
+            if (lost !== undefined)
+                settle(lost, state, options, run);
+            result = await bringForward(connection, state, options, run);
+        }
+        catch (thrown) {
+            if (thrown instanceof CommitLostError)
+                throw thrown;
+            result = thrownResult(thrown, options, run);
+        }
+        // While the lock is held: whoever got in between would lose by it what they did.
+        return await afterFailure(result, run, target, connection, options);
     }
     finally {
         await connection.close();
-        if (signal.aborted)
-            note('The connection was closed because the run is stopping.');
+        if (options.signal.aborted)
+            options.note('The connection was closed because the run is stopping.');
     }
 }
 /** What the database says now is the answer that was lost. @throws NotCommittedError when it says no */
@@ -58463,23 +60223,13 @@ async function bringForward(connection, state, options, run) {
             if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
                 return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
             }
-            return drifted(assessment.why, options);
+            return driftResult(assessment.why, options.onDrift);
         case 'pending':
             return applyPending(connection, state, assessment, options, run);
     }
 }
 function versionOf(assessment) {
     return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
-}
-function drifted(why, { onDrift }) {
-    if (onDrift !== 'fail')
-        return { status: 'skipped', reason: 'drift', detail: why };
-    const error = {
-        message: `its schema is not what the folder says: ${why}`,
-        code: 'drift',
-        hint: 'on-drift is fail, so that no further tenant is started.',
-    };
-    return { status: 'failed', detail: error.message, error, stopsRollout: true };
 }
 async function applyPending(connection, state, { pending, upgrade }, options, run) {
     const { folder, table, signal, note } = options;
@@ -58525,8 +60275,10 @@ async function applyUnit(context, unit, prepare, run) {
         return readBack;
     }
     catch (thrown) {
-        if (thrown instanceof InterruptedError && thrown.now)
+        if (thrown instanceof InterruptedError && thrown.now) {
             run.unsettled = [unit.migration.tag];
+            run.cutOff = true;
+        }
         throw thrown;
     }
 }
@@ -58596,54 +60348,6 @@ function stopped(signal, run, thrown) {
         migration: recordOf(run),
     };
 }
-async function restored(failure, run, { rollBack, note }) {
-    const { restorePoint } = run;
-    if (rollBack === undefined || restorePoint === undefined) {
-        return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
-    }
-    note('Putting the database back to where it was before this run.');
-    try {
-        const words = await rollBack(restorePoint);
-        const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
-        return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
-    }
-    catch (thrown) {
-        const why = (0,errors/* explain */.WE)(thrown);
-        const error = {
-            message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
-            ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-            hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
-        };
-        return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
-    }
-}
-function leftBehindWords({ applied, changed, unsettled }) {
-    const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
-    const known = applied.length > 0
-        ? `applied before that, and kept: ${applied.join(', ')}`
-        : changed
-            ? 'what it did before that is kept'
-            : 'the database is as it was';
-    if (unknown === '')
-        return known;
-    return changed ? `${unknown}; ${known}` : unknown;
-}
-function recordOf({ from, to, applied, changed, restorePoint }) {
-    return {
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-        applied: [...applied],
-        // Going back to it when nothing was changed would only cost what customers wrote since.
-        ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
-    };
-}
-function lockedElsewhere() {
-    return {
-        status: 'skipped',
-        reason: 'locked',
-        detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
-    };
-}
 function appliedWords(applied) {
     const [only, ...others] = applied;
     return others.length === 0 ? `applied ${only ?? ''}` : `applied ${applied.length}: ${applied.join(', ')}`;
@@ -58677,14 +60381,24 @@ function ended(statement) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/restore-point.ts
-/** Reads how far the log has been written: what was committed before is in it. */
+/**
+ * Reads how far the log has come: whatever a client was told is committed is before that place, also what it committed
+ * with `synchronous_commit = off`, which may not have been written out yet.
+ *
+ * Neon can only go back to a place that has reached its storage, which this one may not have at the moment it is read. It
+ * is gone back to only after something else was committed behind it, and what is before a commit gets there with it; a
+ * restore that comes within that moment waits for it in Neon, or is refused and may be asked for again.
+ */
 async function readWalPosition(connection, now = () => new Date()) {
     const takenAt = now().toISOString();
-    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn');
+    const [row] = await connection.query('SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn');
     return { lsn: String(row?.['lsn']), takenAt };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/drizzle/index.ts
+
+
+
 
 
 
@@ -58793,7 +60507,7 @@ function systemCode(thrown) {
 
 /***/ }),
 
-/***/ 3047:
+/***/ 8027:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -58809,11 +60523,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   l9: () => (/* reexport */ carriedOver),
   XF: () => (/* reexport */ countOutcomes),
   Fj: () => (/* reexport */ discoverTenants),
-  DD: () => (/* reexport */ findIdleExclusions),
+  DD: () => (/* reexport */ selection_findIdleExclusions),
   kA: () => (/* reexport */ fleetReportSchema),
   Gj: () => (/* reexport */ gate),
   cu: () => (/* reexport */ identityOf),
   ju: () => (/* reexport */ inOrderOfAttention),
+  cx: () => (/* reexport */ leftSomething),
   Cs: () => (/* reexport */ makePlan),
   dO: () => (/* reexport */ makeReport),
   Jv: () => (/* reexport */ maxFailuresOf),
@@ -58835,7 +60550,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   f8: () => (/* reexport */ writeWhole)
 });
 
-// UNUSED EXPORTS: FleetFileError, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, outcomeSchema, parseFleetFile, planSchema, resolveFleet, settle, shareBudget, sizeText, skipFor, tenantOf, verdictOf, weigh
+// UNUSED EXPORTS: FleetFileError, RETENTION_WORDS, STATUS_WEIGHTS, UNCHANGED_REASONS, VERDICTS, countsAsFailure, discoverMembers, durationText, fleetFileJsonSchema, foreseenSkip, identify, joinMigrations, makeShards, membersBy, outcomeSchema, parseFleetFile, parseRetention, planSchema, readFleetFile, resolveFleet, selectMembers, settle, shareBudget, sizeText, skipFor, tenantOf, tenantOfMember, verdictOf, weigh
 
 // EXTERNAL MODULE: ./packages/shared/src/errors/index.ts + 2 modules
 var errors = __nccwpck_require__(8174);
@@ -58869,7 +60584,7 @@ function selection_selectTenants(fleet, patterns) {
     };
 }
 /** Finds the exclusions that match nobody of a fleet: with one that is misspelled, somebody takes part who must not. */
-function findIdleExclusions(fleet, patterns) {
+function selection_findIdleExclusions(fleet, patterns) {
     const idle = patterns.filter((pattern) => isExclusion(pattern) && !fleet.some(matcher(pattern.slice(1).trim())));
     return {
         spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
@@ -58953,7 +60668,7 @@ function skipForAnswer({ operation, status, isNeonsAnswer, quotaExceeded }) {
  * for nearly all: the list does not tell suspended or unfinished projects from others, and with an allow-list it
  * depends on the runner's address.
  */
-function foreseenSkip(project, { mayBePrivate = false } = {}) {
+function skips_foreseenSkip(project, { mayBePrivate = false } = {}) {
     if (project.deletedAt !== undefined)
         return { status: 'skipped', ...GONE, detail: 'the project has been deleted' };
     if (project.blocksPublicConnections !== true)
@@ -58967,7 +60682,7 @@ function foreseenSkip(project, { mayBePrivate = false } = {}) {
 /** The names that Neon gives to a new project's database and role. */
 const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' };
 /** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
-function tenantOf(project, location = {}) {
+function tenant_tenantOf(project, location = {}) {
     return {
         key: project.name,
         projectId: project.projectId,
@@ -58980,6 +60695,7 @@ function tenantOf(project, location = {}) {
         ...(project.historyRetentionSeconds === undefined
             ? {}
             : { historyRetentionSeconds: project.historyRetentionSeconds }),
+        ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
     };
 }
 
@@ -59000,8 +60716,8 @@ function tenantOf(project, location = {}) {
 function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     const foreseen = new Map();
     const fleet = listing.projects.map((project) => {
-        const tenant = tenantOf(project, location);
-        const skip = foreseenSkip(project, whereabouts);
+        const tenant = tenant_tenantOf(project, location);
+        const skip = skips_foreseenSkip(project, whereabouts);
         if (skip !== undefined)
             foreseen.set(tenant, skip);
         return tenant;
@@ -59017,7 +60733,7 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
     // that are taken out by their id cannot be meant.
     const isWhole = unlisted.length === 0;
-    const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+    const idle = selection_findIdleExclusions([...fleet, ...unavailable], exclusions);
     if (isWhole) {
         const nowhere = [...unmatched, ...idle.spelledOut];
         if (nowhere.length > 0)
@@ -59028,17 +60744,17 @@ function discoverTenants(listing, patterns, location, now, whereabouts = {}) {
     return {
         tenants: selected.filter((tenant) => !foreseen.has(tenant)),
         settled: [
-            ...unlisted.map(({ projectId }) => unlistedOutcome(projectId, location, now)),
+            ...unlisted.map(({ projectId }) => discovery_unlistedOutcome(projectId, location, now)),
             ...selected.flatMap((tenant) => {
                 const skip = foreseen.get(tenant);
-                return skip === undefined ? [] : [settle(tenant, skip, now)];
+                return skip === undefined ? [] : [discovery_settle(tenant, skip, now)];
             }),
         ],
         idleExclusions: isWhole ? idle.globs : [],
     };
 }
 /** The outcome of a tenant that is known without any work on it. */
-function settle({ projectId, name, database }, result, now) {
+function discovery_settle({ projectId, name, database }, result, now) {
     return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 function nothingMatches(unmatched, { projects }) {
@@ -59057,7 +60773,8 @@ function nobodyLeft() {
         hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
     });
 }
-function unlistedOutcome(projectId, location, now) {
+/** The outcome of a project that Neon could not describe. */
+function discovery_unlistedOutcome(projectId, location, now) {
     return {
         projectId,
         name: projectId,
@@ -59813,26 +61530,46 @@ function isInfrastructure(thrown) {
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/migration-record.ts
+/** Whether there is something that could be undone. What was put back again is not in the record any more. */
+function leftSomething(migration) {
+    if (migration === undefined)
+        return false;
+    const { applied, unsettled = [], changed = false } = migration;
+    return changed || applied.length > 0 || unsettled.length > 0;
+}
 /**
  * What two attempts on one tenant did together, so that all of it can be undone. What both tell counts once: an outcome
  * that was carried over from an earlier attempt is the same piece of work.
  */
 function joinMigrations(earlier, later) {
     // An attempt that left nothing behind needs no way back.
-    if (earlier === undefined || earlier.applied.length === 0)
+    if (!leftSomething(earlier))
         return later ?? earlier;
     if (later === undefined)
         return earlier;
-    const before = new Set(earlier.applied);
+    if (wasTakenBack(earlier, later))
+        return later;
+    const applied = [...new Set([...earlier.applied, ...later.applied])];
+    const unsettled = [...new Set([...(earlier.unsettled ?? []), ...(later.unsettled ?? [])])];
     // The way back, and what it leads to, are those of the first attempt that left something behind.
     const { from, restorePoint } = earlier;
     return {
         ...(from === undefined ? {} : { from }),
         ...(later.to === undefined ? {} : { to: later.to }),
-        applied: [...earlier.applied, ...later.applied.filter((tag) => !before.has(tag))],
+        applied,
+        ...(unsettled.length === 0 ? {} : { unsettled }),
+        ...(earlier.changed === true || later.changed === true ? { changed: true } : {}),
         ...(later.pending === undefined ? {} : { pending: later.pending }),
         ...(restorePoint === undefined ? {} : { restorePoint }),
     };
+}
+/** What is applied once more was not there any more: somebody had gone back, and nothing of the first time is left. */
+function wasTakenBack(earlier, later) {
+    const [point, other] = [earlier.restorePoint, later.restorePoint];
+    // With the same way back it is the same work, told once more.
+    if (point === undefined || other === undefined || point.takenAt === other.takenAt)
+        return false;
+    return earlier.applied.some((tag) => later.applied.includes(tag));
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/stop.ts
@@ -59996,6 +61733,8 @@ var mod = __nccwpck_require__(1916);
 var dist = __nccwpck_require__(8815);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 11 modules
 var schemas = __nccwpck_require__(2857);
+// EXTERNAL MODULE: ./packages/shared/src/s3/names.ts
+var names = __nccwpck_require__(1874);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-units.ts
 
 const SECONDS = { s: 1, m: 60, min: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -60055,7 +61794,57 @@ function sizeText(bytes) {
     return `${bytes}B`;
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/retention-policy.ts
+
+const HOUR_MS = 60 * 60 * 1_000;
+const AGE_UNITS = { h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
+const PERIOD_UNITS = { h: 'hourly', d: 'daily', w: 'weekly', m: 'monthly', y: 'yearly' };
+/** What is accepted, in words. */
+const RETENTION_WORDS = 'an age such as 7d, a number such as 10 or last=10, or counts by period such as 24h/7d/8w/12m/5y; leave it out to never delete';
+/**
+ * Reads a policy. One length of time alone (`7d`, `36h`, `8w`) is an age; a number (`10`, `last=10`) counts backups; several
+ * parts with slashes between them (`24h/7d/8w/12m/5y`, `last=3/12m`) count hours, days, weeks, months and years.
+ *
+ * @throws ExplainedError for everything else, since a policy that was misread deletes backups.
+ */
+function parseRetention(text) {
+    const parts = text.trim().split('/');
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) {
+        const age = /^([1-9]\d{0,4})([hdw])$/.exec(only);
+        if (age !== null)
+            return { keepMs: Number(age[1]) * (AGE_UNITS[age[2] ?? ''] ?? 0) };
+        const last = lastOf(only);
+        if (last !== undefined)
+            return { last };
+        throw unreadable(text);
+    }
+    const policy = {};
+    for (const part of parts) {
+        const found = /^([1-9]\d{0,4})([hdwmy])$/.exec(part);
+        const last = part.startsWith('last=') ? lastOf(part) : undefined;
+        const rule = found === null ? 'last' : PERIOD_UNITS[found[2]];
+        const count = found === null ? last : Number(found[1]);
+        if (count === undefined || policy[rule] !== undefined)
+            throw unreadable(text);
+        policy[rule] = count;
+    }
+    return policy;
+}
+function lastOf(text) {
+    const found = /^(?:last=)?([1-9]\d{0,4})$/.exec(text);
+    return found === null ? undefined : Number(found[1]);
+}
+function unreadable(text) {
+    return new errors/* ExplainedError */.hM({
+        message: `${JSON.stringify(text.slice(0, 100))} is no policy of retention`,
+        hint: `Accepted: ${RETENTION_WORDS}.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-schema.ts
+
+
 
 
 /*
@@ -60102,12 +61891,34 @@ const maintenanceWindow = schemas/* strictObject */.rej({
     end: clock,
 })
     .describe('When Neon may interrupt the compute, in UTC.');
+/** What a policy that was misread would delete is gone: it is read here, where a line and a column can be given. */
+const retention = schemas/* string */.YjP({ error: RETENTION_WORDS }).refine((text) => {
+    try {
+        parseRetention(text);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}, RETENTION_WORDS);
+const fleet_file_schema_name = (what, form) => schemas/* string */.YjP({ error: what }).regex(form, what);
 const backup = schemas/* strictObject */.rej({
     every: durationSetting({ min: 60 }).exactOptional().describe('How old the newest good backup may become.'),
-    retention: line('a retention, such as 30d or 24h/7d/8w/12m', 100)
+    retention: retention.exactOptional().describe('Which backups to keep.'),
+    bucket: fleet_file_schema_name('the name of a bucket, such as acme-backups-eu', names/* BUCKET_NAME */.BX)
         .exactOptional()
-        .describe('Which backups to keep.'),
+        .describe('Bucket of the backups, for data that must stay in a country.'),
+    prefix: fleet_file_schema_name("folders of letters, digits and ! _ . * ' ( ) = -, such as neon/enterprise", names/* FOLDER */.L7)
+        .exactOptional()
+        .describe('Folder in the bucket.'),
+    'aws-region': fleet_file_schema_name('the name of a region of the store, such as eu-central-1', names/* STORE_REGION */.d9)
+        .exactOptional()
+        .describe('Region of the bucket.'),
+    'kms-key': fleet_file_schema_name('the id, alias or ARN of a key of KMS', names/* KMS_KEY */.cC)
+        .exactOptional()
+        .describe('Key of KMS that the backups are encrypted with.'),
 })
+    .refine((policy) => Object.keys(policy).length > 0, 'at least one of every, retention, bucket, prefix, aws-region and kms-key: an empty policy says nothing')
     .describe('Policy for the backup action.');
 const suspendAfter = schemas/* union */.KCZ([
     schemas/* literal */.euz('default').transform(() => 0),
@@ -60213,7 +62024,7 @@ const MOST_ALIASES = 1_000;
  * @param file its name, for messages.
  * @throws FleetFileError with every problem, each with line and column.
  */
-function parseFleetFile(text, file = 'fleet.yml') {
+function fleet_file_parseFleetFile(text, file = 'fleet.yml') {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: '1.2', prettyErrors: false });
     const at = (offset, message) => {
@@ -60362,6 +62173,8 @@ function offsetOf(document, path, key) {
     return 0;
 }
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/fleet-file-resolve.ts
 
 
@@ -60370,7 +62183,7 @@ function offsetOf(document, path, key) {
  *
  * @throws ExplainedError when what comes together contradicts itself.
  */
-function resolveFleet(file) {
+function fleet_file_resolve_resolveFleet(file) {
     const chosen = file.groups.map((group) => membersOf(group, file));
     return file.tenants.map((tenant, index) => {
         const groups = file.groups.filter((_, at) => chosen[at]?.has(index) === true);
@@ -60424,6 +62237,28 @@ function merge(under, over) {
         return under[part] === undefined && over[part] === undefined ? [] : [[part, { ...under[part], ...over[part] }]];
     });
     return { ...under, ...over, ...Object.fromEntries(nested) };
+}
+
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/read-fleet-file.ts
+
+
+
+
+/**
+ * Reads a fleet file and resolves everybody in it.
+ *
+ * @throws FleetFileError with everything that is wrong with it, and ExplainedError when it is not there or contradicts
+ *   itself.
+ */
+async function readFleetFile(path) {
+    const text = await readFile(path, 'utf8').catch((thrown) => {
+        throw new ExplainedError({
+            message: `fleet-file: ${JSON.stringify(path)} cannot be read: ${explain(thrown).message}; nothing was done`,
+            hint: 'Is the repository checked out, and the path right? `command: import` of provision writes a file to begin with.',
+        });
+    });
+    const file = parseFleetFile(text, path);
+    return { members: resolveFleet(file), ignored: file.ignored };
 }
 
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/percent.ts
@@ -60614,12 +62449,11 @@ function newestOutcomes(records) {
     for (const { outcomes } of records.toSorted(byAge)) {
         for (const outcome of outcomes) {
             const identity = identityOf(outcome);
+            // The record of who was put back has nothing of that attempt, so that what an older one left stays known.
             const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
-            // Who was put back has nothing of that attempt left to be undone.
-            const wasPutBack = outcome.status === 'rolled-back';
-            if (migration !== undefined && !wasPutBack)
+            if (migration !== undefined)
                 leftBehind.set(identity, migration);
-            known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+            known.set(identity, migration === undefined ? outcome : { ...outcome, migration });
         }
     }
     return known;
@@ -60676,6 +62510,133 @@ function carriedOver(shard, earlier) {
     });
 }
 
+;// CONCATENATED MODULE: ./packages/shared/src/fleet/members.ts
+
+
+
+
+
+/**
+ * Chooses the tenants of a run out of a fleet file. Each is found by the id that the file gives, else by its exact name. A
+ * tenant without a project is accounted for: `gone` when it had an id, else as a failure.
+ *
+ * @param patterns compared with key, name and project-id; undefined: everybody in the file.
+ * @throws ExplainedError when a pattern matches nobody of the file, or nobody is left.
+ */
+function discoverMembers(listing, { members, ignored }, patterns, location, now, whereabouts = {}) {
+    const find = memberFinder(listing, members);
+    const tenants = [];
+    const settled = [];
+    const { selected, idleExclusions } = selectMembers(members, patterns);
+    for (const member of selected) {
+        const found = find(member);
+        if ('project' in found) {
+            const tenant = tenantOfMember(member, found.project, location);
+            const skip = foreseenSkip(found.project, whereabouts);
+            if (skip === undefined)
+                tenants.push(tenant);
+            else
+                settled.push(settle(tenant, skip, now));
+        }
+        else if (found.unlisted) {
+            settled.push({ ...unlistedOutcome(found.projectId, location, now), name: member.name });
+        }
+        else {
+            settled.push(settle(tenantOfMember(member, nowhere(member), location), found.result, now));
+        }
+    }
+    const known = new Set(members.flatMap((member) => idsOf(find(member))));
+    const rest = listing.projects.filter(({ projectId }) => !known.has(projectId));
+    const ignoredIds = new Set(selectTenants(rest.map(selectable), ignored).selected.map(({ projectId }) => projectId));
+    const strangers = rest.filter(({ projectId }) => !ignoredIds.has(projectId));
+    return { tenants, settled, idleExclusions, strangers };
+}
+/**
+ * Tells whom of the file a project or a backup belongs to: by the id, else by the name where the file gives no id. For
+ * commands that do not ask Neon, with the name of the last backup.
+ */
+function membersBy(members) {
+    const byId = new Map(members.flatMap((member) => (member.projectId === undefined ? [] : [[member.projectId, member]])));
+    const byName = new Map(members.flatMap((member) => (member.projectId === undefined ? [[member.name, member]] : [])));
+    return ({ projectId, name }) => byId.get(projectId) ?? byName.get(name);
+}
+function memberFinder({ projects, unavailableProjectIds }, members) {
+    const byId = new Map(projects.map((project) => [project.projectId, project]));
+    const taken = new Set(members.flatMap(({ projectId }) => projectId ?? []));
+    const byName = new Map();
+    for (const project of projects) {
+        if (!taken.has(project.projectId))
+            byName.set(project.name, [...(byName.get(project.name) ?? []), project]);
+    }
+    return ({ projectId, name }) => {
+        if (projectId !== undefined) {
+            const project = byId.get(projectId);
+            if (project !== undefined)
+                return { project };
+            if (unavailableProjectIds.includes(projectId))
+                return { unlisted: true, projectId };
+            const detail = 'the fleet file names this project, and Neon does not have it';
+            return { unlisted: false, result: { status: 'skipped', reason: 'gone', detail } };
+        }
+        const [project, ...others] = byName.get(name) ?? [];
+        if (project !== undefined && others.length === 0)
+            return { project };
+        if (project === undefined && unavailableProjectIds.length > 0)
+            return { unlisted: true, projectId: '' };
+        return { unlisted: false, result: notOne(name, others.length) };
+    };
+}
+function notOne(name, others) {
+    const error = others === 0
+        ? {
+            message: `Neon has no project called ${JSON.stringify(name)}`,
+            hint: 'Provision it first, or take it out of the fleet file; "command: import" of provision fills in project-id.',
+        }
+        : {
+            message: `Neon has ${others + 1} projects called ${JSON.stringify(name)}`,
+            hint: 'Set the project-id of the one that is meant in the fleet file.',
+        };
+    return { status: 'failed', detail: error.message, error };
+}
+function idsOf(found) {
+    return 'project' in found ? [found.project.projectId] : [];
+}
+/** Chooses out of the file alone. @throws ExplainedError when a pattern matches nobody, or nobody is left. */
+function selectMembers(members, patterns = ['*']) {
+    const candidates = members.map((member) => ({ ...member, projectId: member.projectId ?? '', member }));
+    const { selected, unmatched } = selectTenants(candidates, patterns);
+    const idle = findIdleExclusions(candidates, patterns);
+    const nowhereToBeFound = [...unmatched, ...idle.spelledOut].map((pattern) => JSON.stringify(pattern));
+    if (nowhereToBeFound.length > 0 || selected.length === 0) {
+        throw new ExplainedError({
+            message: members.length === 0
+                ? 'the fleet file names no tenant; nothing was done'
+                : nowhereToBeFound.length > 0
+                    ? `tenants: nobody in the fleet file matches ${nowhereToBeFound.join(', ')}; nothing was done`
+                    : 'tenants: the patterns select nobody; nothing was done',
+            hint: 'A pattern is compared with the key, the name and the project-id of each tenant of the file.',
+        });
+    }
+    return { selected: selected.map(({ member }) => member), idleExclusions: idle.globs };
+}
+/** A tenant as the file has it: what the inputs say of its database comes first, then the file, then Neon's defaults. */
+function tenantOfMember(member, project, location) {
+    const { branch, database, role, labels = {}, backup } = member.settings;
+    const tenant = tenantOf(project, {
+        branch: location.branch ?? branch,
+        database: location.database ?? database,
+        role: location.role ?? role,
+    });
+    return { ...tenant, key: member.key, labels, ...(backup === undefined ? {} : { backup }) };
+}
+/** In the place of a project that is not there. */
+function nowhere({ name, projectId = '' }) {
+    return { projectId, name, regionId: '', pgVersion: 0, createdAt: '' };
+}
+function selectable({ name, projectId }) {
+    return { key: '', name, projectId };
+}
+
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/iso.js
 var iso = __nccwpck_require__(4377);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/outcome.ts
@@ -60727,6 +62688,13 @@ const migrationSchema = schemas/* object */.Ikc({
     to: schemas/* string */.YjP().exactOptional(),
     /** Tags that this run applied, in their order. */
     applied: schemas/* array */.YOg(schemas/* string */.YjP()),
+    /** Tags of which it is not known whether they took effect, because an answer was lost. */
+    unsettled: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
+    /**
+     * Whether something is there, or may be, that was not there before. It need not be in `applied`: a file that runs
+     * outside a transaction may have been done in part.
+     */
+    changed: schemas/* literal */.euz(true).exactOptional(),
     /** Tags that would be applied: of a plan or a dry run. */
     pending: schemas/* array */.YOg(schemas/* string */.YjP()).exactOptional(),
     restorePoint: restorePointSchema.exactOptional(),
@@ -60770,8 +62738,6 @@ const outcomeSchema = schemas/* discriminatedUnion */.gMt('status', [
     identitySchema.extend(resultSchemas.skipped.shape),
 ]);
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./packages/shared/src/fleet/report.ts
 
 
@@ -61027,6 +62993,16 @@ async function writeWhole(file, text) {
 
 
 
+
+/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
+const backupSchema = schemas/* object */.Ikc({
+    every: schemas/* int */.Whr().positive().exactOptional(),
+    retention: schemas/* string */.YjP().exactOptional(),
+    bucket: schemas/* string */.YjP().regex(names/* BUCKET_NAME */.BX).exactOptional(),
+    prefix: schemas/* string */.YjP().regex(names/* FOLDER */.L7).exactOptional(),
+    'aws-region': schemas/* string */.YjP().regex(names/* STORE_REGION */.d9).exactOptional(),
+    'kms-key': schemas/* string */.YjP().regex(names/* KMS_KEY */.cC).exactOptional(),
+});
 const plan_tenantSchema = schemas/* object */.Ikc({
     key: schemas/* string */.YjP(),
     projectId: schemas/* string */.YjP(),
@@ -61037,6 +63013,8 @@ const plan_tenantSchema = schemas/* object */.Ikc({
     assumed: schemas/* object */.Ikc({ database: schemas/* boolean */.zMY(), role: schemas/* boolean */.zMY() }),
     labels: schemas/* record */.g1P(schemas/* string */.YjP(), schemas/* string */.YjP()),
     historyRetentionSeconds: schemas/* int */.Whr().nonnegative().exactOptional(),
+    storageBytes: schemas/* number */.aig().nonnegative().exactOptional(),
+    backup: backupSchema.exactOptional(),
 });
 const number = schemas/* int */.Whr().positive();
 const SCHEMA_VERSION = 1;
@@ -61162,9 +63140,14 @@ function noPlan(file, why) {
         hint: 'Was the artifact downloaded whole, and is it the plan that the command plan wrote?',
     });
 }
-/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
-function contradictionIn({ waves, shards }) {
-    const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+/**
+ * A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never; shares beyond the
+ * budget would let more fail than were allowed.
+ */
+function contradictionIn({ maxFailures, waves, shards, settled }) {
+    const planned = shards.flatMap(({ tenants }) => tenants);
+    const ended = new Set(settled.map(identityOf));
+    const twice = firstTwice(planned) ?? planned.find((tenant) => ended.has(identityOf(tenant)));
     if (twice !== undefined)
         return `${twice.projectId} is in it twice`;
     if (new Set(shards.map(({ shard }) => shard)).size < shards.length)
@@ -61177,7 +63160,19 @@ function contradictionIn({ waves, shards }) {
             return `wave ${wave} is not what its shards are`;
     }
     const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
-    return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+    if (astray !== undefined)
+        return `shard ${astray.shard} belongs to no wave`;
+    if (!areCounted(shards.map(({ shard }) => shard)))
+        return `its shards are not numbered from 1 to ${shards.length}`;
+    if (!areCounted(waves.map(({ wave }) => wave)))
+        return `its waves are not numbered from 1 to ${waves.length}`;
+    const shares = shards.reduce((sum, shard) => sum + shard.maxFailures, 0);
+    if (shards.length === 0 || shares === maxFailures)
+        return undefined;
+    return `its shards may have ${shares} failures together, and the whole fleet ${maxFailures}`;
+}
+function areCounted(numbers) {
+    return numbers.every((number, index) => number === index + 1);
 }
 /**
  * Compares what a plan was made for with what is about to be done.
@@ -61334,7 +63329,7 @@ async function filesIn(folder) {
     catch (thrown) {
         if ((0,errors/* systemCode */.xU)(thrown) === 'ENOENT')
             return [];
-        throw thrown;
+        throw new errors/* ExplainedError */.hM({ message: `the records in ${folder} cannot be read` }, { cause: thrown });
     }
 }
 const planIdSchema = schemas/* object */.Ikc({ plan: schemas/* object */.Ikc({ id: schemas/* string */.YjP() }) });
@@ -61348,7 +63343,7 @@ function readReport(text, file, planId) {
     const report = fleetReportSchema.safeParse(given).data;
     const { shard, attempt } = report?.plan ?? {};
     if (report === undefined || shard === undefined || attempt === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const { action, startedAt, outcomes } = report;
     return { schemaVersion: 1, planId: id, action, shard, attempt, startedAt, outcomes, complete: true };
 }
@@ -61361,7 +63356,7 @@ function readOutcomes(text, file, planId) {
     requireSamePlan(id, planId, file);
     const header = headerSchema.safeParse(given).data;
     if (header === undefined)
-        throw unreadable(file);
+        throw records_unreadable(file);
     const outcomes = lines.flatMap((line) => {
         const parsed = parseLine(line);
         // A line that was cut off when its process was killed, or the disk was full, says nothing.
@@ -61369,7 +63364,7 @@ function readOutcomes(text, file, planId) {
             return [];
         const outcome = outcomeSchema.safeParse(parsed);
         if (!outcome.success)
-            throw unreadable(file);
+            throw records_unreadable(file);
         return [outcome.data];
     });
     return { ...header, outcomes, complete: false };
@@ -61391,7 +63386,7 @@ function requireSamePlan(id, planId, file) {
         hint: 'Download only the reports of this workflow run, into a folder that holds nothing else.',
     });
 }
-function unreadable(file) {
+function records_unreadable(file) {
     return new errors/* ExplainedError */.hM({
         message: `${file} cannot be read: it was written by another version of neon-fleet, or changed since`,
         hint: 'Use the same version of neon-fleet for plan, apply and report.',
@@ -61482,6 +63477,9 @@ async function soak(durationMs, signal) {
 
 
 
+
+
+
 /***/ }),
 
 /***/ 8835:
@@ -61531,6 +63529,7 @@ const projectSchema = schemas/* object */.Ikc({
     created_at: schemas/* string */.YjP(),
     compute_last_active_at: tolerant(schemas/* string */.YjP()),
     history_retention_seconds: tolerant(schemas/* int */.Whr().nonnegative()),
+    synthetic_storage_size: tolerant(schemas/* number */.aig().nonnegative()),
     deleted_at: tolerant(schemas/* string */.YjP()),
     settings: tolerant(schemas/* object */.Ikc({
         allowed_ips: tolerant(schemas/* object */.Ikc({ ips: tolerant(schemas/* array */.YOg(schemas/* string */.YjP())), protected_branches_only: tolerant(schemas/* boolean */.zMY()) })),
@@ -72433,6 +74432,7 @@ function projectRefOf(answer) {
         createdAt: answer.created_at,
         ...given('computeLastActiveAt', answer.compute_last_active_at),
         ...given('historyRetentionSeconds', answer.history_retention_seconds),
+        ...given('storageBytes', answer.synthetic_storage_size),
         ...(ips.length === 0 ? {} : { allowedIps: ips }),
         ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
         ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),
@@ -72978,6 +74978,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_net_ = __nccwpck_require__(7030);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./node_modules/is-network-error/index.js
 const objectToString = Object.prototype.toString;
 
@@ -73480,6 +75482,7 @@ function unusable(why) {
 
 
 
+
 /** Long enough for a compute that has to be started first. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const CONNECT_RETRIES = { retries: 2, minTimeout: 300, randomize: true };
@@ -73552,8 +75555,19 @@ function tlsOptions({ host }, authorities, verify) {
     return {
         rejectUnauthorized: verify,
         ...((0,external_node_net_.isIP)(host) === 0 ? { servername: host } : { host }),
-        ...(authorities === undefined ? {} : { ca: [...authorities] }),
+        secureContext: trustIn(authorities),
     };
+}
+const contexts = new Map();
+/** One context for all connections that believe the same authorities: making one costs as much as a handshake. */
+function trustIn(authorities) {
+    const key = authorities?.join('\n') ?? '';
+    const known = contexts.get(key);
+    if (known !== undefined)
+        return known;
+    const made = (0,external_node_tls_.createSecureContext)(authorities === undefined ? {} : { ca: [...authorities] });
+    contexts.set(key, made);
+    return made;
 }
 async function openOnce(target, ssl, { signal, applicationName, connectTimeoutMs }) {
     const client = new esm/* default.Client */.Ay.Client({
@@ -73659,8 +75673,6 @@ function libpqEnvironment(target, settings) {
 
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:tls"
-var external_node_tls_ = __nccwpck_require__(1692);
 ;// CONCATENATED MODULE: ./packages/shared/src/postgres/trust.ts
 
 /** Decides whose certificates to believe; the same rule for connections of our own and for child processes. */
@@ -73957,6 +75969,27 @@ function notStarted(file, thrown) {
 ;// CONCATENATED MODULE: ./packages/shared/src/processes/index.ts
 
 
+
+
+/***/ }),
+
+/***/ 1874:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   BX: () => (/* binding */ BUCKET_NAME),
+/* harmony export */   L7: () => (/* binding */ FOLDER),
+/* harmony export */   cC: () => (/* binding */ KMS_KEY),
+/* harmony export */   d9: () => (/* binding */ STORE_REGION)
+/* harmony export */ });
+/** A bucket. Stores other than Amazon's allow more than Amazon does. */
+const BUCKET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+/** Folders of a bucket, none of them `.` or `..`. */
+const FOLDER = /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/;
+/** A region, as AWS names them. */
+const STORE_REGION = /^[a-z0-9-]{1,40}$/;
+/** Id, alias or ARN of a key of KMS. */
+const KMS_KEY = /^[A-Za-z0-9:/_-]{1,2048}$/;
 
 
 /***/ }),

@@ -93,7 +93,7 @@ export function play(
     const { result = 'success', steps = {}, cancelsRun = false } = fates[id] ?? {};
     const all: Contexts = {
       ...contexts,
-      secrets: { 'neon-api-key': 'napi_key' },
+      secrets: { 'neon-api-key': 'napi_key', 'catalog-url': 'postgresql://writer:word@catalog/fleet' },
       runner: { temp: '/temp' },
       steps: Object.fromEntries(
         Object.entries(steps).map(([step, { outcome = 'success', outputs }]) => [step, { outcome, outputs }]),

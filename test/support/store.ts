@@ -1,7 +1,13 @@
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import type { LocalNeon } from '@neon-fleet/local-neon';
 
 /** Looks into the S3 server without the project's own code. */
@@ -34,6 +40,11 @@ export class StoreInspector implements Disposable {
   async read(key: string): Promise<Buffer> {
     const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.s3.bucket, Key: key }));
     return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  }
+
+  /** Puts something else in the place of an object, as nobody should. */
+  async write(key: string, body: Buffer): Promise<void> {
+    await this.#client.send(new PutObjectCommand({ Bucket: this.s3.bucket, Key: key, Body: body }));
   }
 
   [Symbol.dispose](): void {

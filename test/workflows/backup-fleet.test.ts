@@ -52,3 +52,18 @@ test('the plan is fetched by its name: what a pattern finds alone is unpacked so
     expect(inputsOfSteps[job]).toContainEqual(expect.objectContaining({ plan: '/temp/neon-fleet/plan.json' }));
   }
 });
+
+test('the catalog is told to every job, and what it could not be told is kept', () => {
+  const { inputsOfSteps } = run({ plan: planned([1]) });
+  for (const job of ['plan', 'backup', 'report']) {
+    expect(inputsOfSteps[job]).toContainEqual(
+      expect.objectContaining({
+        'catalog-url': 'postgresql://writer:word@catalog/fleet',
+        command: job === 'backup' ? 'apply' : job,
+      }),
+    );
+  }
+  expect(inputsOfSteps['backup']).toContainEqual(
+    expect.objectContaining({ path: expect.stringContaining('/temp/neon-fleet/catalog-*.json') }),
+  );
+});

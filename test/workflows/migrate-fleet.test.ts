@@ -198,6 +198,21 @@ describe('the steps', () => {
     expect(['gate-1', 'gate-2', 'gate-3'].map((id) => command(id, 'report').with?.['through-wave'])).toEqual([1, 2, 3]);
   });
 
+  test('are given the catalog where they read or tell it, and keep what it could not be told', () => {
+    const { inputsOfSteps } = run({ plan: planned(1, 1, 1, 1) });
+    const told = { 'catalog-url': 'postgresql://writer:word@catalog/fleet' };
+    for (const [id, steps] of Object.entries(inputsOfSteps)) {
+      const given = steps.filter((step) => step['command'] !== undefined);
+      expect(given).toHaveLength(1);
+      // A gate only decides.
+      if (id.startsWith('gate-')) expect(given[0]).not.toHaveProperty('catalog-url');
+      else expect(given[0]).toMatchObject(told);
+      if (!id.startsWith('wave-')) continue;
+      const kept = { path: expect.stringContaining('/temp/neon-fleet/catalog-*.json') };
+      expect(steps).toContainEqual(expect.objectContaining(kept));
+    }
+  });
+
   test('take runners by one label or by a list of them', () => {
     const labels = (given: string) => valueOf(job('plan')['runs-on'], { inputs: { 'runs-on': given } });
     expect(labels('ubuntu-latest')).toBe('ubuntu-latest');

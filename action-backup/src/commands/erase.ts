@@ -1,30 +1,27 @@
 import * as core from '@actions/core';
-import {
-  logTenant,
-  openNeonFor,
-  openStorage,
-  printable,
-  publishRun,
-  type ActionContext,
-} from '@neon-fleet/shared/actions';
-import { instantOf, manifestKey, normalisePrefix } from '@neon-fleet/shared/backups';
+import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import { instantOf, manifestKey, placeWords } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type TenantResult } from '@neon-fleet/shared/fleet';
 import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { EraseValues } from '../inputs.js';
-import { readInventory, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
+import { readPlaces, type PlacedDatabase } from '../storage/placed.js';
+import { fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** `command: erase`: removes all backups of one tenant that has left, and leaves a receipt. */
 export async function eraseCommand(values: EraseValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, process.env);
   const onNote = (line: string) => core.warning(printable(line));
-  const chosen = chooseErased(await readInventory(store, { prefix, signal, onNote }), values);
+  const stores = new Stores(values, process.env);
+  const { databases, strays } = await readPlaces(stores, values, await fleetOf(values), { signal, onNote });
+  // All of them, wherever they lie.
+  const chosen = chooseErased([...databases, ...strays], values);
   const { neonApiKey } = values;
   if (neonApiKey !== undefined) {
     const { projects } = await openNeonFor({ ...values, neonApiKey }, context).listProjects(values.confirm);
@@ -32,26 +29,34 @@ export async function eraseCommand(values: EraseValues, context: ActionContext):
   }
   const [first] = chosen;
   if (first === undefined) throw new Error('nobody was chosen');
+  const gone: string[] = [];
+  const origin = originOf(process.env);
+  const at = context.startedAt;
   const outcomes = await workThroughTenants({
     tenants: [tenantOfStored(first)],
     concurrency: 1,
     signal,
     onOutcome: logTenant,
-    work: () =>
-      erase(store, { prefix, databases: chosen, at: context.startedAt, origin: originOf(process.env) }, signal),
+    work: () => eraseEverywhere(chosen, { at, origin, onGone: (keys) => void gone.push(...keys) }, signal),
   });
   const report = await publishRun({ action: 'backup', command: 'erase', startedAt: context.startedAt, outcomes });
   await archive(values, report);
+  const [outcome] = report.outcomes;
+  const { projectId } = first;
+  const erased = { at: at.toISOString(), action: 'backup', what: 'erased', projectId, ...origin };
+  const events =
+    outcome?.status === 'succeeded' ? [{ eventKey: `erased/${projectId}/${at.toISOString()}`, ...erased }] : [];
+  await tellGone(gone, values, context, events);
 }
 
 /**
  * Chooses by id or by the name of the last backup, and only when `confirm` is the id: typing a name wrong must not cost
  * another tenant its backups.
  */
-export function chooseErased(
-  inventory: readonly NamedDatabase[],
+export function chooseErased<T extends NamedDatabase>(
+  inventory: readonly T[],
   { tenant, confirm }: Pick<EraseValues, 'tenant' | 'confirm'>,
-): NamedDatabase[] {
+): T[] {
   const chosen = inventory.filter(({ projectId, name }) => projectId === tenant || name === tenant);
   const ids = [...new Set(chosen.map(({ projectId }) => projectId))].toSorted();
   if (ids.length === 0) {
@@ -67,11 +72,30 @@ export function chooseErased(
   });
 }
 
+/** A receipt for each place, in that place. */
+async function eraseEverywhere(
+  chosen: readonly PlacedDatabase[],
+  erasure: Pick<Erasure, 'at' | 'origin' | 'onGone'>,
+  signal: AbortSignal,
+): Promise<TenantResult> {
+  const details: string[] = [];
+  for (const where of new Set(chosen.map(({ place }) => placeWords(place)))) {
+    const databases = chosen.filter(({ place }) => placeWords(place) === where);
+    const [first] = databases;
+    if (first === undefined) continue;
+    const { detail } = await erase(first.store, { ...erasure, prefix: first.place.prefix, databases }, signal);
+    details.push(detail);
+  }
+  return { status: 'succeeded', detail: details.join('; ') };
+}
+
 interface Erasure {
   readonly prefix: string;
   readonly databases: readonly NamedDatabase[];
   readonly at: Date;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
+  /** Told the keys of the backups that are none any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 /**
@@ -82,7 +106,7 @@ interface Erasure {
  */
 export async function erase(
   store: Pick<ObjectStore, 'bucket' | 'delete' | 'replace' | 'listUploads' | 'abortUpload'>,
-  { prefix, databases, at, origin }: Erasure,
+  { prefix, databases, at, origin, onGone }: Erasure,
   signal: AbortSignal,
 ): Promise<TenantResult> {
   const [{ projectId, name } = { projectId: '', name: '' }] = databases;
@@ -119,7 +143,10 @@ export async function erase(
   await receipt({ complete: false, refused: 0 });
   const manifests = new Set(backups.map(({ objectKey }) => manifestKey(objectKey)));
   const rest = objects.map(({ key }) => key).filter((key) => !manifests.has(key));
-  const refusals = [...(await store.delete([...manifests], signal)), ...(await store.delete(rest, signal))];
+  const refused = await store.delete([...manifests], signal);
+  const kept = new Set(refused.map(({ key }) => key));
+  onGone?.(backups.map(({ objectKey }) => objectKey).filter((key) => !kept.has(manifestKey(key))));
+  const refusals = [...refused, ...(await store.delete(rest, signal))];
   for (const upload of (await store.listUploads(`${prefix}${projectId}/`, signal)) ?? []) {
     await store.abortUpload(upload, signal);
   }

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
 
-import { applyShard, publishMerged, publishPlan, type ActionContext } from '@neon-fleet/shared/actions';
+import { applyShard, publishMerged, publishPlan, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { normalisePrefix } from '@neon-fleet/shared/backups';
 import { makePlan, readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
 
+import { tellMade } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
 import type { ApplyValues, PlanValues, ReportValues, SessionValues } from '../inputs.js';
-import { discover } from './run.js';
+import { discover } from './discover.js';
+import { refuseLateLooks } from './late-looks.js';
+import { tellMemory } from './memory.js';
 import { BREAKER, openSession, tellBackups } from './session.js';
 
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
@@ -16,7 +19,8 @@ const CALLS_A_TENANT = 1;
 /** `command: plan`: decides who is backed up in which shard, and wakes nobody. */
 export async function plan(values: PlanValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
-  const { tenants, settled } = await discover(session, values);
+  const { tenants, settled } = await discover(session, values, context);
+  await refuseLateLooks(tenants, values);
   const decided = makePlan({
     id: randomUUID(),
     action: 'backup',
@@ -34,16 +38,19 @@ export async function plan(values: PlanValues, context: ActionContext): Promise<
   const jobs = decided.shards.length;
   await publishPlan(decided, {
     cost: { computesToWake: tenants.length, apiCalls, apiMinutes: apiCalls / values.neonApiRate, jobs },
+    appendix: tellMemory(tenants, values),
   });
 }
 
 /** `command: apply`: backs up one shard of a plan. */
 export async function apply(values: ApplyValues, context: ActionContext): Promise<void> {
   const decided = await readPlan(values.plan);
-  const { wave } = shardOf(decided, values.shard);
+  const { wave, tenants } = shardOf(decided, values.shard);
   const besides = decided.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   requireAgreement(decided, 'backup', settingsOf(values));
   await using session = await openSession(values, context, Math.min(values.maxParallel, besides));
+  await session.checkPlacesOf(shardOf(decided, values.shard).tenants);
+  const memory = tellMemory(shardOf(decided, values.shard).tenants, values);
   const report = await applyShard({
     plan: decided,
     shard: values.shard,
@@ -53,11 +60,13 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
     retries: values.retries,
     breaker: BREAKER,
     signal: context.stop.signal,
-    work: (tenant, work) => backUpTenant(session.surroundings, tenant, work),
+    work: (tenant, work) => backUpTenant(session.surroundingsOf(tenant), tenant, work),
     allowSkipped: values.allowSkipped,
+    appendix: () => memory,
   });
   tellBackups(session);
   await archive(values, report);
+  await tellMade(report, session, tenants, values, context);
 }
 
 /** `command: report`: puts together what the shards reported. */
@@ -73,6 +82,9 @@ export async function report(values: ReportValues, context: ActionContext): Prom
     signal: context.stop.signal,
   });
   await archive(values, merged, decided);
+  if (values.throughWave !== undefined) return;
+  const tenants = decided.shards.flatMap((shard) => shard.tenants);
+  await tellRun(merged, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }
 
 /** What the jobs of one run must agree about: where the backups go, and what is in them. */

@@ -1,29 +1,25 @@
 import * as core from '@actions/core';
-import {
-  logTenant,
-  openNeonFor,
-  openStorage,
-  printable,
-  publishRun,
-  type ActionContext,
-} from '@neon-fleet/shared/actions';
-import { instantOf, normalisePrefix, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
+import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import { instantOf, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
-  discoverTenants,
+  selectMembers,
   selectTenants,
+  tenantOfMember,
   workThroughTenants,
+  type DesiredTenant,
+  type Fleet,
   type Outcome,
   type Tenant,
   type TenantResult,
 } from '@neon-fleet/shared/fleet';
-import type { ProjectRef } from '@neon-fleet/shared/neon';
-import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
-import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { selectStored, tenantOfStored } from '../storage/inventory.js';
+import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
+import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** What `list` says of one database, for people and for machines. */
@@ -49,12 +45,11 @@ export interface ListedTenant {
  */
 export async function listCommand(values: ListValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, process.env);
   const onNote = (line: string) => core.warning(printable(line));
-  const inventory = await readInventory(store, { prefix, signal, onNote });
-  const fleet = await fleetOf(values, context);
-  const rows = chooseRows(inventory, fleet, values, { bucket: store.bucket, prefix });
+  const file = await fleetOf(values);
+  const { databases } = await readPlaces(new Stores(values, process.env), values, file, { signal, onNote });
+  const fleet = await whoThereIs(values, file, context);
+  const rows = chooseRows(databases, fleet, values, whereWords(values, file));
   const listed: ListedTenant[] = [];
   const outcomes = await workThroughTenants({
     tenants: rows,
@@ -62,7 +57,7 @@ export async function listCommand(values: ListValues, context: ActionContext): P
     signal,
     onOutcome: logTenant,
     work: async (row) => {
-      const tenant = await describeRow(store, prefix, row, signal);
+      const tenant = await describeRow(row, signal);
       listed.push(tenant);
       return judge(tenant, values.maxAge, context.startedAt);
     },
@@ -78,74 +73,107 @@ export async function listCommand(values: ListValues, context: ActionContext): P
   await archive(values, report);
 }
 
-interface Fleet {
-  /** The tenants that Neon has, and that are meant; undefined when it was not asked. */
+interface WhoThereIs {
+  /** The tenants that Neon or the fleet file has, and that are meant; undefined when neither was asked. */
   readonly tenants: readonly Tenant[] | undefined;
-  readonly projects: readonly ProjectRef[];
+  /** Ids of all projects; undefined when Neon was not asked. */
+  readonly existing: ReadonlySet<string> | undefined;
   readonly settled: readonly Outcome[];
 }
 
-async function fleetOf(values: ListValues, context: ActionContext): Promise<Fleet> {
-  const { neonApiKey } = values;
-  if (neonApiKey === undefined) return { tenants: undefined, projects: [], settled: [] };
-  const listing = await openNeonFor({ ...values, neonApiKey }, context).listProjects();
-  const { tenants, settled } = discoverTenants(listing, values.tenants ?? ['*'], values, new Date());
-  return { tenants, projects: listing.projects, settled };
+async function whoThereIs(values: ListValues, file: Fleet | undefined, context: ActionContext): Promise<WhoThereIs> {
+  const { neonApiKey, tenants: patterns } = values;
+  if (neonApiKey !== undefined) {
+    const listing = await openNeonFor({ ...values, neonApiKey }, context).listProjects();
+    const selection = { ...values, tenants: file === undefined ? (patterns ?? ['*']) : patterns };
+    const { tenants, settled } = chooseTenants(listing, selection, file);
+    // Whose project is gone has a line by the backups that are left of it.
+    const others = settled.filter((outcome) => !('reason' in outcome && outcome.reason === 'gone'));
+    return { tenants, existing: new Set(listing.projects.map(({ projectId }) => projectId)), settled: others };
+  }
+  if (file === undefined) return { tenants: undefined, existing: undefined, settled: [] };
+  const { selected } = selectMembers(file.members, patterns);
+  return { tenants: selected.map((member) => unseenTenant(member, values)), existing: undefined, settled: [] };
 }
 
 /** A line of the list: what is stored, and whether the project is there. */
 export interface Row extends Tenant {
-  readonly stored: NamedDatabase | undefined;
+  readonly stored: PlacedDatabase | undefined;
+  /** Undefined when nobody was asked. */
   readonly exists: boolean | undefined;
 }
 
-/** Pure: brings together what is stored and who exists. */
+/** Pure: brings together what is stored and who there is. */
 export function chooseRows(
-  inventory: readonly NamedDatabase[],
-  { tenants, projects }: Pick<Fleet, 'tenants' | 'projects'>,
+  databases: readonly PlacedDatabase[],
+  { tenants, existing }: Pick<WhoThereIs, 'tenants' | 'existing'>,
   values: Pick<ListValues, 'tenants' | 'database'>,
-  place: { readonly bucket: string; readonly prefix: string },
+  where: string,
 ): Row[] {
   const patterns = values.tenants ?? ['*'];
   if (tenants === undefined) {
-    const chosen = selectStored(inventory, { tenants: patterns, database: values.database }, place);
+    const chosen = selectStored(databases, { tenants: patterns, database: values.database }, where);
     return chosen.map((stored) => ({ ...tenantOfStored(stored), stored, exists: undefined }));
   }
-  const meant = new Map(tenants.map((tenant) => [tenant.projectId, tenant]));
-  const existing = new Set(projects.map(({ projectId }) => projectId));
-  const gone = inventory.filter(({ projectId }) => !existing.has(projectId));
-  const matching = gone.length === 0 ? [] : selectGone(gone, patterns, values.database);
-  const rows = inventory.flatMap((stored): Row[] => {
-    const tenant = meant.get(stored.projectId);
-    if (tenant !== undefined) return [{ ...tenant, database: stored.database, stored, exists: true }];
-    return matching.includes(stored) ? [{ ...tenantOfStored(stored), stored, exists: false }] : [];
+  const isMeant = new Map(tenants.flatMap((tenant) => [[idOf(tenant), tenant] as const]));
+  const meantBy = ({ projectId, key, member }: PlacedDatabase) =>
+    isMeant.get(projectId) ?? (member === undefined ? undefined : isMeant.get(key));
+  const isLeft = ({ member, projectId }: PlacedDatabase) =>
+    existing === undefined ? member === undefined : !existing.has(projectId);
+  const others = databases.filter((stored) => meantBy(stored) === undefined && isLeft(stored));
+  const gone = new Set(others.length === 0 ? [] : selectGone(others, patterns, values.database));
+  const rows = databases.flatMap((stored): Row[] => {
+    const tenant = meantBy(stored);
+    const exists = existing?.has(stored.projectId);
+    if (tenant !== undefined) {
+      return [{ ...tenant, projectId: stored.projectId, database: stored.database, stored, exists }];
+    }
+    return gone.has(stored) ? [{ ...tenantOfStored(stored), stored, exists }] : [];
   });
-  const covered = new Set(rows.map(({ projectId }) => projectId));
-  const missing = tenants.filter(({ projectId }) => !covered.has(projectId));
-  return [...rows, ...missing.map((tenant): Row => ({ ...tenant, stored: undefined, exists: true }))];
+  const covered = new Set(databases.map(meantBy));
+  const missing = tenants.filter((tenant) => !covered.has(tenant));
+  return [
+    ...rows,
+    ...missing.map((tenant): Row => ({
+      ...tenant,
+      stored: undefined,
+      exists: existing === undefined ? undefined : true,
+    })),
+  ];
 }
 
-/** The same patterns, for those that Neon does not have any more; that one of them matches nobody is no mistake here. */
+/** Whom the fleet file names without an id is known by its key until its first backup. */
+function idOf({ projectId, key }: Tenant): string {
+  return projectId === '' ? key : projectId;
+}
+
+/** A tenant of the fleet file, when Neon is not asked. */
+function unseenTenant(member: DesiredTenant, values: ListValues): Tenant {
+  const { name, projectId = '' } = member;
+  return tenantOfMember(member, { projectId, name, regionId: '', pgVersion: 0, createdAt: '' }, values);
+}
+
+/** The same patterns, for those that nobody has any more; that one of them matches nobody is no mistake here. */
 function selectGone(
-  gone: readonly NamedDatabase[],
+  gone: readonly PlacedDatabase[],
   patterns: readonly string[],
   database: string | undefined,
-): NamedDatabase[] {
+): PlacedDatabase[] {
   const { selected } = selectTenants(
-    gone.map((stored) => ({ key: stored.name, name: stored.name, projectId: stored.projectId, stored })),
+    gone.map((stored) => ({ key: stored.key, name: stored.name, projectId: stored.projectId, stored })),
     patterns,
   );
   return selected.map(({ stored }) => stored).filter((each) => database === undefined || each.database === database);
 }
 
 export async function describeRow(
-  store: Pick<ObjectStore, 'get'>,
-  prefix: string,
   { stored, exists, projectId, name, database }: Row,
   signal: AbortSignal,
 ): Promise<ListedTenant> {
   const who = { projectId, name, database, ...(exists === undefined ? {} : { exists }) };
   if (stored === undefined) return { ...who, backups: 0, totalBytes: 0 };
+  const { store, place } = stored;
+  const { prefix } = place;
   const sizes = new Map(stored.objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
   const totalBytes = stored.backups.reduce((sum, { objectKey }) => sum + (sizes.get(objectKey) ?? 0), 0);
   const [first] = stored.backups;

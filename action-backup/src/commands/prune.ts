@@ -1,36 +1,43 @@
 import * as core from '@actions/core';
-import { logTenant, openStorage, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
-import { databasePrefix, normalisePrefix } from '@neon-fleet/shared/backups';
+import { type ActionContext, logTenant, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import { databasePrefix } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
-import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { earlierAttempts } from '../storage/orphans.js';
 import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
+import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
+import { fleetOf } from './discover.js';
 
 /** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */
 export async function pruneCommand(values: PruneValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, process.env);
   const onNote = (line: string) => core.warning(printable(line));
-  const inventory = await readInventory(store, { prefix, signal, onNote });
-  const chosen = selectStored(inventory, values, { bucket: store.bucket, prefix });
-  const rules: PruneRules = {
-    retention: values.retention,
-    orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) },
-  };
+  const fleet = await fleetOf(values);
+  const { databases } = await readPlaces(new Stores(values, process.env), values, fleet, { signal, onNote });
+  const selection = { tenants: values.tenants ?? ['*'], database: values.database };
+  const chosen = selectStored(databases, selection, whereWords(values, fleet));
+  if (chosen.every(({ policy }) => policy.retention === undefined)) throw noRetention();
+  const orphans = { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) };
+  const gone: string[] = [];
+  const onGone = (keys: readonly string[]) => void gone.push(...keys);
   const tenants = chosen.map((stored) => ({ ...tenantOfStored(stored), stored }));
   const outcomes = await workThroughTenants({
     tenants,
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
-    work: ({ stored }: Tenant & { stored: NamedDatabase }, work) =>
-      pruneStored(store, { prefix, stored, rules, dryRun: values.dryRun, now: context.startedAt }, work),
+    work: ({ stored }: Tenant & { stored: PlacedDatabase }, work) => {
+      const { store, place, policy } = stored;
+      const rules = { retention: policy.retention, orphans };
+      const { dryRun } = values;
+      return pruneStored(store, { prefix: place.prefix, stored, rules, dryRun, now: context.startedAt, onGone }, work);
+    },
   });
   const report = await publishRun({
     action: 'backup',
@@ -40,6 +47,16 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
     allowSkipped: values.allowSkipped,
   });
   await archive(values, report);
+  await tellGone(gone, values, context);
+}
+
+/** A prune without any policy would look like one that found nothing to delete. */
+function noRetention(): ExplainedError {
+  return new ExplainedError({
+    message:
+      'neither the input retention nor the fleet file says what is kept of the chosen tenants; nothing was deleted',
+    hint: 'Set retention, or backup: { retention: … } in the fleet file.',
+  });
 }
 
 interface StoredPrune {
@@ -48,6 +65,8 @@ interface StoredPrune {
   readonly rules: PruneRules;
   readonly dryRun: boolean;
   readonly now: Date;
+  /** Told the keys of what is not there any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 /**
@@ -58,7 +77,7 @@ interface StoredPrune {
  */
 export async function pruneStored(
   store: Pick<ObjectStore, 'bucket' | 'head' | 'list' | 'listUploads' | 'abortUpload' | 'delete'>,
-  { prefix, stored, rules, dryRun, now }: StoredPrune,
+  { prefix, stored, rules, dryRun, now, onGone }: StoredPrune,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const { projectId, database } = stored;
@@ -77,7 +96,8 @@ export async function pruneStored(
   const leaving = plan.decisions.filter(({ keep }) => !keep).length + garbageOf(plan);
   if (leaving === 0) return { status: 'unchanged', reason: 'up-to-date', detail: words };
   if (dryRun) return { status: 'succeeded', detail: words };
-  const { problems } = await carryOut(store, plan, signal);
+  const { deleted, cleared, problems } = await carryOut(store, plan, signal);
+  onGone?.([...deleted, ...cleared]);
   if (problems.length === 0) return { status: 'succeeded', detail: words };
   throw new ExplainedError({
     message: `${problems.length} of ${leaving} objects could not be deleted: ${problems[0] ?? ''}`,

@@ -1,14 +1,14 @@
 import * as core from '@actions/core';
 import {
+  type ActionContext,
   logTenant,
   openNeonFor,
-  openStorage,
   printable,
   publishRun,
   setSecretOutput,
-  type ActionContext,
+  Stores,
 } from '@neon-fleet/shared/actions';
-import { normalisePrefix, openObject, type Manifest } from '@neon-fleet/shared/backups';
+import { type Manifest, openObject } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import {
@@ -26,24 +26,23 @@ import {
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { archive } from '../storage/archive.js';
-import { findBackup, type WantedBackup } from '../storage/find-backup.js';
+import { findAnywhere } from '../storage/find-anywhere.js';
+import type { WantedBackup } from '../storage/find-backup.js';
 import type { RestoreValues } from '../inputs.js';
 import { clientFor, loadAny, versionOf } from '../restore/load-any.js';
 import { makeTarget } from '../restore/new-project.js';
 import { planRoles } from '../roles/plan-roles.js';
+import { fleetOf } from './discover.js';
 import { ownContents } from '../restore/target-contents.js';
 import { sizeWords } from '../words/sizes.js';
 
 /** `command: restore`: loads one backup into a database. It talks to S3 and to the target, and to nobody else. */
 export async function restore(values: RestoreValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
-  const store = openStorage(values, process.env);
   const wanted = wantedOf(values);
-  const manifest = await findBackup(store, wanted, {
-    prefix: normalisePrefix(values.s3Prefix),
-    signal,
-    onNote: (line) => core.warning(printable(line)),
-  });
+  const looking = { signal, onNote: (line: string) => core.warning(printable(line)) };
+  const stores = new Stores(values, process.env);
+  const { manifest, store } = await findAnywhere(stores, values, await fleetOf(values), wanted, looking);
   core.info(printable(`Restoring ${manifest.key}, made ${manifest.finishedAt} of ${manifest.name}`));
 
   const passwords: Record<string, string> = {};

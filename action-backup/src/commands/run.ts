@@ -1,23 +1,22 @@
 import * as core from '@actions/core';
-import {
-  logTenant,
-  printableLine,
-  publishRun,
-  tellIdleExclusions,
-  type ActionContext,
-} from '@neon-fleet/shared/actions';
-import { discoverTenants, workThroughTenants, type Outcome, type Tenant } from '@neon-fleet/shared/fleet';
+import { type ActionContext, logTenant, printableLine, publishRun } from '@neon-fleet/shared/actions';
+import { workThroughTenants } from '@neon-fleet/shared/fleet';
 
+import { tellMade } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { backUpTenant } from '../tenant/back-up-tenant.js';
-import { EVERY_DATABASE, expandDatabases } from './every-database.js';
+import { discover } from './discover.js';
 import type { RunValues } from '../inputs.js';
-import { BREAKER, openSession, tellBackups, type Session } from './session.js';
+import { warnOfLateLooks } from './late-looks.js';
+import { tellMemory } from './memory.js';
+import { BREAKER, openSession, tellBackups } from './session.js';
 
 /** `command: run`: backs up every selected tenant. */
 export async function run(values: RunValues, context: ActionContext): Promise<void> {
   await using session = await openSession(values, context);
-  const { tenants, settled, told } = await discover(session, values);
+  const { tenants, settled, told } = await discover(session, values, context);
+  await warnOfLateLooks(tenants, values);
+  const memory = tellMemory(tenants, values);
   const worked = await workThroughTenants({
     tenants,
     concurrency: values.concurrency,
@@ -26,7 +25,7 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     signal: context.stop.signal,
     onOutcome: logTenant,
     onHalt: ({ why }) => core.warning(printableLine(`No other tenant is started: ${why}`)),
-    work: (tenant, work) => backUpTenant(session.surroundings, tenant, work),
+    work: (tenant, work) => backUpTenant(session.surroundingsOf(tenant), tenant, work),
   });
   tellBackups(session);
   const report = await publishRun({
@@ -35,21 +34,8 @@ export async function run(values: RunValues, context: ActionContext): Promise<vo
     startedAt: context.startedAt,
     outcomes: [...worked, ...settled],
     allowSkipped: values.allowSkipped,
-    appendix: told,
+    appendix: told + memory,
   });
   await archive(values, report);
-}
-
-/** Chooses who takes part, and which of their databases. */
-export async function discover(
-  { neon }: Pick<Session, 'neon'>,
-  values: Pick<RunValues, 'tenants' | 'database' | 'role' | 'branch' | 'concurrency'>,
-): Promise<{ readonly tenants: readonly Tenant[]; readonly settled: readonly Outcome[]; readonly told: string }> {
-  // GitHub's own runners are on the public internet; others may have a way of their own.
-  const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
-  const found = discoverTenants(await neon.listProjects(), values.tenants, values, new Date(), { mayBePrivate });
-  const told = tellIdleExclusions(found);
-  if (values.database !== EVERY_DATABASE) return { ...found, told };
-  const { tenants, failed } = await expandDatabases(neon, found.tenants, values.concurrency);
-  return { tenants, settled: [...found.settled, ...failed], told };
+  await tellMade(report, session, tenants, values, context);
 }

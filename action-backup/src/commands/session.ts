@@ -1,6 +1,14 @@
 import * as core from '@actions/core';
-import { checkStorage, openNeonFor, openStorage, printable, type ActionContext } from '@neon-fleet/shared/actions';
-import { normalisePrefix, type Manifest } from '@neon-fleet/shared/backups';
+import {
+  checkStorages,
+  openNeonFor,
+  printable,
+  sparingCatalog,
+  Stores,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
+import { checkPlaces, distinctPlaces, type Manifest } from '@neon-fleet/shared/backups';
+import type { Tenant } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
 import {
   knowsRestrict,
@@ -12,10 +20,12 @@ import {
 } from '@neon-fleet/shared/postgres';
 
 import type { BackupSurroundings } from '../tenant/back-up-tenant.js';
+import { WokenComputes } from '../tenant/suspend.js';
 import type { DumpShape } from '../dump/dump-options.js';
 import type { SessionValues } from '../inputs.js';
 import { originOf } from '../words/origin.js';
 import { earlierAttempts, runDigits } from '../storage/orphans.js';
+import { policyOf } from '../policy/policy.js';
 
 /** So many tenants in a row that Neon fails for are an outage; every call was repeated for minutes by then. */
 export const BREAKER = { openAfter: 10 } as const;
@@ -23,50 +33,66 @@ export const BREAKER = { openAfter: 10 } as const;
 /** What all tenants of one job are backed up with. */
 export interface Session extends AsyncDisposable {
   readonly neon: Neon;
-  readonly surroundings: BackupSurroundings;
+  /** What a tenant is backed up with, by its own policy. */
+  readonly surroundingsOf: (tenant: Pick<Tenant, 'backup'>) => BackupSurroundings;
+  /**
+   * Looks whether all places that these tenants are backed up to can be reached, before one of them is woken.
+   *
+   * @throws ExplainedError with everything that is wrong.
+   */
+  readonly checkPlacesOf: (tenants: readonly Pick<Tenant, 'backup'>[]) => Promise<void>;
   /** The backups made so far. */
   readonly made: readonly Manifest[];
+  /** Keys of those that retention has deleted so far. */
+  readonly gone: readonly string[];
 }
 
 /**
- * Opens the way to the bucket and to Neon, in this order: what is wrong about the bucket is known before a compute is
- * woken.
+ * Opens the way to Neon and to the places of the backups. No request is sent yet.
  *
  * @param share how many jobs call the Neon API at the same time.
  */
 export async function openSession(values: SessionValues, context: ActionContext, share = 1): Promise<Session> {
   const { signal } = context.stop;
   const { env } = process;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, env);
-  const neon = openNeonFor(values, context, { share });
-  const unlistable = await checkStorage(store, prefix, signal);
-  if (unlistable !== undefined) core.warning(printable(`The bucket cannot be listed: ${unlistable}`));
+  const stores = new Stores(values, env);
+  const neon = sparingCatalog(openNeonFor(values, context, { share }), values.catalogUrl);
   const authorities = await trustedAuthorities(env);
   const trust = await prepareLibpqTrust(env);
   const made: Manifest[] = [];
+  const gone: string[] = [];
+  const surroundings = {
+    neon,
+    clients: warnOfOldClients(openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) })),
+    trust,
+    authorities,
+    env,
+    shape: shapeOf(values),
+    countRows: values.rowCounts === 'exact',
+    maxParts: values.s3MaxParts,
+    tags: values.tags,
+    lockWaitMs: values.lockWait,
+    orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(env, context.startedAt) },
+    digits: runDigits(env),
+    ...(values.suspendAfter ? { woken: new WokenComputes(neon) } : {}),
+    origin: originOf(env),
+    onBackup: (manifest: Manifest) => void made.push(manifest),
+    onGone: (keys: readonly string[]) => void gone.push(...keys),
+  };
   return {
     neon,
     made,
-    surroundings: {
-      neon,
-      store,
-      clients: warnOfOldClients(openClientFinder({ env, signal, onNote: (line) => core.info(printable(line)) })),
-      trust,
-      authorities,
-      env,
-      prefix,
-      shape: shapeOf(values),
-      countRows: values.rowCounts === 'exact',
-      maxParts: values.s3MaxParts,
-      tags: values.tags,
-      lockWaitMs: values.lockWait,
-      retention: values.retention,
-      orphans: { ageMs: values.orphanAge, earlier: earlierAttempts(env, context.startedAt) },
-      digits: runDigits(env),
-      due: { everyMs: values.every, skipUnchanged: values.skipUnchanged, maxSkipMs: values.maxSkip },
-      origin: originOf(env),
-      onBackup: (manifest: Manifest) => void made.push(manifest),
+    gone,
+    surroundingsOf: ({ backup }) => {
+      const { place, everyMs, retention } = policyOf(values, backup);
+      const due = { everyMs, skipUnchanged: values.skipUnchanged, maxSkipMs: values.maxSkip };
+      return { ...surroundings, store: stores.of(place), prefix: place.prefix, retention, due };
+    },
+    checkPlacesOf: async (tenants) => {
+      const places = tenants.map(({ backup }) => policyOf(values, backup).place);
+      checkPlaces(places);
+      const unlistable = await checkStorages(stores, distinctPlaces(places), signal);
+      for (const why of unlistable) core.warning(printable(`The bucket cannot be listed: ${why}`));
     },
     [Symbol.asyncDispose]: () => trust.dispose(),
   };

@@ -1,43 +1,43 @@
 import * as core from '@actions/core';
-import { logTenant, openStorage, printable, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { type ActionContext, logTenant, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
 import {
-  normalisePrefix,
+  type Manifest,
   parseKey,
   readVerification,
-  writeVerification,
-  type Manifest,
   type Verification,
+  writeVerification,
 } from '@neon-fleet/shared/backups';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
+import { tellDrills } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
-import { findBackup } from '../storage/find-backup.js';
+import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
-import { readInventory, selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
 import { startScratchServer, type ScratchServer } from '../verify/scratch-server.js';
+import { readPlaces, whereWords } from '../storage/placed.js';
+import { fleetOf } from './discover.js';
 import { CannotTry, verifyChecksum, verifyRestore, type Proof, type VerifySurroundings } from '../verify/verify.js';
 
 /** `command: verify`: proves that backups are what was stored, and that they restore. It needs S3 only. */
 export async function verifyCommand(values: VerifyValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
   const { env } = process;
-  const prefix = normalisePrefix(values.s3Prefix);
-  const store = openStorage(values, env);
   const onNote = (line: string) => core.info(printable(line));
-  const chosen = await chooseBackups(store, values, { prefix, signal, onNote });
+  const chosen = await chooseBackups(values, { signal, onNote });
   const servers = new ServersOnDemand((major) => startScratchServer({ major, env, signal, onNote }));
   const surroundings = {
-    store,
     clients: openClientFinder({ env, signal, onNote }),
     env,
     server: (major: number) => servers.get(major),
     signal,
   };
+  const drills: { manifest: Manifest; verification: Verification }[] = [];
   try {
     const outcomes = await workThroughTenants({
       tenants: chosen,
@@ -45,11 +45,16 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
       signal,
       onOutcome: logTenant,
       work: async (candidate) => {
+        const { store, prefix } = candidate;
         const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
         if (dueInMs !== undefined) {
           return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
         }
-        return drill(surroundings, store, candidate.manifest, values.verify, originOf(env).runUrl);
+        const onVerification = (manifest: Manifest, verification: Verification) => {
+          drills.push({ manifest, verification });
+        };
+        const { runUrl } = originOf(env);
+        return drill({ ...surroundings, store }, store, candidate.manifest, values.verify, runUrl, onVerification);
       },
     });
     const report = await publishRun({
@@ -60,6 +65,7 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
       allowSkipped: values.allowSkipped,
     });
     await archive(values, report);
+    await tellDrills(drills, values, context);
   } finally {
     await servers.stop();
   }
@@ -69,28 +75,35 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
 interface Candidate extends Tenant {
   readonly manifest: Manifest | undefined;
   readonly stored: NamedDatabase | undefined;
+  readonly store: ObjectStore;
+  readonly prefix: string;
 }
 
-interface Place {
-  readonly prefix: string;
+interface Looking {
   readonly signal: AbortSignal;
   readonly onNote: (line: string) => void;
 }
 
-async function chooseBackups(store: ObjectStore, values: VerifyValues, place: Place): Promise<Candidate[]> {
+async function chooseBackups(values: VerifyValues, looking: Looking): Promise<Candidate[]> {
+  const stores = new Stores(values, process.env);
+  const fleet = await fleetOf(values);
   if (values.backup !== undefined && values.backup !== 'latest') {
-    const manifest = await findBackup(store, { key: values.backup }, place);
+    const { manifest, store, prefix } = await findAnywhere(stores, values, fleet, { key: values.backup }, looking);
     const { projectId, name, database, role } = manifest;
     const assumed = { database: false, role: false };
-    return [{ key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined }];
+    return [
+      { key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined, store, prefix },
+    ];
   }
-  const inventory = await readInventory(store, place);
-  const chosen = selectStored(
-    inventory,
-    { tenants: values.tenants ?? ['*'], database: values.database },
-    { bucket: store.bucket, prefix: place.prefix },
-  );
-  return chosen.map((stored) => ({ ...tenantOfStored(stored), manifest: stored.newest, stored }));
+  const { databases } = await readPlaces(stores, values, fleet, looking);
+  const selection = { tenants: values.tenants ?? ['*'], database: values.database };
+  return selectStored(databases, selection, whereWords(values, fleet)).map((stored) => ({
+    ...tenantOfStored(stored),
+    manifest: stored.newest,
+    stored,
+    store: stored.store,
+    prefix: stored.place.prefix,
+  }));
 }
 
 /** How long ago the last good drill of a tenant was, when that is not long enough ago. */
@@ -128,24 +141,24 @@ export async function drill(
   manifest: Manifest | undefined,
   method: Verification['method'],
   runUrl: string | undefined,
+  onVerification: (manifest: Manifest, verification: Verification) => void = () => undefined,
 ): Promise<TenantResult> {
   if (manifest === undefined) throw new Error('none of its backups has a manifest that can be read');
   const { signal } = surroundings;
-  const record = (outcome: Verification['outcome'], { detail, server }: Proof) =>
-    writeVerification(
-      store,
-      {
-        schemaVersion: 1,
-        key: manifest.key,
-        method,
-        outcome,
-        at: new Date().toISOString(),
-        detail,
-        ...(server === undefined ? {} : { server }),
-        ...(runUrl === undefined ? {} : { runUrl }),
-      },
-      signal,
-    );
+  const record = async (outcome: Verification['outcome'], { detail, server }: Proof) => {
+    const verification: Verification = {
+      schemaVersion: 1,
+      key: manifest.key,
+      method,
+      outcome,
+      at: new Date().toISOString(),
+      detail,
+      ...(server === undefined ? {} : { server }),
+      ...(runUrl === undefined ? {} : { runUrl }),
+    };
+    await writeVerification(store, verification, signal);
+    onVerification(manifest, verification);
+  };
   let proof: Proof;
   try {
     proof = await (method === 'checksum' ? verifyChecksum : verifyRestore)(surroundings, manifest);

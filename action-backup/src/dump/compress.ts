@@ -6,7 +6,8 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DumpShape } from './dump-options.js';
 import { gzipMembers } from './gzip.js';
 
-const OUTPUT_CHUNK_BYTES = 256 * 1024;
+/** Small enough that the allocator gives the same memory again: larger pieces are fetched from the kernel each time. */
+const OUTPUT_CHUNK_BYTES = 64 * 1024;
 
 /** A dump as it is stored. A custom one has compressed itself. */
 export function compressed(

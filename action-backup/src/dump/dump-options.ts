@@ -17,7 +17,7 @@ export interface DumpShape {
 export const WHOLE_PLAIN_DUMP: DumpShape = {
   format: 'plain',
   compression: 'gzip',
-  compressionLevel: 6,
+  compressionLevel: 1,
   excludeTables: [],
   excludeTableData: [],
   schemas: [],

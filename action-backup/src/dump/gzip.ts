@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { gzip, type ZlibOptions } from 'node:zlib';
 
 import { cut } from '@neon-fleet/shared/s3';
 
@@ -14,9 +14,12 @@ export interface GzipOptions {
 }
 
 const BLOCK_BYTES = 1024 * 1024;
-const OUTPUT_CHUNK_BYTES = 256 * 1024;
+const MOST_OUTPUT_BYTES = 512 * 1024;
+const LEAST_OUTPUT_BYTES = 16 * 1024;
+/** zlib's most: about a tenth faster than its default, for 128 KiB more for each member under way. */
+const MEM_LEVEL = 9;
 
-const compress = promisify<Buffer, { level: number; chunkSize: number }, Buffer>(gzip);
+const compress = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
 /**
  * Compresses a stream on all cores: it is cut into blocks, each of which becomes a gzip member of its own, compressed in
@@ -24,16 +27,23 @@ const compress = promisify<Buffer, { level: number; chunkSize: number }, Buffer>
  */
 export async function* gzipMembers(source: AsyncIterable<Uint8Array>, options: GzipOptions): AsyncGenerator<Buffer> {
   const { level, blockBytes = BLOCK_BYTES, inFlight = availableParallelism() + 1 } = options;
+  // Memory that is used again is memory that nobody has to collect.
+  const spare: Buffer[] = [];
   const member = (block: Buffer): Promise<Buffer> => {
-    const compressing = compress(block, { level, chunkSize: OUTPUT_CHUNK_BYTES });
+    // Half a block is more than nearly every one becomes: one piece of memory, and nothing to put together.
+    const chunkSize = Math.min(MOST_OUTPUT_BYTES, Math.max(LEAST_OUTPUT_BYTES, Math.ceil(block.length / 2)));
+    const compressing = compress(block, { level, memLevel: MEM_LEVEL, chunkSize });
+    const giveBack = () => {
+      if (block.length === blockBytes) spare.push(block);
+    };
     // It may fail before its turn comes; then is when it is told.
-    compressing.catch(() => undefined);
+    compressing.then(giveBack, () => undefined);
     return compressing;
   };
 
   const members: Promise<Buffer>[] = [];
   let isEmpty = true;
-  for await (const block of cut(source, blockBytes)) {
+  for await (const block of cut(source, blockBytes, () => spare.pop())) {
     isEmpty = false;
     members.push(member(block));
     const oldest = members.length >= inFlight ? members.shift() : undefined;

@@ -1,4 +1,5 @@
-import { END_OF_ROWS, LineLexer, NEWLINE } from './without-lines.js';
+import { DumpReader } from './dump-reader.js';
+import { lineBreaks } from './end-of-rows.js';
 
 /** What a sequence was set to: its value, and whether that value has been given out. */
 export interface SequenceState {
@@ -15,44 +16,27 @@ export class RowCounter {
   readonly rows = new Map<string, number>();
   /** By sequence, as the dump names it. */
   readonly sequences = new Map<string, SequenceState>();
-  readonly #lexer = new LineLexer();
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #reader = new DumpReader();
   #table = '';
-  #count = 0;
+  #lines = 0;
 
   add(chunk: Buffer): void {
-    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    for (;;) {
-      if (this.#lexer.inRows) {
-        const end = data.indexOf(END_OF_ROWS);
-        // What may be the beginning of the end is looked at again with what follows it.
-        const settled = end === -1 ? Math.max(0, data.length - (END_OF_ROWS.length - 1)) : end + 1;
-        this.#count += newlines(data, settled);
-        if (end === -1) {
-          data = data.subarray(settled);
-          break;
-        }
-        // One of them is that of the COPY line.
-        this.rows.set(this.#table, (this.rows.get(this.#table) ?? 0) + this.#count - 1);
-        this.#lexer.inRows = false;
-        data = data.subarray(end + END_OF_ROWS.length);
-        continue;
+    for (const part of this.#reader.read(chunk)) {
+      if (part.kind === 'rows') {
+        this.#lines += lineBreaks(part.bytes);
+        if (part.over) this.#count();
+      } else if (part.rowsFollow) {
+        this.#table = nameOf(part.bytes);
+        this.#lines = 0;
+      } else if (part.isTop && part.text.startsWith(SETVAL)) {
+        this.#note(part.bytes.toString('utf8'));
       }
-      const length = data.indexOf(NEWLINE) + 1;
-      if (length === 0) break;
-      const line = data.toString('latin1', 0, length);
-      const isStatement = this.#lexer.isTop;
-      if (this.#lexer.read(line)) {
-        this.#table = nameOf(data.subarray(0, length));
-        this.#count = 0;
-        data = data.subarray(length - 1);
-        continue;
-      }
-      if (isStatement && line.startsWith(SETVAL)) this.#note(data.toString('utf8', 0, length));
-      data = data.subarray(length);
     }
-    // A view would keep the whole chunk in memory.
-    this.#rest = Buffer.from(data);
+  }
+
+  #count(): void {
+    // The last line is the one that ends the rows.
+    this.rows.set(this.#table, (this.rows.get(this.#table) ?? 0) + this.#lines - 1);
   }
 
   #note(line: string): void {
@@ -63,12 +47,6 @@ export class RowCounter {
 }
 
 const SETVAL = 'SELECT pg_catalog.setval(';
-
-function newlines(data: Buffer, end: number): number {
-  let count = 0;
-  for (let at = data.indexOf(NEWLINE); at !== -1 && at < end; at = data.indexOf(NEWLINE, at + 1)) count += 1;
-  return count;
-}
 
 /** The table of `COPY schema."table" (columns) FROM stdin;`. */
 function nameOf(line: Buffer): string {

@@ -3,24 +3,40 @@ import { text } from 'node:stream/consumers';
 import type { ClientPrograms } from '@neon-fleet/shared/postgres';
 import { childEnvironment, startProgram, type Environment, type RunningProgram } from '@neon-fleet/shared/processes';
 
+import type { SequenceState } from './row-counter.js';
+import { readSequences } from './toc-sequences.js';
+
 /**
  * Reads the table of contents of a custom dump, which stands at its beginning, while the dump goes by on its way to the
- * store: which tables have rows in it is known to pg_dump alone, whatever patterns it was given.
+ * store: which tables have rows in it, and what its sequences
+ * are set to, is known to pg_dump alone, whatever patterns it was given.
  */
 export class TocReader {
   /** The OIDs of the tables whose rows are in the dump; rejected when the list cannot be read. */
   readonly tables: Promise<number[]>;
+  /** What the sequences in the dump are set to, by their quoted names; rejected when that cannot be read. */
+  readonly sequences: Promise<ReadonlyMap<string, SequenceState>>;
   readonly #program: RunningProgram;
+  /** What went by until the list was read: the table of contents is in it. */
+  #beginning: Buffer[] = [];
   #done = false;
 
   constructor(client: Pick<ClientPrograms, 'pgRestore'>, env: Environment, signal: AbortSignal) {
     this.#program = startProgram({ file: client.pgRestore, args: ['--list'], env: childEnvironment(env), signal });
-    this.tables = this.#read();
-    this.tables.catch(() => undefined);
+    const list = this.#read();
+    this.tables = list.then(tablesOf);
+    this.sequences = list.then((entries) => {
+      const beginning = this.#beginning;
+      this.#beginning = [];
+      return readSequences(client, env, { list: entries, beginning }, signal);
+    });
+    for (const promise of [this.tables, this.sequences]) promise.catch(() => undefined);
   }
 
   add(chunk: Buffer): void {
-    if (!this.#done) this.#program.stdin.write(chunk);
+    if (this.#done) return;
+    this.#beginning.push(chunk);
+    this.#program.stdin.write(chunk);
   }
 
   /** The dump is over. */
@@ -33,11 +49,11 @@ export class TocReader {
     await this.#program.stop();
   }
 
-  async #read(): Promise<number[]> {
+  async #read(): Promise<string> {
     const [list, exit] = await Promise.all([text(this.#program.stdout), this.#program.exited]);
     this.#done = true;
     if (exit.code !== 0) throw new Error(`pg_restore --list could not read the dump: ${exit.stderr.slice(0, 300)}`);
-    return tablesOf(list);
+    return list;
   }
 }
 

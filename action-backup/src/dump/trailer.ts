@@ -8,7 +8,7 @@ const TAIL_BYTES = 512;
 export class DumpWatch {
   readonly counter: RowCounter | undefined;
   #bytes = 0;
-  #tail = Buffer.alloc(0);
+  #tail: Buffer = Buffer.alloc(0);
 
   constructor({ count = false }: { readonly count?: boolean } = {}) {
     this.counter = count ? new RowCounter() : undefined;
@@ -17,7 +17,8 @@ export class DumpWatch {
   add(chunk: Buffer): void {
     this.#bytes += chunk.length;
     this.counter?.add(chunk);
-    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
+    const end = chunk.subarray(-TAIL_BYTES);
+    this.#tail = end.length === TAIL_BYTES ? end : Buffer.concat([this.#tail, end]).subarray(-TAIL_BYTES);
   }
 
   get bytes(): number {

@@ -84,16 +84,10 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
         }
       },
       decompressor(manifest.compression),
-      async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          watch.add(chunk);
-          yield chunk;
-        }
-      },
-      (chunks: AsyncIterable<Buffer>) =>
-        withoutLines(chunks, (line) => options.leaveOut.has(line) || IS_RESTRICT.test(line) || IS_NEONS_OWN.test(line)),
       async (chunks: AsyncIterable<Buffer>) => {
-        for await (const chunk of chunks) await write(psql, chunk);
+        const isUnwanted = (line: string) =>
+          options.leaveOut.has(line) || IS_RESTRICT.test(line) || IS_NEONS_OWN.test(line);
+        for await (const chunk of withoutLines(watched(chunks, watch), isUnwanted)) await write(psql, chunk);
       },
       { signal },
     ).catch((thrown: unknown) => {
@@ -112,6 +106,13 @@ export async function loadBackup(options: LoadOptions): Promise<void> {
     throw thrown;
   } finally {
     await psql.stop();
+  }
+}
+
+async function* watched(chunks: AsyncIterable<Buffer>, watch: DumpWatch): AsyncGenerator<Buffer, void, void> {
+  for await (const chunk of chunks) {
+    watch.add(chunk);
+    yield chunk;
   }
 }
 

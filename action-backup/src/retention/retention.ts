@@ -2,14 +2,13 @@ import {
   coverageKey,
   instantOf,
   manifestKey,
+  type ParsedKey,
   parseKey,
   verificationKey,
-  type ParsedKey,
 } from '@neon-fleet/shared/backups';
+import type { RetentionPolicy } from '@neon-fleet/shared/fleet';
 
-import type { RetentionPolicy } from './retention-policy.js';
-
-export type { RetentionPolicy } from './retention-policy.js';
+export type { RetentionPolicy } from '@neon-fleet/shared/fleet';
 
 /** A backup that may go: both of its keys. */
 export interface Deletable {

@@ -74,14 +74,18 @@ const OBJECT_TYPES: Readonly<Record<string, DefaultGrants['objects']>> = {
  * @param owner the role that dumps, and owns what is restored elsewhere.
  */
 export async function readRoles(connection: Pick<Connection, 'query'>, owner: string): Promise<RolesAndGrants> {
-  const grants = collectGrants(await connection.query(ACLS));
-  const defaultGrants = collectDefaults(await connection.query(DEFAULT_ACLS), owner);
-  const policies = await connection.query(
-    'SELECT DISTINCT rolname FROM pg_policy CROSS JOIN unnest(polroles) AS r JOIN pg_roles ON pg_roles.oid = r',
-  );
-  const members = await connection.query(
-    'SELECT r.rolname AS role, m.rolname AS member, bool_or(admin_option) AS admin FROM pg_auth_members JOIN pg_roles r ON r.oid = roleid JOIN pg_roles m ON m.oid = member GROUP BY 1, 2 ORDER BY 1, 2',
-  );
+  const [acls, defaultAcls, policies, members] = await Promise.all([
+    connection.query(ACLS),
+    connection.query(DEFAULT_ACLS),
+    connection.query(
+      'SELECT DISTINCT rolname FROM pg_policy CROSS JOIN unnest(polroles) AS r JOIN pg_roles ON pg_roles.oid = r',
+    ),
+    connection.query(
+      'SELECT r.rolname AS role, m.rolname AS member, bool_or(admin_option) AS admin FROM pg_auth_members JOIN pg_roles r ON r.oid = roleid JOIN pg_roles m ON m.oid = member GROUP BY 1, 2 ORDER BY 1, 2',
+    ),
+  ]);
+  const grants = collectGrants(acls);
+  const defaultGrants = collectDefaults(defaultAcls, owner);
   const memberships = members.map((row): Membership => ({
     role: String(row['role']),
     member: String(row['member']),

@@ -1,10 +1,10 @@
 import {
   instantOf,
+  type Manifest,
   manifestKey,
+  type ParsedKey,
   parseKey,
   readManifest,
-  type Manifest,
-  type ParsedKey,
 } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { isNotFound, placeOf, S3Error, type ObjectStore } from '@neon-fleet/shared/s3';

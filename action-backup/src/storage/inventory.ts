@@ -1,7 +1,7 @@
-import { manifestKey, parseKey, readManifest, type Manifest, type ParsedKey } from '@neon-fleet/shared/backups';
+import { type Manifest, manifestKey, type ParsedKey, parseKey, readManifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
-import { placeOf, S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
+import { S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
 
 /** What the bucket holds of one database. */
@@ -80,22 +80,27 @@ async function named(store: Store, database: StoredDatabase, options: ReadOption
  *
  * @throws ExplainedError when a pattern matches nothing, as for a run.
  */
-export function selectStored(
-  databases: readonly NamedDatabase[],
+export function selectStored<T extends NamedDatabase & { readonly key?: string }>(
+  databases: readonly T[],
   { tenants, database }: { readonly tenants: readonly string[]; readonly database: string | undefined },
-  { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
-): NamedDatabase[] {
+  where: string,
+): T[] {
   const ofDatabase = databases.filter(
     (each) => database === undefined || database === '*' || each.database === database,
   );
   const { selected, unmatched } = selectTenants(
-    ofDatabase.map((stored) => ({ key: stored.name, name: stored.name, projectId: stored.projectId, stored })),
+    ofDatabase.map((stored) => ({
+      key: stored.key ?? stored.name,
+      name: stored.name,
+      projectId: stored.projectId,
+      stored,
+    })),
     tenants,
   );
   if (unmatched.length > 0 || selected.length === 0) {
     const patterns = unmatched.length > 0 ? unmatched : tenants;
     throw new ExplainedError({
-      message: `tenants: no backup in ${placeOf(bucket, prefix)} matches ${patterns.map((text) => JSON.stringify(text)).join(', ')}; nothing was done`,
+      message: `tenants: no backup in ${where} matches ${patterns.map((text) => JSON.stringify(text)).join(', ')}; nothing was done`,
       hint: `A pattern is compared with the id of each project and with the name that it had when it was last backed up. Backups of ${databases.length} databases are there.`,
     });
   }
@@ -103,7 +108,13 @@ export function selectStored(
 }
 
 /** Whom a report is about when only the bucket is known. */
-export function tenantOfStored({ name, projectId, database, newest }: NamedDatabase): Tenant {
+export function tenantOfStored({
+  name,
+  projectId,
+  database,
+  newest,
+  key = name,
+}: NamedDatabase & { readonly key?: string }): Tenant {
   const role = newest?.role ?? '';
-  return { key: name, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
+  return { key, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
 }

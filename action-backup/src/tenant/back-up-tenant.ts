@@ -1,5 +1,5 @@
 import { backupTimestamp, objectKey, type Contents, type Manifest } from '@neon-fleet/shared/backups';
-import { ExplainedError } from '@neon-fleet/shared/errors';
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Neon } from '@neon-fleet/shared/neon';
 import {
@@ -18,7 +18,8 @@ import { placeOf, type ObjectStore } from '@neon-fleet/shared/s3';
 import { TOOL_VERSION } from '@neon-fleet/shared/version';
 
 import { commitBackup } from '../storage/commit.js';
-import { notNow, noteQuiet, othersSeen } from './idle.js';
+import { notNow, noteQuiet, othersSeen, wasQuiet } from './idle.js';
+import { isAlone, type WokenComputes } from './suspend.js';
 import type { DueRules } from './due.js';
 import { dump } from '../dump/dump.js';
 import { impossible, isPartial, suffixOf, type DumpShape } from '../dump/dump-options.js';
@@ -26,6 +27,7 @@ import type { OrphanRules } from '../storage/orphans.js';
 import { prune } from '../retention/prune.js';
 import type { RetentionPolicy } from '../retention/retention.js';
 import { countRows, openSnapshot, type SnapshotFacts } from '../dump/snapshot.js';
+import type { SequenceState } from '../dump/row-counter.js';
 import { storeDump } from '../storage/store-dump.js';
 import { TocReader } from '../dump/toc.js';
 import { DumpWatch } from '../dump/trailer.js';
@@ -57,8 +59,12 @@ export interface BackupSurroundings {
   readonly tags?: boolean;
   /** Undefined: everybody is due. */
   readonly due?: DueRules;
+  /** Undefined: computes are left to suspend themselves. */
+  readonly woken?: WokenComputes | undefined;
   readonly origin: { readonly actor?: string; readonly runUrl?: string };
   readonly onBackup: (manifest: Manifest) => void;
+  /** Told the keys of what is not there any more. */
+  readonly onGone?: (keys: readonly string[]) => void;
 }
 
 interface ServerFacts {
@@ -77,8 +83,10 @@ export async function backUpTenant(
   const rest = await notNow(surroundings, tenant.projectId, found.database, signal);
   if (rest !== undefined) return rest;
   const target = parseConnectionUri(found.uri);
-  const { authorities } = surroundings;
+  const { authorities, woken } = surroundings;
+  const compute = await woken?.lookAt(tenant.projectId, found.uri, note);
   const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet backup lock' });
+  let quiet: Manifest | undefined;
   try {
     const held = await takeLock(connection, { mode: 'shared', waitMs: surroundings.lockWaitMs, signal });
     if (!held) {
@@ -94,11 +102,14 @@ export async function backUpTenant(
     const before = await othersSeen(connection);
     const manifest = await makeBackup(found, facts, client, connection);
     const detail = await afterwards(manifest);
-    if (surroundings.due?.skipUnchanged === true)
-      await noteQuiet(surroundings.store, manifest, connection, before, signal);
+    if (surroundings.due?.skipUnchanged === true && (await wasQuiet(connection, before))) quiet = manifest;
     return { status: 'succeeded', detail };
   } finally {
+    const mayBeSuspended = compute !== undefined && (await isAlone(connection).catch(() => false));
     await connection.close();
+    // Our own session counts as activity until it has ended.
+    if (quiet !== undefined) await noteQuiet(surroundings.store, quiet, signal).catch(notKnown(note));
+    if (mayBeSuspended && !signal.aborted) await woken?.suspend(compute, note);
   }
 
   async function makeBackup(
@@ -136,6 +147,7 @@ export async function backUpTenant(
       });
       toc?.end();
       const rows = watch.counter?.rows ?? (await counting);
+      const sequences = watch.counter?.sequences ?? (await toc?.sequences);
       const manifest: Manifest = {
         schemaVersion: 2,
         projectId: tenant.projectId,
@@ -153,7 +165,7 @@ export async function backUpTenant(
         postgres: { server: facts.version, pgDump: versionWords(client) },
         tool: { name: 'neon-fleet', version: TOOL_VERSION },
         ...surroundings.origin,
-        contents: contentsOf(snapshot, isPartial(shape), rows, watch),
+        contents: contentsOf(snapshot, isPartial(shape), rows, sequences),
       };
       await commitBackup(store, manifest, signal);
       surroundings.onBackup(manifest);
@@ -168,6 +180,7 @@ export async function backUpTenant(
     const made = `${placeOf(store.bucket, key)}, ${sizeWords(sizeBytes)} (${sizeWords(dumpBytes)} of SQL)`;
     const scope = { prefix, projectId, database };
     const { deleted, cleared, problems } = await prune(store, scope, { retention, orphans }, new Date(), signal);
+    surroundings.onGone?.([...deleted, ...cleared]);
     for (const gone of deleted) note(`Deleted by retention: ${gone}`);
     for (const gone of cleared) note(`Cleared, since it was never finished: ${gone}`);
     for (const problem of problems) note(`Retention: ${problem}`);
@@ -180,7 +193,7 @@ function contentsOf(
   { snapshotAt, extensions, migrations, schema, roles, memberships, grants, defaultGrants }: SnapshotFacts,
   partial: boolean,
   rows: ReadonlyMap<string, number> | undefined,
-  { counter }: DumpWatch,
+  sequences: ReadonlyMap<string, SequenceState> | undefined,
 ): Contents {
   return {
     snapshotAt,
@@ -193,7 +206,7 @@ function contentsOf(
     grants: [...grants],
     defaultGrants: [...defaultGrants],
     ...(rows === undefined ? {} : { rowCounts: Object.fromEntries(rows) }),
-    ...(counter === undefined ? {} : { sequences: Object.fromEntries(counter.sequences) }),
+    ...(sequences === undefined ? {} : { sequences: Object.fromEntries(sequences) }),
   };
 }
 
@@ -208,6 +221,11 @@ async function readFacts(connection: Connection): Promise<ServerFacts> {
     version: String(row?.['version']),
     databaseBytes: Number(row?.['bytes']),
   };
+}
+
+/** Without that note the tenant is backed up the next time, and the backup that there is stays good. */
+function notKnown(note: (line: string) => void): (thrown: unknown) => void {
+  return (thrown) => note(`That nobody has used it could not be noted: ${explain(thrown).message}`);
 }
 
 function always(digits: number): () => number {

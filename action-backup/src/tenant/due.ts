@@ -26,6 +26,11 @@ export type DueDecision = 'due' | 'not-due' | 'idle-since-last-backup';
 const SLACK = 0.1;
 const MOST_SLACK_MS = 30 * 60 * 1_000;
 
+/** By how much a backup may be early, or late, without being so. */
+export function slackMs(everyMs: number): number {
+  return Math.min(everyMs * SLACK, MOST_SLACK_MS);
+}
+
 /** Decides whether a tenant is to be backed up now. In doubt it is. */
 export function decideDue(
   { everyMs, skipUnchanged, maxSkipMs }: DueRules,
@@ -35,7 +40,7 @@ export function decideDue(
   if (newestAt === undefined) return 'due';
   const ageMs = now.getTime() - newestAt.getTime();
   if (ageMs < 0) return 'due';
-  if (everyMs !== undefined && ageMs < everyMs - Math.min(everyMs * SLACK, MOST_SLACK_MS)) return 'not-due';
+  if (everyMs !== undefined && ageMs < everyMs - slackMs(everyMs)) return 'not-due';
   if (!skipUnchanged || ageMs >= maxSkipMs || quietUntil === undefined || lastActiveAt === undefined) return 'due';
   return lastActiveAt <= quietUntil ? 'idle-since-last-backup' : 'due';
 }

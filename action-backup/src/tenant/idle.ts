@@ -2,12 +2,12 @@ import {
   coverageKey,
   databasePrefix,
   instantOf,
+  type Manifest,
   manifestKey,
   parseKey,
   readCoverage,
   readManifest,
   writeCoverage,
-  type Manifest,
 } from '@neon-fleet/shared/backups';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
@@ -102,7 +102,10 @@ function dateOf(text: string | undefined): Date | undefined {
   return date === undefined || Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** Who else is connected, and how many rows were ever written: both the same means that nobody did anything. */
+/**
+ * Who else is connected (of other roles' sessions it may not be told what kind they are), and how many rows were ever
+ * written: both the same means that nobody did anything.
+ */
 export interface OthersSeen {
   readonly sessions: number;
   readonly written: string;
@@ -110,27 +113,30 @@ export interface OthersSeen {
 
 export async function othersSeen(connection: Pick<Connection, 'query'>): Promise<OthersSeen> {
   const [row] = await connection.query(
-    `SELECT (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
+    `SELECT (SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usesysid IS NOT NULL
+        AND (backend_type IS NULL OR backend_type IN ('client backend', 'walsender'))
         AND application_name NOT LIKE 'neon-fleet%') AS sessions,
       (SELECT concat_ws('/', tup_inserted, tup_updated, tup_deleted) FROM pg_stat_database WHERE datname = current_database()) AS written`,
   );
   return { sessions: Number(row?.['sessions']), written: String(row?.['written']) };
 }
 
+/** Whether nobody else was seen in a database from one look until now. Ends the transaction that is open. */
+export async function wasQuiet(connection: Pick<Connection, 'query'>, before: OthersSeen): Promise<boolean> {
+  await connection.query('COMMIT');
+  const after = await othersSeen(connection);
+  return before.sessions === 0 && after.sessions === 0 && before.written === after.written;
+}
+
 /**
- * Notes until when nobody else has used a database since its backup: the end of our own session, if it saw nobody. Whoever
- * comes later shows in Neon's own note of the last activity.
+ * Notes that nobody else has used a database since its backup, and until when: now, when our own session has just ended.
+ * Whoever comes later shows in Neon's own note of the last activity.
  */
 export async function noteQuiet(
   store: Pick<ObjectStore, 'replace'>,
   { key }: Manifest,
-  connection: Pick<Connection, 'query'>,
-  before: OthersSeen,
   signal: AbortSignal,
 ): Promise<void> {
-  await connection.query('COMMIT');
-  const after = await othersSeen(connection);
-  if (before.sessions > 0 || after.sessions > 0 || before.written !== after.written) return;
   const now = new Date().toISOString();
   await writeCoverage(store, { schemaVersion: 1, key, at: now, quietUntil: now }, signal);
 }

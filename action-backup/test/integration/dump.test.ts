@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { manifestKey, readManifest } from '@neon-fleet/shared/backups';
+import { type Manifest, manifestKey, readManifest } from '@neon-fleet/shared/backups';
 
 import { WHOLE_PLAIN_DUMP, type DumpShape } from '../../src/dump/dump-options.js';
 import { BackupFleet } from '../support/backup-fleet.js';
@@ -51,6 +51,13 @@ async function backUp(name: string, shape: Partial<DumpShape> = {}, sql = SQL) {
   return { tenant, manifest, body: await fleet.store.get(manifest.key) };
 }
 
+/** A stored dump as SQL. */
+async function sqlOf({ key, format }: Manifest): Promise<string> {
+  const body = await fleet.store.get(key);
+  if (format === 'plain') return gunzipSync(body).toString('utf8');
+  return execFileSync('pg_restore', ['--file=-'], { input: body, maxBuffer: 1e9 }).toString('utf8');
+}
+
 describe('what is recorded with a dump', () => {
   test('are the rows, sequences, migrations, roles, memberships, grants and objects of the moment of its snapshot', async () => {
     const { manifest, tenant } = await backUp('facts');
@@ -91,6 +98,9 @@ describe('what is recorded with a dump', () => {
     const { manifest, body } = await backUp('custom', { format: 'custom' });
     expect(manifest.key).toMatch(/Z\.dump$/);
     expect(manifest).toMatchObject({ format: 'custom', contents: { rowCounts: ROWS } });
+    const { manifest: plain } = await backUp('custom_as_plain');
+    expect(manifest.contents?.sequences).toEqual(plain.contents?.sequences);
+    expect(Object.keys(manifest.contents?.sequences ?? {})).toHaveLength(3);
     const sql = execFileSync('pg_restore', ['--file=-'], { input: body, maxBuffer: 1e9 }).toString('utf8');
     expect(sql).toContain('COPY public.notes');
   });
@@ -122,16 +132,23 @@ describe('what is recorded with a dump', () => {
   });
 
   test('is of one moment, whatever is written meanwhile', async () => {
-    const tenant = await fleet.tenant('busy', 'CREATE TABLE a (n int); CREATE TABLE b (n int)');
+    const tenant = await fleet.tenant('busy', 'CREATE TABLE a (n int); CREATE TABLE b (n int); CREATE SEQUENCE s');
     const writing = new AbortController();
     const writer = (async () => {
       while (!writing.signal.aborted) {
-        await fleet.query(tenant.projectId, 'BEGIN; INSERT INTO a VALUES (1); INSERT INTO b VALUES (1); COMMIT');
+        await fleet.query(
+          tenant.projectId,
+          'BEGIN; INSERT INTO a VALUES (1); INSERT INTO b VALUES (nextval($$s$$)); COMMIT',
+        );
       }
     })();
     for (const format of ['plain', 'custom'] as const) {
       const manifest = await fleet.backUp(tenant, { shape: { ...WHOLE_PLAIN_DUMP, format } });
       const { 'public.a': a, 'public.b': b } = manifest.contents?.rowCounts ?? {};
+      // A sequence has no part in the snapshot: what counts is what is in the dump.
+      const text = await sqlOf(manifest);
+      const { value, called } = manifest.contents?.sequences?.['public.s'] ?? {};
+      expect(text).toContain(`SELECT pg_catalog.setval('public.s', ${value}, ${called});`);
       expect(a).toBe(b);
       expect(a).toBeDefined();
     }

@@ -30,7 +30,7 @@ describe('inputs of backup', () => {
   test('run needs Neon, tenants and a bucket, and nothing else', () => {
     expect(reading(RUN)()).toMatchObject({
       command: 'run',
-      compressionLevel: 6,
+      compressionLevel: 1,
       concurrency: 4,
       s3ForcePathStyle: false,
     });

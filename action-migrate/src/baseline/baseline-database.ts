@@ -1,7 +1,9 @@
 import {
-  lockAndRead,
+  driftResult,
+  lockedResult,
   qualifiedName,
   recordSql,
+  underLock,
   type Migration,
   type MigrationFolder,
   type SchemaState,
@@ -9,7 +11,6 @@ import {
 import { explain } from '@neon-fleet/shared/errors';
 import type { TenantResult } from '@neon-fleet/shared/fleet';
 import {
-  connect,
   isConnectionLoss,
   parseConnectionUri,
   type Connection,
@@ -59,10 +60,10 @@ export interface BaselineResult {
 export async function baselineDatabase(uri: string, options: BaselineOptions): Promise<BaselineResult> {
   const target = parseConnectionUri(uri);
   try {
-    return await underLock(target, options, (connection, state) => baseline(connection, state, target, options));
+    return await whileLocked(target, options, (connection, state) => baseline(connection, state, target, options));
   } catch (thrown) {
     if (!(thrown instanceof CommitLostError)) throw thrown;
-    return underLock(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
+    return whileLocked(target, options, (_, state) => lookAfterLostCommit(state, options, thrown));
   }
 }
 
@@ -71,20 +72,16 @@ class CommitLostError extends Error {
   override name = 'CommitLostError';
 }
 
-async function underLock(
+async function whileLocked(
   target: ConnectionTarget,
-  { scope, dryRun, lockWaitMs, authorities, signal }: BaselineOptions,
+  { scope, dryRun, ...options }: BaselineOptions,
   work: (connection: Connection, state: SchemaState) => BaselineResult | Promise<BaselineResult>,
 ): Promise<BaselineResult> {
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet baseline' });
-  try {
-    // To look, it is enough that the schema stands still.
-    const mode = dryRun ? 'shared' : 'exclusive';
-    const state = await lockAndRead(connection, scope.table, { mode, waitMs: lockWaitMs, signal });
-    return state === undefined ? lockedElsewhere() : await work(connection, state);
-  } finally {
-    await connection.close();
-  }
+  // To look, it is enough that the schema stands still.
+  const mode = dryRun ? 'shared' : 'exclusive';
+  const lock = { ...options, table: scope.table, mode, applicationName: 'neon-fleet baseline' } as const;
+  const done = await underLock(target, lock, ({ connection, state }) => work(connection, state));
+  return done ?? { result: lockedResult(), differences: [] };
 }
 
 async function baseline(
@@ -185,15 +182,10 @@ function unchanged(detail: string): BaselineResult {
 }
 
 function drift(detail: string): BaselineResult {
-  return { result: { status: 'skipped', reason: 'drift', detail }, differences: [] };
+  return { result: driftResult(detail), differences: [] };
 }
 
 function notEqual(at: Migration, differences: readonly Difference[]): BaselineResult {
   const detail = `is not what the migrations up to ${at.tag} make: ${differenceWords(differences)}`;
-  return { result: { status: 'skipped', reason: 'drift', detail }, differences };
-}
-
-function lockedElsewhere(): BaselineResult {
-  const detail = 'another run of neon-fleet (a migration or a backup) holds the lock of this database';
-  return { result: { status: 'skipped', reason: 'locked', detail }, differences: [] };
+  return { result: driftResult(detail), differences };
 }

@@ -13,7 +13,7 @@ const CREDENTIALS = [
 ] as const;
 
 /** Inputs that are secrets and of no use to `check`. */
-const SECRET_INPUTS = ['neon-api-key', 'scratch-url'] as const;
+const SECRET_INPUTS = ['neon-api-key', 'scratch-url', 'catalog-url'] as const;
 
 /**
  * What is wrong about giving `check` a secret: it runs code of whoever opened the pull request, and a child of this step can

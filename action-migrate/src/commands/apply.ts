@@ -1,5 +1,5 @@
-import { applyShard, type ActionContext } from '@neon-fleet/shared/actions';
-import { readPlan, readRecords, requireAgreement, shardOf } from '@neon-fleet/shared/fleet';
+import { applyShard, attemptOf, countInCatalog, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
+import { readPlan, readRecords, requireAgreement, shardOf, type FleetReport } from '@neon-fleet/shared/fleet';
 
 import type { ApplyInputs } from '../inputs.js';
 import { BREAKER, openRollout, settingsOf, workOf } from '../rollout.js';
@@ -8,22 +8,33 @@ import { wayBack } from '../restore-point/way-back.js';
 /** Works through one shard of a plan. */
 export async function apply(values: ApplyInputs, context: ActionContext): Promise<void> {
   const plan = await readPlan(values.plan);
-  const { wave } = shardOf(plan, values.shard);
+  const { wave, tenants } = shardOf(plan, values.shard);
   const besides = plan.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
   requireAgreement(plan, 'migrate', settingsOf(rollout, values));
-  await applyShard({
-    plan,
-    shard: values.shard,
-    previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
-    startedAt: context.startedAt,
-    concurrency: values.concurrency,
-    breaker: BREAKER,
-    signal: context.stop.signal,
-    work: workOf(rollout, values, planNameOf(plan.id)),
-    allowSkipped: values.allowSkipped,
-    appendix: ({ outcomes }) => wayBack(outcomes),
-  });
+  const { catalogUrl } = values;
+  const { id: planId, maxFailures } = plan;
+  let report: FleetReport;
+  {
+    await using fleet =
+      catalogUrl === undefined
+        ? undefined
+        : countInCatalog(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: attemptOf(process.env) });
+    report = await applyShard({
+      plan,
+      shard: values.shard,
+      previousRecords: values.reports === undefined ? [] : await readRecords(values.reports, plan),
+      startedAt: context.startedAt,
+      concurrency: values.concurrency,
+      breaker: BREAKER,
+      fleet,
+      signal: context.stop.signal,
+      work: workOf(rollout, values, planNameOf(plan.id)),
+      allowSkipped: values.allowSkipped,
+      appendix: ({ outcomes }) => wayBack(outcomes),
+    });
+  }
+  await tellRun(report, { catalogUrl, tenants, signal: context.stop.signal });
 }
 
 /** Names what belongs to a plan, the same in all shards and attempts. */

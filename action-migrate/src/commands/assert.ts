@@ -12,7 +12,7 @@ const LAGGING = 'lagging';
 /** Tells whether every selected tenant has a migration: the gate before an application is deployed that needs it. */
 export async function assertAtLeast(values: AssertInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout({ ...values, to: values.atLeast }, context);
-  const discovery = await discover(rollout, values);
+  const discovery = await discover(rollout, values, context);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
   const { signal } = context.stop;

@@ -1,10 +1,11 @@
-import { logTenant, publishRun, tellIdleExclusions, type ActionContext } from '@neon-fleet/shared/actions';
+import { logTenant, publishRun, tellIdleExclusions, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import { findMigration, readMigrations } from '@neon-fleet/shared/drizzle';
 import { workThroughTenants } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
 
 import { baselineDatabase, openReferences, renderBaseline, type UnequalTenant } from '../baseline/index.js';
 import type { BaselineInputs } from '../inputs.js';
+import { proofOf } from '../proof.js';
 import { BREAKER, discover, openRollout } from '../rollout.js';
 
 /** Adopts tenants whose schema came from elsewhere; only looks, unless `dry-run` says `false`. */
@@ -27,7 +28,7 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
     authorities,
     signal,
   });
-  const discovery = await discover(rollout, values);
+  const discovery = await discover(rollout, values, context);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
   const unequal: UnequalTenant[] = [];
@@ -53,10 +54,12 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
         note,
       });
       if (differences.length > 0) unequal.push({ name: tenant.name, differences });
-      return result;
+      if (dryRun || result.status !== 'succeeded') return result;
+      const verified = proofOf({ folder, table }, at.tag);
+      return { ...result, migration: { to: at.tag, applied: [], ...(verified === undefined ? {} : { verified }) } };
     },
   });
-  await publishRun({
+  const report = await publishRun({
     action: 'migrate',
     command: dryRun ? 'baseline (dry run)' : 'baseline',
     startedAt: context.startedAt,
@@ -64,4 +67,6 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
     allowSkipped: values.allowSkipped,
     appendix: told + renderBaseline(unequal),
   });
+  if (dryRun) return;
+  await tellRun(report, { catalogUrl: values.catalogUrl, tenants, signal });
 }

@@ -4,6 +4,7 @@ import { InputError, publishPlan, tellIdleExclusions, type ActionContext } from 
 import { makePlan, type Plan } from '@neon-fleet/shared/fleet';
 
 import type { SelectingInputs } from '../inputs.js';
+import { believeCatalog } from '../look/believe-catalog.js';
 import { lookAtAll } from '../look/look-at-all.js';
 import { renderPending } from '../look/render-pending.js';
 import { discover, openRollout, settingsOf } from '../rollout.js';
@@ -11,14 +12,19 @@ import { discover, openRollout, settingsOf } from '../rollout.js';
 /** One to fetch the URI; what the pages of the list take is not worth counting. */
 const CALLS_A_TENANT = 1;
 
-/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes. */
+/** Decides who is worked on, in which wave and shard. Only with `state: live` or as a dry run it wakes computes of tenants. */
 export async function plan(values: SelectingInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout(values, context);
-  const discovery = await discover(rollout, values);
+  const discovery = await discover(rollout, values, context);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
   const isLive = values.state === 'live' || values.dryRun === true;
   const seen = isLive ? await lookAtAll(rollout, tenants, values, context) : undefined;
+  const believed =
+    !isLive && values.state === 'catalog' && values.catalogUrl !== undefined
+      ? await believeCatalog(rollout, tenants, values.catalogUrl, context)
+      : undefined;
+  const known = seen ?? believed;
   const decided = makePlan({
     id: randomUUID(),
     action: 'migrate',
@@ -28,8 +34,8 @@ export async function plan(values: SelectingInputs, context: ActionContext): Pro
     waves: values.waves,
     maxShards: values.maxShards,
     tenantsPerShard: values.tenantsPerShard,
-    tenants: seen?.withWork ?? tenants,
-    settled: [...settled, ...(seen?.settled ?? [])],
+    tenants: known?.withWork ?? tenants,
+    settled: [...settled, ...(known?.settled ?? [])],
   });
   requireFewWaves(decided, values.maxWaves);
   await publishPlan(decided, {

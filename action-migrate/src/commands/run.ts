@@ -4,6 +4,7 @@ import {
   printableLine,
   publishRun,
   tellIdleExclusions,
+  tellRun,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
 import { assignWaves, maxFailuresOf, rollOut } from '@neon-fleet/shared/fleet';
@@ -15,7 +16,7 @@ import { wayBack } from '../restore-point/way-back.js';
 /** Rolls the migrations out to every selected tenant in one job, wave after wave. */
 export async function run(values: SelectingInputs, context: ActionContext): Promise<void> {
   const rollout = await openRollout(values, context);
-  const discovery = await discover(rollout, values);
+  const discovery = await discover(rollout, values, context);
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
   const waves = assignWaves(
@@ -42,7 +43,7 @@ export async function run(values: SelectingInputs, context: ActionContext): Prom
     },
   });
   const outcomes = [...worked, ...settled];
-  await publishRun({
+  const report = await publishRun({
     action: 'migrate',
     command: 'run',
     startedAt: context.startedAt,
@@ -50,4 +51,5 @@ export async function run(values: SelectingInputs, context: ActionContext): Prom
     allowSkipped: values.allowSkipped,
     appendix: told + wayBack(outcomes),
   });
+  await tellRun(report, { catalogUrl: values.catalogUrl, tenants, signal: context.stop.signal });
 }

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 
 import * as core from '@actions/core';
-import { logTenant, printableLine, publishRun, type ActionContext } from '@neon-fleet/shared/actions';
+import {
+  castDoubt,
+  logTenant,
+  printableLine,
+  publishRun,
+  tellRun,
+  type ActionContext,
+} from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   assignWaves,
@@ -34,6 +41,7 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
     runName: report.plan?.id.slice(0, 13) ?? String(Date.parse(report.startedAt)),
     dryRun: values.dryRun === true,
   };
+  if (!options.dryRun) await castDoubt(values.catalogUrl, selected, context);
   const outcomes = await rollOut({
     waves: assignWaves(selected, values.waves),
     soakMs: values.soak ?? 0,
@@ -45,13 +53,15 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
     onOutcome: logTenant,
     onHalt: ({ why }) => core.warning(printableLine(`Nobody else is put back: ${why}`)),
   });
-  await publishRun({
+  const undone = await publishRun({
     action: 'migrate',
     command: values.dryRun === true ? 'undo (dry run)' : 'undo',
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
   });
+  if (options.dryRun) return;
+  await tellRun(undone, { catalogUrl: values.catalogUrl, tenants: selected, signal: context.stop.signal });
 }
 
 /** Where a tenant of the report is: the same inputs as of the rollout say so. */

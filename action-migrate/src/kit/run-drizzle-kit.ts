@@ -3,10 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { secretForms } from '@neon-fleet/shared/actions';
 import {
   assess,
+  driftResult,
   findPostCheckFailure,
-  lockAndRead,
+  lockedResult,
   readSchemaState,
+  underLock,
   type Assessment,
+  type LockDatabaseOptions,
   type MigrationFolder,
   type MigrationsTable,
   type OnDrift,
@@ -73,20 +76,19 @@ interface Start {
  */
 export async function runDrizzleKit(uri: string, options: DrizzleKitOptions): Promise<TenantResult> {
   const target = parseConnectionUri(uri);
-  const { signal, authorities, table, lockWaitMs } = options;
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-  try {
-    const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-    if (state === undefined) return lockedElsewhere();
+  const done = await underLock(target, lockOf(options), async ({ connection, state }) => {
     const before = assess(options.folder, state);
-    if (before.kind === 'drift') return drifted(before.why, options);
+    if (before.kind === 'drift') return driftResult(before.why, options.onDrift);
     if (before.kind === 'up-to-date' && before.upgrade === undefined) {
-      return await concluded(connection, before, { status: 'unchanged' }, options);
+      return concluded(connection, before, { status: 'unchanged' }, options);
     }
-    return await bringForward(uri, target, connection, before, options);
-  } finally {
-    await connection.close();
-  }
+    return bringForward(uri, target, connection, before, options);
+  });
+  return done ?? lockedResult();
+}
+
+function lockOf(options: DrizzleKitOptions): LockDatabaseOptions {
+  return { ...options, applicationName: 'neon-fleet migrate' };
 }
 
 async function bringForward(
@@ -156,14 +158,10 @@ async function afterExit(
   } catch (thrown) {
     if (!isConnectionLoss(thrown) || options.signal.aborted) throw thrown;
   }
-  const { signal, authorities, table, lockWaitMs } = options;
-  const second = await connect(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
-  try {
-    const state = await lockAndRead(second, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-    return state === undefined ? lockedElsewhere() : await concludeFrom(second, state, start, exit, options);
-  } finally {
-    await second.close();
-  }
+  const done = await underLock(target, lockOf(options), ({ connection: second, state }) =>
+    concludeFrom(second, state, start, exit, options),
+  );
+  return done ?? lockedResult();
 }
 
 async function concludeFrom(
@@ -296,23 +294,5 @@ function failed(error: Explanation, migration: MigrationRecord, infrastructure: 
     error,
     migration,
     ...(infrastructure ? { infrastructure } : {}),
-  };
-}
-
-function drifted(why: string, { onDrift }: DrizzleKitOptions): TenantResult {
-  if (onDrift !== 'fail') return { status: 'skipped', reason: 'drift', detail: why };
-  const error = {
-    message: `its schema is not what the folder says: ${why}`,
-    code: 'drift',
-    hint: 'on-drift is fail, so that no further tenant is started.',
-  };
-  return { status: 'failed', detail: error.message, error, stopsRollout: true };
-}
-
-function lockedElsewhere(): TenantResult {
-  return {
-    status: 'skipped',
-    reason: 'locked',
-    detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
   };
 }

@@ -4,6 +4,7 @@ import { workThroughTenants, type Outcome, type Tenant, type TenantResult } from
 
 import type { MigrateInputs } from '../inputs.js';
 import { foreseenResult, lookAt, pendingIn } from './look-at-tenant.js';
+import { withProof } from '../proof.js';
 import { BREAKER, type Rollout } from '../rollout.js';
 
 /** What a look at every tenant showed. */
@@ -47,7 +48,7 @@ export async function lookAtAll(
       const foreseen = foreseenResult(assessment, { onDrift, to: wanted.target });
       if (foreseen !== undefined) {
         settled.add(tenant);
-        return foreseen;
+        return withProof(rollout.engine, tenant, foreseen);
       }
       const migrations = pendingIn(assessment);
       pending.push({ tenant, migrations, format: wanted.folder.format });

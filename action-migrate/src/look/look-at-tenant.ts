@@ -1,4 +1,10 @@
-import { inspectDatabase, plannedRecord, type Assessment, type Migration } from '@neon-fleet/shared/drizzle';
+import {
+  driftResult,
+  inspectDatabase,
+  plannedRecord,
+  type Assessment,
+  type Migration,
+} from '@neon-fleet/shared/drizzle';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
 
@@ -41,7 +47,7 @@ export function foreseenResult(
       return undefined;
     case 'drift':
       if (onDrift === 'fail' || (onDrift === 'apply' && assessment.onlyOutOfOrder)) return undefined;
-      return { status: 'skipped', reason: 'drift', detail: assessment.why, migration };
+      return { ...driftResult(assessment.why), migration };
   }
 }
 

@@ -18,6 +18,14 @@ export interface WentBack {
   readonly alreadyDone: boolean;
 }
 
+/** What the occasions begin with that are failures. */
+export const AFTER_FAILURE = 'after-failure-';
+
+/** The name of the branch that keeps what was replaced on an occasion. */
+export function keptName(occasion: string): string {
+  return `replaced-${occasion}`;
+}
+
 type Api = Pick<Neon, 'restoreBranch' | 'branchOfHost' | 'getOperation' | 'listOperations'>;
 
 /**
@@ -30,7 +38,7 @@ export async function goBack(neon: Api, point: RestorePoint, options: GoBackOpti
   const { projectId, occasion, signal, now = () => new Date() } = options;
   requireReachable(point, now());
   const branchId = point.kind === 'branch' ? point.branchId : await neon.branchOfHost(projectId, point.host);
-  const keptAs = `replaced-${occasion}`;
+  const keptAs = keptName(occasion);
   try {
     const { operations } = await neon.restoreBranch({
       projectId,

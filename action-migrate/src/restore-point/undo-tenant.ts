@@ -1,31 +1,31 @@
-import { assess, readSchemaState } from '@neon-fleet/shared/drizzle';
-import type {
-  MigrationRecord,
-  Outcome,
-  RestorePoint,
-  Tenant,
-  TenantResult,
-  WorkContext,
+import { isBackAt, keepsLock, lockedResult, standingOf, underLock } from '@neon-fleet/shared/drizzle';
+import { ExplainedError } from '@neon-fleet/shared/errors';
+import {
+  leftSomething,
+  type Outcome,
+  type Tenant,
+  type TenantResult,
+  type WorkContext,
 } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
-import { connect, hostOf, parseConnectionUri, takeLock } from '@neon-fleet/shared/postgres';
+import { hostOf, parseConnectionUri } from '@neon-fleet/shared/postgres';
 
-import type { WantedSchema } from '../engine.js';
-import { pendingIn } from '../look/look-at-tenant.js';
 import { goBack, pointWords, requireReachable } from './go-back.js';
+import { appliedBy, decideUndo, type RolledOut } from './undo-decision.js';
+import { notBack, onAnotherBranch, withoutWayBack, wentBack, wouldGoBack } from './undo-words.js';
 import type { Rollout } from '../rollout.js';
 
 /** A tenant that a rollout changed, and what it did there. */
-export interface Undoable extends Tenant {
-  readonly migration: MigrationRecord;
-}
+export interface Undoable extends Tenant, RolledOut {}
 
-/** Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. */
+/**
+ * Those of a rollout's tenants on which it left something behind: there is nothing to undo for the others. Also who was put
+ * back after a failure may have something left, of an attempt before that.
+ */
 export function undoableTenants(outcomes: readonly Outcome[], tenantOf: (outcome: Outcome) => Tenant): Undoable[] {
   return outcomes.flatMap((outcome) => {
-    const { migration } = outcome;
-    if (migration === undefined || migration.applied.length === 0 || outcome.status === 'rolled-back') return [];
-    return [{ ...tenantOf(outcome), migration }];
+    const { migration, startedAt } = outcome;
+    return leftSomething(migration) ? [{ ...tenantOf(outcome), migration, workedOnAt: startedAt }] : [];
   });
 }
 
@@ -38,145 +38,52 @@ export interface UndoOptions {
 }
 
 /**
- * Puts one tenant back to where it was before a rollout. Looks first: a tenant that is there already is left alone, and so
- * is one that something else has been applied to since, which going back would take away as well.
+ * Puts one tenant back to where it was before a rollout. Looks first, and keeps the tenant's lock until the restore itself
+ * ends the session that has it: what another run did in between would be gone. Looks again before it says that it is back.
  */
 export async function undoTenant(
   rollout: Rollout,
   tenant: Undoable,
-  options: UndoOptions,
+  { lockWaitMs, runName, dryRun }: UndoOptions,
   { signal, note }: WorkContext,
 ): Promise<TenantResult> {
   const { migration, projectId } = tenant;
-  const { restorePoint } = migration;
-  if (restorePoint === undefined) return withoutWayBack(migration);
+  const { restorePoint: point } = migration;
+  if (point === undefined) return withoutWayBack(migration);
   const { neon, engine, authorities } = rollout;
-  const wanted = await engine.schemaOf(tenant);
+  const { folder, table } = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
-  if (restorePoint.kind === 'lsn' && restorePoint.host !== hostOf(uri)) return onAnotherBranch(restorePoint.host);
-  const look = () => lookUnderLock(uri, wanted, { authorities, lockWaitMs: options.lockWaitMs, signal });
-  const before = await look();
-  if (before.kind === 'locked') return locked();
-  if (before.kind === 'drift') return notUnderstood(before.why);
-  const there = migration.applied.filter((tag) => before.applied.has(tag));
-  if (there.length === 0) return alreadyThere(migration);
-  if (there.length < migration.applied.length)
-    return notUnderstood(`of what the rollout applied, it has ${there.join(', ')} only`);
-  if (!isWhereTheRolloutLeftIt(migration, before.version)) return movedOn(migration, before.version);
-  requireReachable(restorePoint, new Date());
-  if (options.dryRun) return wouldGoBack(migration, restorePoint);
+  if (point.kind === 'lsn' && point.host !== hostOf(uri)) return onAnotherBranch(point.host);
+  const target = parseConnectionUri(uri);
+  const lock = { table, applicationName: 'neon-fleet undo', lockWaitMs, authorities, signal, note };
 
-  note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(restorePoint)}`);
-  const lostFrom = restorePoint.takenAt;
-  const occasion = `undo-${options.runName}-${nameOf(restorePoint)}`;
-  const { keptAs } = await goBack(neon, restorePoint, { projectId, occasion, signal });
+  const done = await underLock<TenantResult | { readonly keptAs: string }>(
+    target,
+    // To look, it is enough that the schema stands still.
+    { ...lock, mode: dryRun ? 'shared' : 'exclusive' },
+    async ({ connection, state }) => {
+      const standing = standingOf(folder, state);
+      const decision = decideUndo(tenant, standing, await neon.listBranches(projectId), { runName, point });
+      if (decision.kind === 'leave') return decision.result;
+      requireReachable(point, new Date());
+      if (dryRun) return wouldGoBack(migration, point);
+      note(`At ${migration.to ?? 'no migration'}; going back to ${pointWords(point)}`);
+      if (!(await keepsLock(connection))) throw lockLost();
+      return goBack(neon, point, { projectId, occasion: decision.occasion, signal });
+    },
+  );
+  if (done === undefined) return lockedResult();
+  if ('status' in done) return done;
   // A restore gives the branch's endpoints new computes: the URI stays, the sessions do not.
-  const after = await look();
-  if (after.kind !== 'seen' || migration.applied.some((tag) => after.applied.has(tag))) {
-    return notBack(migration, after, keptAs);
-  }
-  const detail = `back at ${migration.from ?? 'no migration'}; what was written from ${lostFrom} until now is only in the branch ${keptAs}`;
-  return { status: 'succeeded', detail };
+  const after = await underLock(target, lock, ({ state }) => standingOf(folder, state));
+  const was = { from: migration.from, applied: appliedBy(migration) };
+  if (after === undefined || !isBackAt(after, was)) return notBack(migration, after, done.keptAs);
+  return wentBack(migration, point, done.keptAs);
 }
 
-/** What a look at a tenant showed. */
-type Look =
-  | { readonly kind: 'locked' }
-  /** The folder does not explain what is recorded: what going back would take away is not known. */
-  | { readonly kind: 'drift'; readonly why: string }
-  | { readonly kind: 'seen'; readonly version: string | undefined; readonly applied: ReadonlySet<string> };
-
-/** Which migrations the database has, read while no run of neon-fleet works on it. */
-async function lookUnderLock(
-  uri: string,
-  { folder, table }: WantedSchema,
-  { authorities, lockWaitMs, signal }: Pick<Rollout, 'authorities'> & { lockWaitMs: number; signal: AbortSignal },
-): Promise<Look> {
-  const connection = await connect(parseConnectionUri(uri), {
-    signal,
-    authorities,
-    applicationName: 'neon-fleet undo',
+function lockLost(): ExplainedError {
+  return new ExplainedError({
+    message: 'the connection that held its lock broke before anything was done',
+    hint: 'Run undo again.',
   });
-  try {
-    if (!(await takeLock(connection, { mode: 'exclusive', waitMs: lockWaitMs, signal }))) return { kind: 'locked' };
-    const assessment = assess(folder, await readSchemaState(connection, table));
-    if (assessment.kind === 'drift' && !assessment.onlyOutOfOrder) return { kind: 'drift', why: assessment.why };
-    const missing = new Set(pendingIn(assessment).map(({ tag }) => tag));
-    const applied = folder.migrations.map(({ tag }) => tag).filter((tag) => !missing.has(tag));
-    return { kind: 'seen', version: applied.at(-1), applied: new Set(applied) };
-  } finally {
-    await connection.close();
-  }
-}
-
-/**
- * Whether nothing newer than the rollout's own migrations is there. The newest one may be older than the rollout, where
- * that applied one that had been merged out of order.
- */
-function isWhereTheRolloutLeftIt({ applied, from }: MigrationRecord, version: string | undefined): boolean {
-  return version === from || (version !== undefined && applied.includes(version));
-}
-
-/** Tells one restore point of a tenant from another in the name of a branch. */
-function nameOf(point: RestorePoint): string {
-  return point.kind === 'branch' ? point.restoreBranchId : point.lsn.replace('/', '-');
-}
-
-function onAnotherBranch(host: string): TenantResult {
-  const error = {
-    message: `the rollout was at ${host}, and these inputs lead to another branch or compute`,
-    hint: 'Give undo the same branch, database and role as the rollout had.',
-  };
-  return { status: 'failed', detail: error.message, error };
-}
-
-function notUnderstood(why: string): TenantResult {
-  const error = {
-    message: `what it has and what the folder has differ, so that going back could undo more than this rollout: ${why}`,
-    hint: 'Run undo with a checkout that has all migrations of this tenant: the commit of its newest rollout.',
-  };
-  return { status: 'failed', detail: error.message, error };
-}
-
-function withoutWayBack({ applied }: MigrationRecord): TenantResult {
-  const error = {
-    message: `no restore point was noted when ${applied.join(', ')} was applied`,
-    hint: 'Restore a backup from before the rollout, or write a migration that takes the change back.',
-  };
-  return { status: 'failed', detail: error.message, error };
-}
-
-function locked(): TenantResult {
-  return { status: 'skipped', reason: 'locked', detail: 'another run of neon-fleet holds the lock of this database' };
-}
-
-function alreadyThere({ from }: MigrationRecord): TenantResult {
-  return { status: 'unchanged', reason: 'up-to-date', detail: `at ${from ?? 'no migration'} already` };
-}
-
-function movedOn({ to }: MigrationRecord, version: string | undefined): TenantResult {
-  const error = {
-    message: `it is at ${version ?? 'no migration'}, and not at ${to ?? 'no migration'} any more, where the rollout left it: going back would undo more than this rollout`,
-    hint: 'Undo the newer rollout first, or restore this tenant by hand.',
-  };
-  return { status: 'failed', detail: error.message, error };
-}
-
-function wouldGoBack({ from }: MigrationRecord, point: RestorePoint): TenantResult {
-  const detail = `would go back to ${from ?? 'no migration'} (${pointWords(point)}); what was written since ${point.takenAt} would leave the database and be kept in a branch`;
-  return { status: 'unchanged', reason: 'up-to-date', detail };
-}
-
-function notBack({ from }: MigrationRecord, after: Look, keptAs: string): TenantResult {
-  const seen =
-    after.kind === 'locked'
-      ? 'whether that worked could not be looked at, since another run holds its lock'
-      : after.kind === 'drift'
-        ? after.why
-        : `it is at ${after.version ?? 'no migration'} and not at ${from ?? 'no migration'}`;
-  const error = {
-    message: `it was put back, but ${seen}`,
-    hint: `What it held before is in the branch ${keptAs}. Look at both before anything else is done.`,
-  };
-  return { status: 'failed', detail: error.message, error };
 }

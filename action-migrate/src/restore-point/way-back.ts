@@ -1,4 +1,4 @@
-import type { Outcome, RestorePoint } from '@neon-fleet/shared/fleet';
+import { leftSomething, type Outcome, type RestorePoint } from '@neon-fleet/shared/fleet';
 import escapeHtml from 'escape-html';
 
 import { pointWords } from './go-back.js';
@@ -18,8 +18,8 @@ interface Changed {
 export function wayBack(outcomes: readonly Outcome[], env: NodeJS.ProcessEnv = process.env): string {
   const changed = outcomes.flatMap((outcome): Changed[] => {
     const { migration } = outcome;
-    if (migration?.restorePoint === undefined || migration.applied.length === 0) return [];
-    return outcome.status === 'rolled-back' ? [] : [{ outcome, point: migration.restorePoint }];
+    if (!leftSomething(migration) || migration.restorePoint === undefined) return [];
+    return [{ outcome, point: migration.restorePoint }];
   });
   const [first] = changed;
   if (first === undefined) return '';

@@ -24,7 +24,7 @@ export interface LocalNeonOptions {
   /** How long an idle compute takes to start, in milliseconds; default 0. */
   coldStartMs?: number;
   /**
-   * Record what a branch holds whenever a client asks for the position in the log (`pg_current_wal_lsn()` and the like),
+   * Record what a branch holds whenever a client asks for the position in the log (`pg_current_wal_insert_lsn()` and the like),
    * so that it can be restored to it. Costs a copy of the database each time; default false.
    */
   restorePoints?: boolean;

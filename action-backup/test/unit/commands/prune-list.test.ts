@@ -1,4 +1,3 @@
-import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
   coverageKey,
   manifestKey,
@@ -7,10 +6,12 @@ import {
   writeCoverage,
   writeVerification,
 } from '@neon-fleet/shared/backups';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { tenantOf } from '@neon-fleet/shared/fleet';
 
 import { readInventory, selectStored, type NamedDatabase } from '../../../src/storage/inventory.js';
 import { chooseRows, describeRow, judge, type Row } from '../../../src/commands/list.js';
+import type { PlacedDatabase } from '../../../src/storage/placed.js';
 import { prune, type PruneRules } from '../../../src/retention/prune.js';
 import { pruneStored } from '../../../src/commands/prune.js';
 import { StoredBackups } from '../../support/stored-backups.js';
@@ -29,6 +30,13 @@ beforeEach(() => {
 
 async function inventory(): Promise<NamedDatabase[]> {
   return readInventory(store, { prefix: store.prefix, signal, onNote: (line) => void notes.push(line) });
+}
+
+/** The same as of the one place that there is without a fleet file. */
+async function placed(): Promise<PlacedDatabase[]> {
+  const place = { bucket: 'b', prefix: store.prefix, region: undefined, kmsKeyId: undefined };
+  const policy = { place, everyMs: undefined, retention: undefined };
+  return (await inventory()).map((each) => ({ ...each, place, store, key: each.name, member: undefined, policy }));
 }
 
 async function pruneOnly(projectId: string, options: { dryRun?: boolean; rules?: PruneRules } = {}) {
@@ -130,10 +138,9 @@ describe('prune', () => {
   test('selects by id and by the name of the last backup, and refuses what matches nothing', async () => {
     store.add('misty-1', 'ACME Corp', daysAgo(2));
     store.add('misty-2', 'Payroll', daysAgo(2));
-    const place = { bucket: 'b', prefix: 'fleet/' };
     const all = await inventory();
     const choose = (tenants: string[]) =>
-      selectStored(all, { tenants, database: undefined }, place).map(({ projectId }) => projectId);
+      selectStored(all, { tenants, database: undefined }, 's3://b/fleet/').map(({ projectId }) => projectId);
     expect(choose(['ACME*'])).toEqual(['misty-1']);
     expect(choose(['misty-2'])).toEqual(['misty-2']);
     expect(choose(['*', '!Payroll'])).toEqual(['misty-1']);
@@ -142,7 +149,7 @@ describe('prune', () => {
 });
 
 describe('list', () => {
-  const place = { bucket: 'b', prefix: 'fleet/' };
+  const where = 's3://b/fleet/';
   const everything = { tenants: undefined, database: undefined };
   const project = (projectId: string, name: string) => ({
     projectId,
@@ -153,7 +160,7 @@ describe('list', () => {
   });
 
   async function describeAll(rows: readonly Row[]) {
-    return Promise.all(rows.map((row) => describeRow(store, store.prefix, row, signal)));
+    return Promise.all(rows.map((row) => describeRow(row, signal)));
   }
 
   test('tells newest, sizes, drill and coverage from the bucket alone', async () => {
@@ -173,7 +180,7 @@ describe('list', () => {
     );
     await writeCoverage(store, { schemaVersion: 1, key: newest, at: daysAgo(0.1).toISOString() }, signal);
     const [listed] = await describeAll(
-      chooseRows(await inventory(), { tenants: undefined, projects: [] }, everything, place),
+      chooseRows(await placed(), { tenants: undefined, existing: undefined }, everything, where),
     );
     expect(listed).toMatchObject({
       name: 'ACME',
@@ -189,7 +196,7 @@ describe('list', () => {
   test('is red for a tenant without a backup that is young enough, and not for one that has not changed since', async () => {
     const old = store.add('misty-1', 'ACME', daysAgo(3));
     const rows = () =>
-      inventory().then((all) => chooseRows(all, { tenants: undefined, projects: [] }, everything, place));
+      placed().then((all) => chooseRows(all, { tenants: undefined, existing: undefined }, everything, where));
     const [listed] = await describeAll(await rows());
     if (listed === undefined) throw new Error('nothing is listed');
     expect(() => judge(listed, 2 * 86_400_000, NOW)).toThrow(
@@ -208,10 +215,13 @@ describe('list', () => {
     store.add('gone-9', 'Left Us', daysAgo(400));
     const projects = [project('misty-1', 'ACME'), project('fresh-2', 'New One')];
     const rows = chooseRows(
-      await inventory(),
-      { tenants: projects.map((each) => tenantOf(each)), projects },
+      await placed(),
+      {
+        tenants: projects.map((each) => tenantOf(each)),
+        existing: new Set(projects.map(({ projectId }) => projectId)),
+      },
       everything,
-      place,
+      where,
     );
     const listed = await describeAll(rows);
     expect(listed.map(({ name, exists, backups }) => [name, exists, backups])).toEqual([

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 import { generate } from 'selfsigned';
 
 /** PEM texts of the stand-in's own certificate authority and of the one certificate that all endpoints share. */
@@ -19,7 +21,9 @@ const validity = () => ({
  */
 export async function makeCertificates(): Promise<Certificates> {
   const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
-  const ca = await generate([{ name: 'commonName', value: 'local-neon certificate authority' }], {
+  // A name of its own, so that somebody who trusts two stand-ins at once takes the right one for each.
+  const name = `local-neon certificate authority ${randomBytes(4).toString('hex')}`;
+  const ca = await generate([{ name: 'commonName', value: name }], {
     ...common,
     ...validity(),
     extensions: [

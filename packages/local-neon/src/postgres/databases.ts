@@ -170,9 +170,9 @@ export class PhysicalDatabases {
     target.exists = true;
   }
 
-  /** The server's current position in its log. */
+  /** How far the server's log has come: all that was committed is before that place, written out yet or not. */
   async currentLsn(): Promise<string> {
-    const result = await this.#pool.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+    const result = await this.#pool.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
     return result.rows[0]?.lsn ?? '0/0';
   }
 

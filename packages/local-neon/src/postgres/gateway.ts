@@ -186,7 +186,7 @@ export class Gateway {
       return;
     }
     await this.#wake(project, endpoint, rules);
-    const { databases, cluster, certificates } = this.#options;
+    const { databases, cluster } = this.#options;
     if ('roleMadeWithSql' in admission) {
       await databases.ensureDatabase(project, admission.database);
       if (!(await databases.mayLogIn(admission.roleMadeWithSql))) {
@@ -201,7 +201,7 @@ export class Gateway {
       stream.end(errorResponse(noSuchDatabase(admission.madeWithSql)));
       return;
     }
-    const upstream = await connectUpstream(cluster.port, certificates.ca);
+    const upstream = await connectUpstream(cluster.port);
     if (stream.destroyed) {
       upstream.destroy();
       return;
@@ -210,6 +210,8 @@ export class Gateway {
     const parameters = new Map(request.parameters);
     parameters.set('user', 'role' in admission ? admission.role.physicalName : admission.roleMadeWithSql);
     parameters.set('database', 'database' in admission ? admission.database.physicalName : admission.madeWithSql);
+    // As Neon's computes have it for every session.
+    parameters.set('neon.project_id', project.id);
     upstream.write(startupPacket(request.protocol, parameters));
     this.#relay(stream, upstream, project, endpoint);
     misbehave(stream, upstream, rules);

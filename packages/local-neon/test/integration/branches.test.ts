@@ -74,7 +74,7 @@ describe('branches', () => {
 
   test('a branch goes back to a position in the log that a client has read', async () => {
     const project = await projectWithRow('back');
-    const [row] = await query(s.neon, project.uri, 'select pg_current_wal_lsn()::text as lsn');
+    const [row] = await query(s.neon, project.uri, 'select pg_current_wal_insert_lsn()::text as lsn');
     await query(s.neon, project.uri, 'drop table t');
     const restored = await s.api.restoreProjectBranch(project.id, project.branchId, {
       source_branch_id: project.branchId,

@@ -4,14 +4,16 @@ import * as core from '@actions/core';
 
 import { explain } from '../errors/index.js';
 import {
-  carriedOver,
+  confirmed,
   identityOf,
   makeReport,
   openRecorder,
+  resumeShard,
   shardOf,
   workThroughTenants,
   writeShardReport,
   type EngineOptions,
+  type FleetFailures,
   type FleetReport,
   type Outcome,
   type Plan,
@@ -35,6 +37,8 @@ export interface ShardRun extends EngineSettings {
   /** What earlier attempts left behind: whom they brought to a good end is not worked on again. */
   readonly previousRecords?: readonly ShardRecord[];
   readonly startedAt: Date;
+  /** Where the failures of all shards are counted; without it the shard has its own share of the budget. */
+  readonly fleet?: FleetFailures | undefined;
   readonly allowSkipped?: readonly SkipReason[] | undefined;
   /** More for the job summary, below the table; Markdown or HTML with everything from outside escaped. */
   readonly appendix?: (report: FleetReport) => string;
@@ -51,10 +55,19 @@ export async function applyShard(run: ShardRun, env: RunEnvironment = process.en
   const shard = shardOf(plan, run.shard);
   const attempt = attemptOf(env);
   const folder = path.join(outputFolder(env), `shard-${shard.shard}`);
-  const carried = carriedOver(shard, previousRecords);
+  const { carried, toConfirm } = resumeShard(shard, previousRecords);
   const done = new Set(carried.map(identityOf));
-  if (carried.length > 0) {
-    core.info(`${carried.length} of ${shard.tenants.length} tenants were done by an earlier attempt`);
+  if (carried.length + toConfirm.size > 0) {
+    const again = toConfirm.size === 0 ? '' : `; it changed ${toConfirm.size} of them, which are looked at again`;
+    core.info(
+      `${carried.length + toConfirm.size} of ${shard.tenants.length} tenants were done by an earlier attempt${again}`,
+    );
+  }
+  const left = shard.tenants.filter((tenant) => !done.has(identityOf(tenant)));
+  // Those first that only need a look, so that the budget for what is left to do cannot keep it from them.
+  const tenants = left.toSorted((a, b) => isKnown(b) - isKnown(a));
+  function isKnown(tenant: PlannedTenant): number {
+    return toConfirm.has(identityOf(tenant)) ? 1 : 0;
   }
 
   const header = {
@@ -67,11 +80,15 @@ export async function applyShard(run: ShardRun, env: RunEnvironment = process.en
   const recorder = await openRecorder(folder, header, carried);
   const keep = keeper(recorder);
   const worked = await workThroughTenants({
-    tenants: shard.tenants.filter((tenant) => !done.has(identityOf(tenant))),
-    work: run.work,
+    tenants,
+    work: async (tenant, context) => {
+      const result = await run.work(tenant, context);
+      const earlier = toConfirm.get(identityOf(tenant));
+      return earlier === undefined ? result : confirmed(earlier, result);
+    },
     concurrency: run.concurrency,
     signal: run.signal,
-    budget: { maxFailures: shard.maxFailures },
+    budget: { maxFailures: shard.maxFailures, ...(run.fleet === undefined ? {} : { fleet: run.fleet }) },
     ...(run.breaker === undefined ? {} : { breaker: run.breaker }),
     ...(run.retries === undefined ? {} : { retries: run.retries }),
     ...(run.stopGraceMs === undefined ? {} : { stopGraceMs: run.stopGraceMs }),
@@ -112,6 +129,6 @@ function keeper(recorder: Recorder): (outcome: Outcome) => void {
 }
 
 /** Which attempt of the workflow run this is; outside of a runner the first. */
-function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }: RunEnvironment): number {
+export function attemptOf({ GITHUB_RUN_ATTEMPT: attempt }: Pick<RunEnvironment, 'GITHUB_RUN_ATTEMPT'>): number {
   return attempt !== undefined && /^[1-9]\d{0,5}$/.test(attempt) ? Number(attempt) : 1;
 }

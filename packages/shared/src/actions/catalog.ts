@@ -1,35 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import * as core from '@actions/core';
 
-import { openCatalog, type Catalog, type CatalogBatch, type OutcomeRecord, type RunRecord } from '../catalog/index.js';
-import { explain } from '../errors/index.js';
-import type { FleetReport, Outcome } from '../fleet/index.js';
+import { openCatalog, type Catalog, type CatalogBatch } from '../catalog/index.js';
+import { explain, ExplainedError } from '../errors/index.js';
 import { trustedAuthorities } from '../postgres/index.js';
-import { textInput } from './inputs.js';
 import { redact } from './masking.js';
 import { printableLine } from './printable.js';
-
-/** Where the fleet's catalog is; every action that writes to it takes this. */
-export const catalogInputs = {
-  'catalog-url': textInput({
-    description:
-      'Connection URI of the catalog, a PostgreSQL database of its own (see docs/catalog.md). Not set: there is none, and everything works from the Neon API.',
-    secret: true,
-    accepted: 'a connection URI',
-  }),
-} as const;
-
-export const catalogOutputs = {
-  'catalog-replay': {
-    description:
-      'Path of a file with what the catalog could not be told, for `command: sync` of provision; else empty.',
-    example: '/home/runner/work/_temp/neon-fleet/catalog-1f6c.json',
-  },
-} as const;
 
 /** The variables of a workflow's context that say who did something. */
 export interface RunContext {
@@ -63,31 +43,87 @@ export async function openCatalogIfThere(
 }
 
 /**
- * Tells the catalog what was done. When that fails it is kept in a file that `command: sync` tells it later; a migration
- * or a backup never fails for it. Also works after a cancellation: it has no signal, and is short.
+ * Opens the catalog for a run that takes its tenants or their versions from there: nothing else can stand in for it.
+ *
+ * @throws ExplainedError when it cannot be reached; the signal's reason.
+ */
+export async function openNeededCatalog(
+  url: string,
+  { mask, signal }: { readonly mask: (secret: string) => void; readonly signal: AbortSignal },
+): Promise<Catalog> {
+  mask(url);
+  try {
+    return await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const { message, code, hint } = explain(thrown);
+    throw new ExplainedError(
+      {
+        message: `the catalog cannot be reached, and this run needs it; nothing was done: ${redact(message)}`,
+        ...(code === undefined ? {} : { code }),
+        hint: hint ?? 'Run again when it is there, or without it: source: neon, state: none.',
+      },
+      { cause: thrown },
+    );
+  }
+}
+
+/**
+ * Takes back, before branches are put back, what the catalog is certain about in these projects: a run that is killed in
+ * the middle must not leave a version behind that is not there any more.
+ */
+export async function castDoubt(
+  url: string | undefined,
+  tenants: readonly { readonly projectId: string }[],
+  { mask, stop }: { readonly mask: (secret: string) => void; readonly stop: { readonly signal: AbortSignal } },
+): Promise<void> {
+  const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
+  if (catalog === undefined) return;
+  try {
+    await catalog.doubt(tenants.map(({ projectId }) => projectId));
+  } catch (thrown) {
+    core.warning(printableLine(`The catalog was not told what is about to change: ${redact(explain(thrown).message)}`));
+  } finally {
+    await catalog.end();
+  }
+}
+
+/** How long telling the catalog may take. A run that is being cancelled has a few seconds in all. */
+const TELL_LIMIT_MS = 60_000;
+const TELL_LIMIT_WHEN_STOPPING_MS = 1_500;
+
+/**
+ * Tells the catalog what was done. It is kept in a file first, so that it is there whatever happens to this process; the
+ * file goes away when the catalog has it. When that fails `command: sync` tells it later: a migration or a backup never
+ * fails for it.
+ *
+ * @param stop of the run: also after a cancellation it is tried, but not for long.
  */
 export async function tellCatalog(
   url: string | undefined,
   batch: CatalogBatch,
   env: RunContext = process.env,
+  stop?: AbortSignal,
 ): Promise<void> {
   if (url === undefined) return;
+  const file = await keepBatch(batch, env).catch(() => undefined);
   try {
-    const catalog = await openCatalog(url, { authorities: await trustedAuthorities(process.env) });
+    const limit = AbortSignal.timeout(stop?.aborted === true ? TELL_LIMIT_WHEN_STOPPING_MS : TELL_LIMIT_MS);
+    const catalog = await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal: limit });
     try {
       await catalog.write(batch);
     } finally {
       await catalog.end();
     }
+    if (file !== undefined) await rm(file, { force: true });
   } catch (thrown) {
-    const file = await keepBatch(batch, env);
-    core.setOutput('catalog-replay', file);
     const why = redact(explain(thrown).message);
-    core.warning(
-      printableLine(
-        `The catalog was not told (${why}). It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`,
-      ),
-    );
+    const kept =
+      file === undefined
+        ? 'It could not be kept in a file either.'
+        : `It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`;
+    if (file !== undefined) core.setOutput('catalog-replay', file);
+    core.warning(printableLine(`The catalog was not told (${why}). ${kept}`));
   }
 }
 
@@ -97,57 +133,4 @@ async function keepBatch(batch: CatalogBatch, env: RunContext): Promise<string> 
   const file = path.join(folder, `catalog-${randomUUID()}.json`);
   await writeFile(file, `${JSON.stringify(batch)}\n`);
   return file;
-}
-
-/** What is known about a tenant besides its outcome. */
-export interface KnownTenant {
-  readonly key?: string;
-  readonly regionId?: string;
-  readonly pgVersion?: number;
-  readonly from?: string;
-  readonly to?: string;
-}
-
-/**
- * A report as the catalog takes it.
- *
- * @param planId with a plan: the same for all of its shards, which become one run.
- */
-export function runRecordOf(
-  report: FleetReport,
-  known: (outcome: Outcome) => KnownTenant = () => ({}),
-  { planId, env = process.env }: { readonly planId?: string; readonly env?: RunContext } = {},
-): RunRecord {
-  const own = [env.GITHUB_REPOSITORY, env.GITHUB_RUN_ID, env.GITHUB_RUN_ATTEMPT, env.GITHUB_ACTION, report.startedAt];
-  return {
-    runKey: `${report.action}/${planId ?? own.filter((part) => part !== undefined).join('/')}`,
-    action: report.action,
-    command: report.command,
-    verdict: report.verdict,
-    startedAt: report.startedAt,
-    durationMs: report.durationMs,
-    ...(report.runUrl === undefined ? {} : { runUrl: report.runUrl }),
-    ...(env.GITHUB_ACTOR === undefined ? {} : { actor: env.GITHUB_ACTOR }),
-    outcomes: report.outcomes
-      .filter(({ projectId }) => projectId !== '')
-      .map((outcome) => outcomeRecord(outcome, known(outcome))),
-  };
-}
-
-function outcomeRecord(outcome: Outcome, known: KnownTenant): OutcomeRecord {
-  const errorCode = 'error' in outcome ? outcome.error.code : undefined;
-  return {
-    projectId: outcome.projectId,
-    name: outcome.name,
-    database: outcome.database,
-    status: outcome.status,
-    ...('reason' in outcome ? { reason: outcome.reason } : {}),
-    ...(errorCode === undefined ? {} : { errorCode }),
-    attempts: outcome.attempts,
-    startedAt: outcome.startedAt,
-    durationMs: outcome.durationMs,
-    ...(outcome.migration?.from === undefined ? {} : { from: outcome.migration.from }),
-    ...(outcome.migration?.to === undefined ? {} : { to: outcome.migration.to }),
-    ...known,
-  };
 }

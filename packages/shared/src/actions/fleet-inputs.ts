@@ -1,5 +1,15 @@
+import { statSync } from 'node:fs';
+
 import { MAX_FAILURES_FORM, MOST_SHARDS, parseMaxFailures, parseWaves, WAVES_FORM } from '../fleet/index.js';
-import { durationInput, integerInput, parsedInput, textInput } from './inputs.js';
+import {
+  booleanInput,
+  durationInput,
+  integerInput,
+  parsedInput,
+  showGiven,
+  textInput,
+  type InputProblem,
+} from './inputs.js';
 
 const MOST_TENANTS_PER_SHARD = 100_000;
 const LONGEST_SOAK_MS = 5 * 3_600_000; // a job of GitHub's own runners ends after six hours
@@ -61,4 +71,42 @@ export const planFileInputs = {
     min: 1,
     max: MOST_SHARDS,
   }),
+  'run-cancelled': booleanInput({
+    description: 'For `report`: whether the workflow run was cancelled, so that what is missing is not a failure.',
+    default: 'false',
+  }),
 } as const;
+
+/** What is wrong with the paths that `apply` and `report` were given; other commands do not look at them. */
+export function planFileProblems({
+  command,
+  plan,
+  reports,
+}: {
+  readonly command?: string | undefined;
+  readonly plan?: string | undefined;
+  readonly reports?: string | undefined;
+}): InputProblem[] {
+  if (command !== 'apply' && command !== 'report') return [];
+  const problems: InputProblem[] = [];
+  const add = (input: string, path: string, what: string, accepted: string) =>
+    problems.push({ input, given: `${showGiven(path)}, and ${what}`, accepted });
+  const planKind = plan === undefined ? 'file' : kindOf(plan);
+  if (plan !== undefined && planKind !== 'file') {
+    const what = planKind === 'folder' ? 'that is a folder' : 'there is no plan at this path';
+    add('plan', plan, what, 'the path of the plan that the command plan wrote');
+  }
+  // A folder that is not there is none: the job that would have made it may have been cancelled.
+  if (reports !== undefined && kindOf(reports) === 'file') {
+    add('reports', reports, 'that is a file', "the folder that the shards' records are in");
+  }
+  return problems;
+}
+
+function kindOf(path: string): 'file' | 'folder' | 'nothing' {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'file';
+  } catch {
+    return 'nothing';
+  }
+}

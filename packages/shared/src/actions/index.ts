@@ -1,7 +1,7 @@
-export { applyShard, type ShardRun } from './apply-shard.js';
+export { applyShard, attemptOf, type ShardRun } from './apply-shard.js';
 export { neededBySome, readCommandInputs, type Filled, type NeedsOfCommands } from './command-inputs.js';
 export { concurrencyInput, locationInputs, neonInputs, runInputs, selectionInputs } from './common-inputs.js';
-export { planFileInputs, rolloutInputs, shardingInputs } from './fleet-inputs.js';
+export { planFileInputs, planFileProblems, rolloutInputs, shardingInputs } from './fleet-inputs.js';
 export {
   booleanInput,
   choiceInput,
@@ -33,17 +33,23 @@ export { publishPlan, type PublishedPlan } from './publish-plan.js';
 export { publishRun, type FinishedRun } from './publish.js';
 export { runAction, type ActionContext } from './run-action.js';
 export { setSecretOutput } from './secret-output.js';
-export { checkStorage, openStorage, storageInputs, type StorageInputs } from './storage-access.js';
+export {
+  checkStorage,
+  checkStorages,
+  openStorage,
+  storageInputs,
+  Stores,
+  type StorageInputs,
+} from './storage-access.js';
 export { listenForStop, type Stop } from './stop.js';
 export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
-export {
-  catalogInputs,
-  catalogOutputs,
-  openCatalogIfThere,
-  runRecordOf,
-  tellCatalog,
-  type KnownTenant,
-} from './catalog.js';
+export { castDoubt, openCatalogIfThere, openNeededCatalog, tellCatalog } from './catalog.js';
+export { catalogInputs, catalogOutputs, catalogProblems, sourceInputs } from './catalog-inputs.js';
+export { knownTenants, runRecordOf, type KnownTenant } from './catalog-record.js';
+export { catalogProjectOf, discoverFleet, type FleetSource } from './discover-fleet.js';
+export { countInCatalog, type CountedFailures } from './fleet-failures.js';
+export { sparingCatalog } from './sparing-catalog.js';
+export { tellRun } from './tell-run.js';

@@ -51,7 +51,7 @@ const WHERE_ALL_IS =
 export async function publishMerged(run: MergedRun, env: RunEnvironment = process.env): Promise<FleetReport> {
   const { plan, records, throughWave } = run;
   const decision = throughWave === undefined ? undefined : gate(plan, records, throughWave);
-  const { outcomes } = mergeRecords(plan, records, {
+  const { outcomes, ofEarlierAttempts } = mergeRecords(plan, records, {
     runCancelled: run.runCancelled === true,
     ...(throughWave === undefined ? {} : { throughWave }),
   });
@@ -66,10 +66,17 @@ export async function publishMerged(run: MergedRun, env: RunEnvironment = proces
     plan: { id: plan.id },
   });
   const file = await writeReport(report, env);
-  const appendix = WHERE_ALL_IS + (run.appendix?.(report) ?? '');
+  const appendix = WHERE_ALL_IS + earlierWords(ofEarlierAttempts) + (run.appendix?.(report) ?? '');
   if (decision === undefined) await announce(report, file, appendix);
   else await announceGate(report, file, appendix, decision, run);
   return report;
+}
+
+/** A job that was green is not run again with the failed ones, so that nobody has looked at its tenants since. */
+function earlierWords(tenants: number): string {
+  if (tenants === 0) return '';
+  const [are, them] = tenants === 1 ? ['1 tenant is', 'it'] : [`${tenants} tenants are`, 'them'];
+  return `\n<p>${are} as an earlier attempt of this run left ${them}: the jobs did not run again. If somebody went back since, only a new run shows it.</p>\n`;
 }
 
 async function announceGate(

@@ -1,7 +1,17 @@
 import * as core from '@actions/core';
 
-import { explain } from '../errors/index.js';
-import { isHopeless, openStore, roleCredentials, type ObjectStore, type StoreCredentials } from '../s3/index.js';
+import { placeWords, type Place } from '../backups/index.js';
+import { explain, ExplainedError } from '../errors/index.js';
+import {
+  BUCKET_NAME,
+  FOLDER,
+  isHopeless,
+  openStore,
+  roleCredentials,
+  STORE_REGION,
+  type ObjectStore,
+  type StoreCredentials,
+} from '../s3/index.js';
 import { booleanInput, durationInput, patternInput, urlInput } from './inputs.js';
 
 /** Where the backups are; every action that reads or writes them takes these. */
@@ -9,17 +19,17 @@ export const storageInputs = {
   's3-bucket': patternInput({
     description: 'Bucket that the backups are in.',
     required: true,
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/,
+    pattern: BUCKET_NAME,
     accepted: 'the name of a bucket, such as acme-backups',
   }),
   's3-prefix': patternInput({
     description: 'Folder in the bucket, such as `neon/production`. Default: the top of the bucket.',
-    pattern: /^\/*(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9!_.*'()=-]+)*\/*$/,
+    pattern: FOLDER,
     accepted: "folders of letters, digits and ! _ . * ' ( ) = -, separated by single slashes",
   }),
   'aws-region': patternInput({
     description: "Region of the bucket. Default: the environment's, which configure-aws-credentials sets.",
-    pattern: /^[a-z0-9-]{1,40}$/,
+    pattern: STORE_REGION,
     accepted: 'the name of a region, such as eu-central-1',
   }),
   's3-endpoint': urlInput({ description: "Address of an S3-compatible store that is not Amazon's." }),
@@ -71,24 +81,49 @@ export interface StorageInputs {
 /** Stores other than Amazon's mostly have one region and take any name for it. */
 const REGION_OF_OTHERS = 'us-east-1';
 
-/** Opens the bucket. No request is sent yet. */
-export function openStorage(values: StorageInputs, env: Readonly<Record<string, string | undefined>>): ObjectStore {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Opens the bucket of the inputs, or that of a place. No request is sent yet. */
+export function openStorage(values: StorageInputs, env: Environment, place?: Place): ObjectStore {
   const { objectLockMode: mode, objectLockDays: days } = values;
-  const region = values.awsRegion ?? filled(env['AWS_REGION']) ?? filled(env['AWS_DEFAULT_REGION']);
+  const kmsKeyId = place === undefined ? values.kmsKeyId : place.kmsKeyId;
+  const region = place?.region ?? values.awsRegion ?? filled(env['AWS_REGION']) ?? filled(env['AWS_DEFAULT_REGION']);
   return openStore({
-    bucket: values.s3Bucket,
+    bucket: place?.bucket ?? values.s3Bucket,
     region: region ?? (values.s3Endpoint === undefined ? undefined : REGION_OF_OTHERS),
     endpoint: values.s3Endpoint,
     forcePathStyle: values.s3ForcePathStyle,
     compatible: values.s3Compatible,
     credentials: credentialsOf(values, region),
     keeping: {
-      encryption: values.sse,
-      kmsKeyId: values.kmsKeyId,
+      encryption: kmsKeyId === undefined ? values.sse : kmsBy(values.sse),
+      kmsKeyId,
       storageClass: values.storageClass,
       lock: mode === undefined || days === undefined ? undefined : { mode, days },
     },
   });
+}
+
+/** A key that is named is meant to be used. */
+function kmsBy(sse: StorageInputs['sse']): StorageInputs['sse'] {
+  return sse === 'aws:kms:dsse' ? sse : 'aws:kms';
+}
+
+/** Opens each place once: its client keeps its connections and credentials. */
+export class Stores {
+  readonly #open = new Map<string, ObjectStore>();
+
+  constructor(
+    private readonly values: StorageInputs,
+    private readonly env: Environment,
+  ) {}
+
+  of(place: Place): ObjectStore {
+    const id = JSON.stringify([place.bucket, place.region, place.kmsKeyId]);
+    const store = this.#open.get(id) ?? openStorage(this.values, this.env, place);
+    this.#open.set(id, store);
+    return store;
+  }
 }
 
 /** Whom AWS is to hear: its word for the audience of a token. */
@@ -128,6 +163,38 @@ export async function checkStorage(
     if (isHopeless(thrown)) throw thrown;
     return explain(thrown).message;
   }
+}
+
+/**
+ * The same for several places.
+ *
+ * @returns for each that cannot be listed why, in words.
+ * @throws ExplainedError with all that are wrong.
+ */
+export async function checkStorages(stores: Stores, places: readonly Place[], signal: AbortSignal): Promise<string[]> {
+  const problems: { place: Place; thrown: unknown }[] = [];
+  const notes: string[] = [];
+  for (const place of places) {
+    try {
+      const note = await checkStorage(stores.of(place), place.prefix, signal);
+      if (note !== undefined) notes.push(places.length === 1 ? note : `${placeWords(place)}: ${note}`);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      problems.push({ place, thrown });
+    }
+  }
+  const [first] = problems;
+  if (first === undefined) return notes;
+  if (places.length === 1) throw first.thrown;
+  const lines = problems.map(({ place, thrown }) => `  ${placeWords(place)}: ${explain(thrown).message}`);
+  const { hint } = explain(first.thrown);
+  throw new ExplainedError(
+    {
+      message: `not every place of the backups can be reached; nothing was done.\n${lines.join('\n')}`,
+      ...(hint === undefined ? {} : { hint }),
+    },
+    { cause: first.thrown },
+  );
 }
 
 function filled(text: string | undefined): string | undefined {

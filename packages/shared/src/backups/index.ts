@@ -25,5 +25,6 @@ export {
   type Coverage,
   type Verification,
 } from './notes.js';
+export { checkPlaces, distinctPlaces, placeWords, type Place } from './place.js';
 export { proveBackup, usedSince, type ProvenBackup, type WantedProof } from './proof.js';
 export { PRIVILEGES, type DefaultGrants, type Membership, type ObjectGrants, type Role } from './roles.js';

@@ -1,67 +1,16 @@
-import { z } from 'zod';
-
 import { connect, parseConnectionUri, type Connection, type Row } from '../postgres/index.js';
 import { migrateCatalog } from './migrations.js';
 import { QUERIES } from './queries.js';
-import type { BackupRecord, CatalogBatch, EventRecord, ProjectRecord, RunRecord } from './records.js';
-import { PROJECT_STATUSES } from './schema.js';
-
-const when = z.union([z.date().transform((date) => date.toISOString()), z.string()]);
-
-const tenantSchema = z.object({
-  slug: z.string(),
-  name: z.string(),
-  neon_project_id: z.string(),
-  region: z.string(),
-  postgres_version: z.number(),
-  branch_name: z.string().nullable(),
-  database_name: z.string().nullable(),
-  role_name: z.string().nullable(),
-  schema_version: z.string().nullable(),
-  status: z.enum(PROJECT_STATUSES),
-  predecessor_ids: z.array(z.string()),
-});
-
-const statusSchema = tenantSchema.extend({
-  backup_at: when.nullable(),
-  backup_bytes: z.coerce.number().nullable(),
-  verified_at: when.nullable(),
-  outcome: z.string().nullable(),
-  reason: z.string().nullable(),
-  error_code: z.string().nullable(),
-  outcome_at: when.nullable(),
-  run_url: z.string().nullable(),
-  run_key: z.string().nullable(),
-});
-
-/** A tenant as the catalog knows it. */
-export interface CatalogTenant {
-  readonly key: string;
-  readonly name: string;
-  readonly projectId: string;
-  readonly regionId: string;
-  readonly pgVersion: number;
-  readonly branch?: string;
-  readonly database?: string;
-  readonly role?: string;
-  readonly schemaVersion?: string;
-  readonly status: (typeof PROJECT_STATUSES)[number];
-  /** Ids that the tenant's project had before: its old backups are under them. */
-  readonly predecessorIds: readonly string[];
-}
-
-/** A tenant with what the catalog knows about its backups and its last migration. */
-export interface CatalogStatus extends CatalogTenant {
-  readonly backupAt?: string;
-  readonly backupBytes?: number;
-  readonly verifiedAt?: string;
-  readonly outcome?: string;
-  readonly reason?: string;
-  readonly errorCode?: string;
-  readonly outcomeAt?: string;
-  readonly runUrl?: string;
-  readonly runKey?: string;
-}
+import {
+  readStatus,
+  readTenant,
+  readVersions,
+  type CatalogStatus,
+  type CatalogTenant,
+  type CatalogVersions,
+} from './read.js';
+import type { CatalogBatch } from './records.js';
+import { withoutNul, writeBatch } from './write.js';
 
 export interface CatalogOptions {
   readonly signal?: AbortSignal;
@@ -73,6 +22,8 @@ export interface Catalog {
   /** All tenants that are not retired, page by page. */
   tenants(): AsyncGenerator<CatalogTenant[]>;
   status(): AsyncGenerator<CatalogStatus[]>;
+  /** What is certain about the versions of all databases, page by page. */
+  versions(): AsyncGenerator<CatalogVersions[]>;
   /** The tenant that a project belongs to, also when another project has taken its place. */
   tenantOf(projectId: string): Promise<CatalogTenant | undefined>;
   /** The projects of a key that are not retired; more than one only while one takes the place of another. */
@@ -90,7 +41,20 @@ export interface Catalog {
    */
   claim(key: string, attempt: string, runUrl: string | undefined): Promise<{ readonly attempt: string } | undefined>;
   release(key: string): Promise<void>;
+  /** Takes back what is certain about the versions in these projects, before something is done that changes them. */
+  doubt(projectIds: readonly string[]): Promise<void>;
+  /** Says how many failures a shard of a plan has had, and gives how many all of its shards have. */
+  exchangeFailures(shard: ShardOfPlan, failures: number): Promise<number>;
+  /** The Neon project that the catalog itself is in; undefined where that is not Neon. */
+  ownProject(): Promise<string | undefined>;
   end(): Promise<void>;
+}
+
+/** One attempt of one shard. */
+export interface ShardOfPlan {
+  readonly planId: string;
+  readonly shard: number;
+  readonly attempt: number;
 }
 
 /** Rows a page: small enough for a plan that follows the index, large enough for few round trips. */
@@ -143,6 +107,7 @@ export function catalogOver(connection: Connection): Catalog {
   return {
     tenants: () => pages(QUERIES.tenants, readTenant),
     status: () => pages(QUERIES.status, readStatus),
+    versions: () => pages(QUERIES.versions, readVersions),
 
     async tenantOf(projectId) {
       const rows = (await query(QUERIES.successor, [projectId])).map(readTenant);
@@ -199,145 +164,22 @@ export function catalogOver(connection: Connection): Catalog {
         ]);
       }),
 
+    async doubt(projectIds) {
+      if (projectIds.length > 0) await query(QUERIES.doubtProjects, [projectIds]);
+    },
+
+    async exchangeFailures({ planId, attempt, shard }, failures) {
+      await query(QUERIES.tellFailures, [planId, attempt, shard, failures]);
+      const [row] = await query(QUERIES.sumFailures, [planId, attempt]);
+      return Number(row?.['failures']);
+    },
+
+    async ownProject() {
+      const [row] = await query(QUERIES.ownProject);
+      const id = row?.['id'];
+      return typeof id === 'string' && id !== '' ? id : undefined;
+    },
+
     end: () => inTurn(() => connection.close()),
-  };
-}
-
-async function writeBatch(connection: Connection, batch: CatalogBatch): Promise<void> {
-  const { projects, run, backups, events, closures = [] } = batch;
-  if (projects !== undefined && projects.length > 0) {
-    const given = JSON.stringify(projects.map(projectRow));
-    await connection.query(QUERIES.registerCustomers, [given]);
-    await connection.query(QUERIES.registerProjects, [given]);
-  }
-  if (run !== undefined) await writeRun(connection, run);
-  if (backups !== undefined && backups.length > 0) {
-    await connection.query(QUERIES.recordBackups, [JSON.stringify(backups.map(backupRow))]);
-  }
-  if (events !== undefined && events.length > 0) {
-    await connection.query(QUERIES.recordEvents, [JSON.stringify(events.map(eventRow))]);
-  }
-  // There are few of them: one command retires one tenant.
-  for (const { projectId, status, at } of closures) {
-    await connection.query(QUERIES.closeProjects, [[projectId], status, at]);
-  }
-}
-
-async function writeRun(connection: Connection, run: RunRecord): Promise<void> {
-  const outcomes = JSON.stringify(
-    run.outcomes.map((outcome) => ({
-      neon_project_id: outcome.projectId,
-      name: withoutNul(outcome.name),
-      slug: withoutNul(outcome.key ?? outcome.name),
-      region: outcome.regionId,
-      postgres_version: outcome.pgVersion,
-      database_name: withoutNul(outcome.database),
-      status: outcome.status,
-      reason: outcome.reason,
-      from_version: outcome.from,
-      to_version: outcome.to,
-      error_code: outcome.errorCode,
-      attempts: outcome.attempts,
-      started_at: outcome.startedAt,
-      duration_ms: Math.round(outcome.durationMs),
-    })),
-  );
-  await connection.query(QUERIES.learnCustomers, [outcomes]);
-  await connection.query(QUERIES.learnProjects, [outcomes]);
-  const [row] = await connection.query(QUERIES.recordRun, [
-    run.runKey,
-    run.action,
-    run.command,
-    run.verdict,
-    run.startedAt,
-    Math.round(run.durationMs),
-    run.runUrl ?? null,
-    run.actor ?? null,
-  ]);
-  await connection.query(QUERIES.recordOutcomes, [outcomes, row?.['id']]);
-  await connection.query(QUERIES.recordVersions, [outcomes]);
-}
-
-function projectRow(project: ProjectRecord) {
-  return {
-    slug: withoutNul(project.key),
-    name: withoutNul(project.name),
-    neon_project_id: project.projectId,
-    region: project.regionId,
-    postgres_version: project.pgVersion,
-    branch_name: project.branch,
-    database_name: project.database,
-    role_name: project.role,
-    schema_version: project.schemaVersion,
-    status: project.status,
-    ready_at: project.readyAt,
-  };
-}
-
-function backupRow(backup: BackupRecord) {
-  return {
-    neon_project_id: backup.projectId,
-    database_name: backup.database,
-    storage_key: backup.storageKey,
-    size_bytes: backup.sizeBytes,
-    sha256: backup.sha256,
-    schema_version: backup.schemaVersion,
-    created_at: backup.createdAt,
-    verified_at: backup.verifiedAt,
-    verify_outcome: backup.verifyOutcome,
-  };
-}
-
-function eventRow(event: EventRecord) {
-  return {
-    event_key: event.eventKey,
-    at: event.at,
-    action: event.action,
-    what: event.what,
-    neon_project_id: event.projectId,
-    actor: event.actor,
-    run_url: event.runUrl,
-    details: event.details,
-  };
-}
-
-/** The one character that PostgreSQL's text cannot hold. */
-function withoutNul(text: string): string {
-  return text.replaceAll('\u0000', '');
-}
-
-function readTenant(row: Row): CatalogTenant {
-  return tenantFrom(tenantSchema.parse(row));
-}
-
-function tenantFrom(row: z.infer<typeof tenantSchema>): CatalogTenant {
-  return {
-    key: row.slug,
-    name: row.name,
-    projectId: row.neon_project_id,
-    regionId: row.region,
-    pgVersion: row.postgres_version,
-    ...(row.branch_name === null ? {} : { branch: row.branch_name }),
-    ...(row.database_name === null ? {} : { database: row.database_name }),
-    ...(row.role_name === null ? {} : { role: row.role_name }),
-    ...(row.schema_version === null ? {} : { schemaVersion: row.schema_version }),
-    status: row.status,
-    predecessorIds: row.predecessor_ids,
-  };
-}
-
-function readStatus(row: Row): CatalogStatus {
-  const status = statusSchema.parse(row);
-  return {
-    ...tenantFrom(status),
-    ...(status.backup_at === null ? {} : { backupAt: status.backup_at }),
-    ...(status.backup_bytes === null ? {} : { backupBytes: status.backup_bytes }),
-    ...(status.verified_at === null ? {} : { verifiedAt: status.verified_at }),
-    ...(status.outcome === null ? {} : { outcome: status.outcome }),
-    ...(status.reason === null ? {} : { reason: status.reason }),
-    ...(status.error_code === null ? {} : { errorCode: status.error_code }),
-    ...(status.outcome_at === null ? {} : { outcomeAt: status.outcome_at }),
-    ...(status.run_url === null ? {} : { runUrl: status.run_url }),
-    ...(status.run_key === null ? {} : { runKey: status.run_key }),
   };
 }

@@ -1,13 +1,7 @@
-export {
-  CATALOG_SESSION,
-  catalogOver,
-  openCatalog,
-  type Catalog,
-  type CatalogStatus,
-  type CatalogTenant,
-} from './catalog.js';
+export { CATALOG_SESSION, catalogOver, openCatalog, type Catalog, type ShardOfPlan } from './catalog.js';
 export { CATALOG_MIGRATIONS, migrateCatalog } from './migrations.js';
 export { QUERIES } from './queries.js';
+export type { CatalogStatus, CatalogTenant, CatalogVersion, CatalogVersions } from './read.js';
 export {
   catalogBatchSchema,
   type BackupRecord,
@@ -17,4 +11,4 @@ export {
   type ProjectRecord,
   type RunRecord,
 } from './records.js';
-export { tenantsOfCatalog, type CatalogSelection } from './source.js';
+export { tenantsOfCatalog } from './source.js';

@@ -96,6 +96,42 @@ CREATE INDEX event_at_idx ON fleet.event (at DESC NULLS LAST);
 CREATE INDEX event_project_id_at_idx ON fleet.event (project_id, at DESC NULLS LAST);
 `,
   },
+  {
+    tag: '0001_version_of_each_database',
+    sql: `
+ALTER TABLE fleet.project ADD COLUMN schema_version_at timestamp with time zone;
+CREATE TABLE fleet.database_version (
+  project_id uuid NOT NULL CONSTRAINT database_version_project_id_project_id_fk REFERENCES fleet.project (id),
+  branch_name text NOT NULL,
+  database_name text NOT NULL,
+  migrations_table text NOT NULL,
+  schema_version text NOT NULL,
+  migrations_digest text,
+  recorded_at timestamp with time zone NOT NULL,
+  CONSTRAINT database_version_pk PRIMARY KEY (project_id, branch_name, database_name, migrations_table)
+);
+ALTER TABLE fleet.migration_outcome ADD COLUMN in_doubt boolean DEFAULT false NOT NULL;
+ALTER TABLE fleet.migration_outcome ADD COLUMN action text DEFAULT 'provision' NOT NULL;
+CREATE INDEX migration_outcome_project_id_migrated_at_idx ON fleet.migration_outcome (project_id, started_at DESC NULLS LAST) WHERE action <> 'backup';
+CREATE TABLE fleet.run_part (
+  run_id uuid NOT NULL CONSTRAINT run_part_run_id_migration_run_id_fk REFERENCES fleet.migration_run (id) ON DELETE CASCADE,
+  part integer NOT NULL,
+  attempt integer NOT NULL,
+  verdict text NOT NULL,
+  CONSTRAINT run_part_run_id_part_pk PRIMARY KEY (run_id, part)
+);
+CREATE TABLE fleet.shard_failures (
+  plan_id uuid NOT NULL,
+  attempt integer NOT NULL,
+  shard integer NOT NULL,
+  failures integer NOT NULL,
+  told_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT shard_failures_plan_id_attempt_shard_pk PRIMARY KEY (plan_id, attempt, shard)
+);
+CREATE INDEX shard_failures_told_at_idx ON fleet.shard_failures (told_at);
+ALTER TABLE fleet.backup ADD COLUMN gone_at timestamp with time zone;
+`,
+  },
 ];
 
 const LOCK_WAIT_MS = 60_000;

@@ -29,11 +29,22 @@ const outcomeRecordSchema = z.object({
   /** With both of these a project that the catalog does not know is registered. */
   regionId: z.string().exactOptional(),
   pgVersion: z.int().exactOptional(),
+  /** As the inputs named it; absent: the default branch. */
+  branch: z.string().exactOptional(),
   database: z.string(),
+  /** Whether the database's name was only assumed: it says nothing about where the tenant's data is then. */
+  isDatabaseAssumed: z.literal(true).exactOptional(),
+  role: z.string().exactOptional(),
   status: z.string(),
   reason: z.string().exactOptional(),
   from: z.string().exactOptional(),
   to: z.string().exactOptional(),
+  /** That `to` is where the database is now, or, without a `to`, that it has no migration. */
+  isVersionKnown: z.literal(true).exactOptional(),
+  /** Read in the database: the table that records the migrations, and a digest of those up to `to`. */
+  verified: z.object({ table: z.string(), digest: z.string() }).exactOptional(),
+  /** What was known about the project's schema before is not certain any more. */
+  inDoubt: z.literal(true).exactOptional(),
   errorCode: z.string().exactOptional(),
   attempts: z.int(),
   startedAt: z.iso.datetime(),
@@ -49,6 +60,8 @@ const runRecordSchema = z.object({
   durationMs: z.number(),
   runUrl: z.string().exactOptional(),
   actor: z.string().exactOptional(),
+  /** Of a run over several jobs: which shard it is, or 0 for the report over all of them, and which attempt. */
+  part: z.object({ number: z.int().nonnegative(), attempt: z.int().positive() }).exactOptional(),
   outcomes: z.array(outcomeRecordSchema),
 });
 
@@ -87,6 +100,8 @@ export const catalogBatchSchema = z.object({
   projects: z.array(projectRecordSchema).exactOptional(),
   run: runRecordSchema.exactOptional(),
   backups: z.array(backupRecordSchema).exactOptional(),
+  /** Keys of backups that were deleted; of what is no backup, or not known, nothing is kept. */
+  backupsGone: z.object({ storageKeys: z.array(z.string()), at: z.iso.datetime() }).exactOptional(),
   events: z.array(eventRecordSchema).exactOptional(),
   /** Projects that are not there any more; after everything else, as the same batch may be the first to know them. */
   closures: z.array(closureRecordSchema).exactOptional(),

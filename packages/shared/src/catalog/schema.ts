@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import {
   bigint,
+  boolean,
   check,
   customType,
   index,
@@ -58,11 +59,41 @@ export const project = fleet.table(
     createdAt: moment('created_at').notNull().defaultNow(),
     readyAt: moment('ready_at'),
     closedAt: moment('closed_at'),
+    /** Since when `schemaVersion` is what is known; of several reports the newest counts, in whatever order they come. */
+    schemaVersionAt: moment('schema_version_at'),
   },
   (table) => [
     index('project_customer_id_idx').on(table.customerId),
     index('project_predecessor_ids_idx').using('gin', table.predecessorIds),
     check('project_status_check', sql`${table.status} IN ('creating', 'ready', 'retired', 'gone')`),
+  ],
+);
+
+/**
+ * That a database held exactly the migrations of a folder up to a version. A plan that trusts the catalog decides by it, so
+ * that it is there only where it was read in the database itself.
+ */
+export const databaseVersion = fleet.table(
+  'database_version',
+  {
+    projectId: uuid('project_id')
+      .notNull()
+      .references(() => project.id),
+    /** As the inputs named it; empty: the default branch. */
+    branchName: text('branch_name').notNull(),
+    databaseName: text('database_name').notNull(),
+    /** The table that says so, with its schema. */
+    migrationsTable: text('migrations_table').notNull(),
+    schemaVersion: text('schema_version').notNull(),
+    /** Of the migrations up to that version. Null: something has gone wrong since, and it has to be looked at. */
+    migrationsDigest: text('migrations_digest'),
+    recordedAt: moment('recorded_at').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'database_version_pk',
+      columns: [table.projectId, table.branchName, table.databaseName, table.migrationsTable],
+    }),
   ],
 );
 
@@ -92,6 +123,36 @@ export const migrationRun = fleet.table(
   (table) => [index('migration_run_started_at_idx').on(table.startedAt.desc())],
 );
 
+/** How each shard of a run ended, by its newest attempt; part 0 is the report over all of them. */
+export const runPart = fleet.table(
+  'run_part',
+  {
+    runId: uuid('run_id')
+      .notNull()
+      .references(() => migrationRun.id, { onDelete: 'cascade' }),
+    part: integer('part').notNull(),
+    attempt: integer('attempt').notNull(),
+    verdict: text('verdict').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.part] })],
+);
+
+/** The failures that each shard of a rollout has had so far: its error budget, which all of them share. */
+export const shardFailures = fleet.table(
+  'shard_failures',
+  {
+    planId: uuid('plan_id').notNull(),
+    attempt: integer('attempt').notNull(),
+    shard: integer('shard').notNull(),
+    failures: integer('failures').notNull(),
+    toldAt: moment('told_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.planId, table.attempt, table.shard] }),
+    index('shard_failures_told_at_idx').on(table.toldAt),
+  ],
+);
+
 export const migrationOutcome = fleet.table(
   'migration_outcome',
   {
@@ -110,10 +171,17 @@ export const migrationOutcome = fleet.table(
     attempts: integer('attempts').notNull(),
     startedAt: moment('started_at').notNull(),
     durationMs: bigint('duration_ms', { mode: 'number' }).notNull(),
+    /** It ended in a way after which what was known about the schema is not certain any more. */
+    inDoubt: boolean('in_doubt').notNull().default(false),
+    /** Of the run; what was there before the column was, provision had told. */
+    action: text('action').notNull().default('provision'),
   },
   (table) => [
     primaryKey({ columns: [table.runId, table.projectId, table.databaseName] }),
     index('migration_outcome_project_id_started_at_idx').on(table.projectId, table.startedAt.desc()),
+    index('migration_outcome_project_id_migrated_at_idx')
+      .on(table.projectId, table.startedAt.desc())
+      .where(sql`${table.action} <> 'backup'`),
   ],
 );
 
@@ -132,6 +200,8 @@ export const backup = fleet.table(
     createdAt: moment('created_at').notNull(),
     verifiedAt: moment('verified_at'),
     verifyOutcome: text('verify_outcome'),
+    /** When it was deleted; the row stays, for those who ask what there was. */
+    goneAt: moment('gone_at'),
   },
   (table) => [
     index('backup_project_id_created_at_idx').on(table.projectId, table.createdAt.desc()),

@@ -1,7 +1,7 @@
 import { escapeLiteral } from 'pg';
 
 import { explain, ExplainedError, type Explanation } from '../errors/index.js';
-import { isConnectionLoss, PostgresError, SQLSTATE } from '../postgres/index.js';
+import { isConnectionLoss } from '../postgres/index.js';
 import {
   CommitLostError,
   ENDS_WITH_ITS_CLIENT,
@@ -10,10 +10,10 @@ import {
   type ApplyContext,
   type ReadBack,
 } from './apply.js';
-import { findIndex, inTheWay } from './concurrent-index.js';
+import { clearAway, makeWay, type Building } from './half-built.js';
 import { recordSql, startedTable } from './migrations-table.js';
 import { fileOf, type Migration } from './migrations.js';
-import { mayWaitForLocks, repetitionOf, type ConcurrentIndex } from './no-transaction.js';
+import { mayWaitForLocks, repetitionOf } from './no-transaction.js';
 import { stateSql } from './schema-state.js';
 import { maskSql } from './sql-text.js';
 
@@ -90,20 +90,8 @@ async function runOutside(
   statement: string,
 ): Promise<boolean> {
   const where = `${fileOf(format, migration)}, statement ${index + 1} of ${migration.statements.length}`;
-  const repetition = repetitionOf(statement);
-  if (repetition.kind === 'concurrent-index') {
-    const state = await findIndex(connection, repetition.index);
-    if (state.kind === 'done') {
-      note(`${where}: the index is there already`);
-      return false;
-    }
-    if (state.kind === 'other') throw inTheWay(where, state.what);
-    if (state.kind === 'busy') throw worked(where, state.name);
-    if (state.kind === 'invalid') {
-      note(`${where}: dropping ${state.name}, which an interrupted run left half built`);
-      await dropIndex({ connection, format, migration, index }, state.name);
-    }
-  }
+  const building: Building = { connection, repetition: repetitionOf(statement), where, note };
+  if ((await makeWay(building)) === 'done') return false;
   signal.throwIfAborted();
   const lockTimeout = mayWaitForLocks(statement) ? 0 : lockTimeoutMs;
   try {
@@ -111,44 +99,8 @@ async function runOutside(
     await connection.query(statement);
     return true;
   } catch (thrown) {
-    if (repetition.kind === 'concurrent-index' && !signal.aborted) await clearAway(connection, repetition.index);
+    if (!signal.aborted) await clearAway(building);
     throw inStatement(format, migration, index, thrown);
-  }
-}
-
-/** As if a lock could not be had, which is what it comes to: it is tried again. */
-function worked(where: string, name: string): PostgresError {
-  return new PostgresError(
-    {
-      message: `${where}: somebody else is building ${name}, or works on its table`,
-      code: `SQLSTATE ${SQLSTATE.lockNotAvailable}`,
-      hint: 'Run again when that is done.',
-    },
-    SQLSTATE.lockNotAvailable,
-  );
-}
-
-interface Place extends Pick<ApplyContext, 'connection' | 'format'> {
-  readonly migration: Migration;
-  readonly index: number;
-}
-
-async function dropIndex({ connection, format, migration, index }: Place, name: string): Promise<void> {
-  try {
-    await connection.query('SET lock_timeout = 0');
-    await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-  } catch (thrown) {
-    throw inStatement(format, migration, index, thrown);
-  }
-}
-
-/** Takes away what a build that failed has left: it costs every write, and a unique one would even refuse some. */
-async function clearAway(connection: ApplyContext['connection'], index: ConcurrentIndex): Promise<void> {
-  try {
-    const state = await findIndex(connection, index);
-    if (state.kind === 'invalid') await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${state.name}`);
-  } catch {
-    // The next run does it.
   }
 }
 

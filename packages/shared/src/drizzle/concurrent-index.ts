@@ -15,18 +15,20 @@ export type IndexState =
   | { readonly kind: 'done' }
   | { readonly kind: 'other'; readonly what: string };
 
-/** Whether a client, and not the server's own vacuum, holds the lock on the table that building an index takes. */
-const WORKED_ON = `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-                    WHERE l.relation = t.oid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+/** SQL: whether a client, and not the server's own vacuum, holds the lock on a table that building an index takes. */
+export function workedOn(table: string): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.relation = ${table} AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
                       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
                       AND l.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)`;
+}
 
 /** Looks for an index, and whether it is the one that the statement would build. */
 export async function findIndex(connection: Session, index: ConcurrentIndex): Promise<IndexState> {
   const [found] = await connection.query(
     `SELECT c.oid::text AS oid, format('%I.%I', n.nspname, c.relname) AS name,
             i.indexrelid IS NOT NULL AS is_index, i.indrelid IS NOT DISTINCT FROM t.oid AS on_table, i.indisvalid AS valid,
-            ${WORKED_ON} AS busy
+            ${workedOn('t.oid')} AS busy
        FROM pg_catalog.pg_class t
        JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
        JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(n.nspname) || '.' || ${escapeLiteral(index.name)})

@@ -7,6 +7,7 @@ export {
   type SchemaState,
 } from './assessment.js';
 export { inspectDatabase, plannedRecord, type InspectOptions, type Inspection } from './inspect-database.js';
+export { keepsLock, lockDatabase, underLock, type LockDatabaseOptions, type LockedDatabase } from './lock-database.js';
 export type { AppliedMigration, RowName } from './match-rows.js';
 export { migrateDatabase, type MigrateOptions, type OnDrift, type OnFailure } from './migrate-database.js';
 export {
@@ -18,6 +19,7 @@ export {
   type MigrationsTable,
 } from './migrations-table.js';
 export {
+  digestUpTo,
   fileOf,
   findMigration,
   lookAtMigrations,
@@ -30,5 +32,7 @@ export {
 export { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
 export { renderPendingSql } from './render-sql.js';
 export { readWalPosition, type WalPosition } from './restore-point.js';
+export { driftResult, lockedResult } from './results.js';
 export { lockAndRead, readSchemaState } from './schema-state.js';
+export { isBackAt, standingOf, standingWords, type Standing } from './standing.js';
 export type { TransactionMode } from './units.js';

@@ -1,20 +1,18 @@
 import { explain, ExplainedError, type Explanation } from '../errors/index.js';
-import { stopReasonOf, type MigrationRecord, type RestorePoint, type TenantResult } from '../fleet/index.js';
-import {
-  connect,
-  isConnectionLoss,
-  parseConnectionUri,
-  type Connection,
-  type ConnectionTarget,
-} from '../postgres/index.js';
+import { stopReasonOf, type RestorePoint, type TenantResult } from '../fleet/index.js';
+import { isConnectionLoss, parseConnectionUri, type Connection, type ConnectionTarget } from '../postgres/index.js';
 import { CommitLostError, applyInTransaction, type ApplyContext, type ReadBack } from './apply.js';
 import { applyOutside, InterruptedError } from './apply-outside.js';
 import { assess, type Assessment, type SchemaState } from './assessment.js';
+import { lockDatabase } from './lock-database.js';
 import type { RowName } from './match-rows.js';
 import { createTableSql, upgradeTableSql, type MigrationsTable } from './migrations-table.js';
 import type { Migration, MigrationFolder } from './migrations.js';
 import { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
-import { finishReading, lockAndRead } from './schema-state.js';
+import { putBack } from './put-back.js';
+import { driftResult, lockedResult } from './results.js';
+import { leftBehindWords, newRun, recordOf, type Run } from './run-so-far.js';
+import { finishReading } from './schema-state.js';
 import { divide, type TransactionMode, type Unit } from './units.js';
 
 /** What to do with a tenant whose database contradicts the folder. `apply`: apply what is only out of order. */
@@ -46,26 +44,14 @@ export interface MigrateOptions {
   readonly readRestorePoint?: ((connection: Connection) => Promise<RestorePoint | undefined>) | undefined;
   /** Default: `keep`. */
   readonly onFailure?: OnFailure | undefined;
-  /** Puts the database back, in words; called with the connection closed, and only after a failure that left something. */
+  /**
+   * Puts the database back and says so in words. Called only after a failure that left something, under the tenant's lock;
+   * that it ends all sessions of the database is expected.
+   */
   readonly rollBack?: ((restorePoint: RestorePoint) => Promise<string>) | undefined;
   readonly authorities: readonly string[] | undefined;
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
-}
-
-/** What a run has done to a database so far: it outlives the connection. */
-interface Run {
-  from: string | undefined;
-  /** Where the database is when nothing further happens. */
-  to: string | undefined;
-  readonly applied: string[];
-  restorePoint: RestorePoint | undefined;
-  /** Whether the first change was begun. */
-  began: boolean;
-  /** Whether something is there that was not there before. */
-  changed: boolean;
-  /** Migrations of which it is not known whether they took effect, because an answer was lost. */
-  unsettled: readonly string[];
 }
 
 /** The answer to COMMIT was lost, and the database says that it was not carried out. */
@@ -92,26 +78,30 @@ const MAX_SESSIONS = 3;
 export async function migrateDatabase(uri: string, options: MigrateOptions): Promise<TenantResult> {
   if (options.postCheck !== undefined) refuseUnusablePostCheck(options.postCheck);
   const target = parseConnectionUri(uri);
-  const run: Run = {
-    from: undefined,
-    to: undefined,
-    applied: [],
-    restorePoint: undefined,
-    began: false,
-    changed: false,
-    unsettled: [],
-  };
-  let result: TenantResult;
+  const run = newRun();
   try {
-    result = await migrateInSessions(target, options, run);
+    return await migrateInSessions(target, options, run);
   } catch (thrown) {
-    // What was thrown before the first change is for whoever knows what it means: a quota, a lost project, a stop.
-    if (!run.began || (options.signal.aborted && !run.changed && run.unsettled.length === 0)) throw thrown;
-    result = options.signal.aborted ? stopped(options.signal, run, thrown) : failed(run, thrown);
+    return afterFailure(thrownResult(thrown, options, run), run, target, undefined, options);
   }
-  return result.status === 'failed' && options.onFailure === 'restore' && run.changed
-    ? restored(result, run, options)
-    : result;
+}
+
+/** @throws what was thrown before the first change, for whoever knows what it means: a quota, a lost project, a stop. */
+function thrownResult(thrown: unknown, { signal }: MigrateOptions, run: Run): TenantResult {
+  if (!run.began || (signal.aborted && !run.changed && run.unsettled.length === 0)) throw thrown;
+  return signal.aborted ? stopped(signal, run, thrown) : failed(run, thrown);
+}
+
+/** @param connection with the tenant's lock; undefined when it is gone. */
+async function afterFailure(
+  result: TenantResult,
+  run: Run,
+  target: ConnectionTarget,
+  connection: Connection | undefined,
+  options: MigrateOptions,
+): Promise<TenantResult> {
+  if (result.status !== 'failed' || options.onFailure !== 'restore' || !run.changed) return result;
+  return putBack(result, run, target, connection, { ...options, rollBack: options.rollBack });
 }
 
 async function migrateInSessions(target: ConnectionTarget, options: MigrateOptions, run: Run): Promise<TenantResult> {
@@ -120,10 +110,11 @@ async function migrateInSessions(target: ConnectionTarget, options: MigrateOptio
     try {
       return await migrateInSession(target, options, run, lost);
     } catch (thrown) {
-      if (!(thrown instanceof CommitLostError) || session === MAX_SESSIONS || options.signal.aborted) throw thrown;
+      if (!(thrown instanceof CommitLostError)) throw thrown;
+      run.unsettled = tagsOf(thrown.migrations);
+      if (session === MAX_SESSIONS || options.signal.aborted) throw thrown;
       options.note(`${thrown.message}; looking what became of it`);
       lost = thrown;
-      run.unsettled = tagsOf(thrown.migrations);
     }
   }
 }
@@ -134,18 +125,25 @@ async function migrateInSession(
   run: Run,
   lost: CommitLostError | undefined,
 ): Promise<TenantResult> {
-  const { signal, authorities, lockWaitMs, table, note } = options;
-  const connection = await connect(target, { signal, authorities, applicationName: 'neon-fleet migrate' });
+  // After a lost answer the old session may still commit, until it has ended and let go of the lock.
+  const locked = await lockDatabase(target, { ...options, applicationName: 'neon-fleet migrate' });
+  if (locked === undefined && lost !== undefined) throw lost;
+  if (locked === undefined) return lockedResult();
+  const { connection, state } = locked;
   try {
-    // After a lost answer the old session may still commit, until it has ended and let go of the lock.
-    const state = await lockAndRead(connection, table, { mode: 'exclusive', waitMs: lockWaitMs, signal });
-    if (state === undefined && lost !== undefined) throw lost;
-    if (state === undefined) return lockedElsewhere();
-    if (lost !== undefined) settle(lost, state, options, run);
-    return await bringForward(connection, state, options, run);
+    let result: TenantResult;
+    try {
+      if (lost !== undefined) settle(lost, state, options, run);
+      result = await bringForward(connection, state, options, run);
+    } catch (thrown) {
+      if (thrown instanceof CommitLostError) throw thrown;
+      result = thrownResult(thrown, options, run);
+    }
+    // While the lock is held: whoever got in between would lose by it what they did.
+    return await afterFailure(result, run, target, connection, options);
   } finally {
     await connection.close();
-    if (signal.aborted) note('The connection was closed because the run is stopping.');
+    if (options.signal.aborted) options.note('The connection was closed because the run is stopping.');
   }
 }
 
@@ -175,7 +173,7 @@ async function bringForward(
       if (options.onDrift === 'apply' && assessment.onlyOutOfOrder) {
         return applyPending(connection, state, { pending: assessment.pendingWithOutOfOrder }, options, run);
       }
-      return drifted(assessment.why, options);
+      return driftResult(assessment.why, options.onDrift);
     case 'pending':
       return applyPending(connection, state, assessment, options, run);
   }
@@ -183,16 +181,6 @@ async function bringForward(
 
 function versionOf(assessment: Assessment): string | undefined {
   return assessment.kind === 'up-to-date' ? assessment.version : assessment.from;
-}
-
-function drifted(why: string, { onDrift }: MigrateOptions): TenantResult {
-  if (onDrift !== 'fail') return { status: 'skipped', reason: 'drift', detail: why };
-  const error = {
-    message: `its schema is not what the folder says: ${why}`,
-    code: 'drift',
-    hint: 'on-drift is fail, so that no further tenant is started.',
-  };
-  return { status: 'failed', detail: error.message, error, stopsRollout: true };
 }
 
 async function applyPending(
@@ -246,7 +234,10 @@ async function applyUnit(context: ApplyContext, unit: Unit, prepare: string | un
     markApplied(run, [unit.migration]);
     return readBack;
   } catch (thrown) {
-    if (thrown instanceof InterruptedError && thrown.now) run.unsettled = [unit.migration.tag];
+    if (thrown instanceof InterruptedError && thrown.now) {
+      run.unsettled = [unit.migration.tag];
+      run.cutOff = true;
+    }
     throw thrown;
   }
 }
@@ -334,61 +325,6 @@ function stopped(signal: AbortSignal, run: Run, thrown: unknown): TenantResult {
     detail: `stopped while being worked on; ${leftBehindWords(run)}`,
     error: explain(thrown),
     migration: recordOf(run),
-  };
-}
-
-async function restored(
-  failure: TenantResult & { status: 'failed' },
-  run: Run,
-  { rollBack, note }: MigrateOptions,
-): Promise<TenantResult> {
-  const { restorePoint } = run;
-  if (rollBack === undefined || restorePoint === undefined) {
-    return { ...failure, detail: `${failure.detail}; there is no restore point to go back to` };
-  }
-  note('Putting the database back to where it was before this run.');
-  try {
-    const words = await rollBack(restorePoint);
-    const migration = { ...(run.from === undefined ? {} : { from: run.from, to: run.from }), applied: [] };
-    return { status: 'rolled-back', detail: `${failure.error.message}; ${words}`, error: failure.error, migration };
-  } catch (thrown) {
-    const why = explain(thrown);
-    const error = {
-      message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
-      ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-      hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
-    };
-    return { ...failure, error, detail: `${error.message}; ${leftBehindWords(run)}` };
-  }
-}
-
-function leftBehindWords({ applied, changed, unsettled }: Run): string {
-  const unknown = unsettled.length === 0 ? '' : `whether ${unsettled.join(', ')} took effect is not known`;
-  const known =
-    applied.length > 0
-      ? `applied before that, and kept: ${applied.join(', ')}`
-      : changed
-        ? 'what it did before that is kept'
-        : 'the database is as it was';
-  if (unknown === '') return known;
-  return changed ? `${unknown}; ${known}` : unknown;
-}
-
-function recordOf({ from, to, applied, changed, restorePoint }: Run): MigrationRecord {
-  return {
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-    applied: [...applied],
-    // Going back to it when nothing was changed would only cost what customers wrote since.
-    ...(changed && restorePoint !== undefined ? { restorePoint } : {}),
-  };
-}
-
-function lockedElsewhere(): TenantResult {
-  return {
-    status: 'skipped',
-    reason: 'locked',
-    detail: 'another run of neon-fleet (a migration or a backup) holds the lock of this database',
   };
 }
 

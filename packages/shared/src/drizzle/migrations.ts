@@ -228,6 +228,15 @@ export function findMigration<M extends Pick<Migration, 'tag'>>(
 
 const NAMED_CHOICES = 5;
 
+/**
+ * Digest of a folder's migrations up to one of them: two folders that agree so far have the same one. Undefined when the
+ * folder does not have it.
+ */
+export function digestUpTo({ format, migrations }: MigrationFolder, tag: string): string | undefined {
+  const end = migrations.findIndex((migration) => migration.tag === tag) + 1;
+  return end === 0 ? undefined : digestOf(format, migrations.slice(0, end));
+}
+
 function digestOf(format: DrizzleFormat, migrations: readonly Migration[]): string {
   const facts = migrations.map(({ tag, when, hash }) => [tag, when, hash]);
   return createHash('sha256')

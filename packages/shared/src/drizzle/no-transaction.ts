@@ -1,3 +1,4 @@
+import { concurrentReindexOf, type ConcurrentReindex } from './concurrent-reindex.js';
 import { MASKED_NAME, maskSql, splitStatements } from './sql-text.js';
 
 /** What a file begins with that has to run outside a transaction. */
@@ -25,7 +26,9 @@ export function statementsOutside(parts: readonly string[]): string[] {
 export type Repetition =
   /** Leaves an index that is not valid, which can be found and built again. */
   | { readonly kind: 'concurrent-index'; readonly index: ConcurrentIndex }
-  /** The same, but nobody can say which index it was. */
+  /** Leaves a copy of an index that is not valid; running it again comes to the same, and leaves one more if it fails. */
+  | { readonly kind: 'concurrent-reindex'; readonly reindex: ConcurrentReindex }
+  /** Leaves an index as well, but nobody can say which it was. */
   | { readonly kind: 'unnamed-index' }
   /** Running it again does no harm and comes to the same. */
   | { readonly kind: 'repeatable' }
@@ -77,6 +80,8 @@ export function repetitionOf(statement: string): Repetition {
   if (UNNAMED_INDEX.test(masked)) return { kind: 'unnamed-index' };
   const index = concurrentIndexOf(statement, masked);
   if (index !== undefined) return { kind: 'concurrent-index', index };
+  const reindex = concurrentReindexOf(statement);
+  if (reindex !== undefined) return { kind: 'concurrent-reindex', reindex };
   return isRepeatable(masked.trim()) ? { kind: 'repeatable' } : { kind: 'once' };
 }
 
@@ -118,14 +123,14 @@ function splitAtCommas(masked: string): string[] {
   return parts.map((part) => part.trim());
 }
 
-const WAITS_WITHOUT_HARM = /^\s*(create\s+(unique\s+)?index|drop\s+index|reindex\b[\s\S]*?)\s+concurrently\b/i;
+const WAITS_WITHOUT_HARM = /^\s*(create\s+(unique\s+)?index|drop\s+index)\s+concurrently\b/i;
 
 /**
  * Whether a statement may wait for locks as long as it likes: nobody's queries queue behind it, and on a busy database it
  * has to wait for every transaction that is older than it.
  */
 export function mayWaitForLocks(statement: string): boolean {
-  return WAITS_WITHOUT_HARM.test(maskSql(statement));
+  return WAITS_WITHOUT_HARM.test(maskSql(statement)) || concurrentReindexOf(statement) !== undefined;
 }
 
 /** Why a file cannot be run outside a transaction; undefined when it can. */

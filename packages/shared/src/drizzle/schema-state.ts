@@ -44,12 +44,8 @@ export async function lockAndRead(
 /** Reads shape and rows of the table: one row at least, so that an empty table tells its shape too. */
 export function stateSql(table: MigrationsTable): string {
   const name = qualifiedName(table);
-  // `to_jsonb` gives whatever columns there are. The outer join comes first, so that a missing table is named as such.
-  return `SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
-                          WHERE attrelid = ${escapeLiteral(name)}::regclass AND attname = 'name' AND NOT attisdropped) AS named,
-                 pg_catalog.to_jsonb(m) AS row
-            FROM (SELECT) one LEFT JOIN ${name} m ON true
-           ORDER BY m.id`;
+  // Whatever columns there are. Nothing is asked of the catalogs: a session that has just begun would have to load them.
+  return `SELECT m.* FROM (SELECT) one LEFT JOIN ${name} m ON true ORDER BY m.id`;
 }
 
 /** Makes a state of what {@link stateSql} gave; only where nothing is recorded it takes one more look. */
@@ -62,8 +58,8 @@ export async function finishReading(
     return { table: 'absent', userTables: await readUserTables(connection, table) };
   }
   const rows = valueOf(read);
-  const format = rows[0]?.['named'] === true ? 'v1' : 'v0';
-  const applied = rows.flatMap(({ row }) => (typeof row === 'object' && row !== null ? [readApplied(row)] : []));
+  const format = rows[0] !== undefined && 'name' in rows[0] ? 'v1' : 'v0';
+  const applied = rows.filter(({ id }) => id !== null).map(readApplied);
   if (applied.length > 0) return { table: 'present', format, applied };
   // An empty table may be a first migration that failed after drizzle had made its table: then what else is there decides.
   return { table: 'present', format, applied, userTables: await readUserTables(connection, table) };
@@ -82,17 +78,19 @@ export function valueOf(settled: PromiseSettledResult<Row[]> | undefined): Row[]
   throw settled?.reason ?? new Error('there was no answer');
 }
 
-function readApplied(row: object): AppliedMigration {
-  const id: unknown = Reflect.get(row, 'id');
-  const hash: unknown = Reflect.get(row, 'hash');
-  const createdAt: unknown = Reflect.get(row, 'created_at');
-  const name: unknown = Reflect.get(row, 'name');
+function readApplied({ id, hash, created_at: createdAt, name }: Row): AppliedMigration {
   return {
-    id: typeof id === 'number' ? id : 0,
+    id: numberOf(id) ?? 0,
     hash: typeof hash === 'string' ? hash : '',
-    createdAt: typeof createdAt === 'number' ? createdAt : undefined,
+    createdAt: numberOf(createdAt),
     ...(typeof name === 'string' ? { name } : {}),
   };
+}
+
+/** The driver gives a bigint as text. */
+function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && value !== '' ? Number(value) : undefined;
 }
 
 /** Tables and views that somebody made: not PostgreSQL's, not an extension's, not a record of drizzle or of ours. */

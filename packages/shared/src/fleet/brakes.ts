@@ -8,9 +8,20 @@ export interface Halt {
   readonly why: string;
 }
 
+/** The failures of a whole fleet, counted where all of its shards can see them. */
+export interface FleetFailures {
+  /** What all shards together may have. */
+  readonly maxFailures: number;
+  /**
+   * Says how many this shard has had so far, and gives how many all shards have had. Undefined, or a rejection: there is
+   * nobody to ask any more.
+   */
+  exchange(own: number): Promise<number | undefined>;
+}
+
 export interface BrakesOptions {
-  /** With more failures than this nobody else is started. */
-  readonly budget?: { readonly maxFailures: number };
+  /** With more failures than this nobody else is started; with `fleet` it counts only once that cannot be asked. */
+  readonly budget?: { readonly maxFailures: number; readonly fleet?: FleetFailures };
   /** After so many infrastructure failures in a row nobody else is started. */
   readonly breaker?: { readonly openAfter: number };
   /** Set when it is known before that nobody may be started. */
@@ -21,6 +32,13 @@ export interface BrakesOptions {
 export interface Brakes {
   /** Takes the next outcome; gives the halt when it is this outcome that brings it about. */
   take(outcome: Outcome): Halt | undefined;
+  /**
+   * Takes what all shards have had together, or undefined when that is not known any more and never will be; gives the
+   * halt when this brings it about.
+   */
+  learn(failuresOfAll: number | undefined): Halt | undefined;
+  /** What has counted against the budget so far. */
+  readonly failures: number;
   /** Set from the moment on from which nobody else may be started; the first cause stays. */
   readonly halt: Halt | undefined;
 }
@@ -35,14 +53,28 @@ export function makeBrakes({ budget, breaker, halted }: BrakesOptions): Brakes {
   let halt = halted;
   let failures = 0;
   let unavailableInARow = 0;
+  let fleet = budget?.fleet;
+  let failuresOfAll = 0;
+
+  const overBudget = (): Halt | undefined => {
+    if (budget === undefined) return undefined;
+    if (fleet === undefined) {
+      const { maxFailures } = budget;
+      if (failures <= maxFailures) return undefined;
+      return { reason: 'budget', why: `${failures} failed, which is more than the ${maxFailures} allowed here` };
+    }
+    const all = Math.max(failures, failuresOfAll);
+    if (all <= fleet.maxFailures) return undefined;
+    const why = `${all} failed in all shards together, which is more than the ${fleet.maxFailures} allowed`;
+    return { reason: 'budget', why };
+  };
 
   const cause = (outcome: Outcome): Halt | undefined => {
     if (outcome.status === 'failed' && outcome.stopsRollout === true) {
       return { reason: 'canary-failed', why: `${namesOf([outcome])} stopped the rollout` };
     }
-    if (budget !== undefined && failures > budget.maxFailures) {
-      return { reason: 'budget', why: `${failures} failed, which is more than the ${budget.maxFailures} allowed here` };
-    }
+    const exceeded = overBudget();
+    if (exceeded !== undefined) return exceeded;
     if (breaker !== undefined && unavailableInARow >= breaker.openAfter) {
       const why = `Neon or the way to it failed for ${unavailableInARow} tenants in a row`;
       return { reason: 'neon-unavailable', why };
@@ -58,6 +90,16 @@ export function makeBrakes({ budget, breaker, halted }: BrakesOptions): Brakes {
       if (halt !== undefined) return undefined;
       halt = cause(outcome);
       return halt;
+    },
+    learn(all) {
+      if (all === undefined) fleet = undefined;
+      else failuresOfAll = all;
+      if (halt !== undefined) return undefined;
+      halt = overBudget();
+      return halt;
+    },
+    get failures() {
+      return failures;
     },
     get halt() {
       return halt;

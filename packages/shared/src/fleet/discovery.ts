@@ -1,7 +1,6 @@
-import { ExplainedError } from '../errors/index.js';
 import type { ProjectListing } from '../neon/index.js';
 import type { Outcome, TenantResult } from './outcome.js';
-import { findIdleExclusions, isExclusion, selectTenants } from './selection.js';
+import { isExclusion, nobodyLeft, nothingMatches, selectTenants, findIdleExclusions } from './selection.js';
 import { foreseenSkip, type Whereabouts } from './skips.js';
 import { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
 
@@ -14,6 +13,18 @@ export interface Discovery {
   /** Exclusions with a star or the like that took nobody out: to be told, since one of them may be misspelled. */
   readonly idleExclusions: readonly string[];
 }
+
+/** What discovery knows besides the list. */
+export interface DiscoveryContext extends Whereabouts {
+  /** The project that the catalog is in: never a tenant, whatever the patterns say. */
+  readonly catalogProject?: string | undefined;
+}
+
+const BY_NEON = {
+  what: 'project',
+  sees: 'This key sees',
+  nobody: 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.',
+} as const;
 
 /**
  * Chooses the tenants of a run out of what Neon lists.
@@ -29,31 +40,31 @@ export function discoverTenants(
   patterns: readonly string[],
   location: Location,
   now: Date,
-  whereabouts: Whereabouts = {},
+  { catalogProject, ...whereabouts }: DiscoveryContext = {},
 ): Discovery {
   const foreseen = new Map<Tenant, TenantResult>();
-  const fleet = listing.projects.map((project) => {
+  const everybody = listing.projects.map((project) => {
     const tenant = tenantOf(project, location);
     const skip = foreseenSkip(project, whereabouts);
     if (skip !== undefined) foreseen.set(tenant, skip);
     return tenant;
   });
+  // Whoever takes the catalog out by name is right to, although it never takes part.
+  const fleet = everybody.filter(({ projectId }) => projectId !== catalogProject);
   const { selected, unmatched } = selectTenants(fleet, patterns);
-  const unavailable = listing.unavailableProjectIds.map((projectId) => ({
-    key: projectId,
-    name: projectId,
-    projectId,
-  }));
+  const unavailable = listing.unavailableProjectIds
+    .filter((projectId) => projectId !== catalogProject)
+    .map((projectId) => ({ key: projectId, name: projectId, projectId }));
   const exclusions = patterns.filter(isExclusion);
   const unlisted = selectTenants(unavailable, ['*', ...exclusions]).selected;
 
   // With a partial list, what a pattern did not match may be among the missing: those are reported, not refused. Those
   // that are taken out by their id cannot be meant.
   const isWhole = unlisted.length === 0;
-  const idle = findIdleExclusions([...fleet, ...unavailable], exclusions);
+  const idle = findIdleExclusions([...everybody, ...unavailable], exclusions);
   if (isWhole) {
     const nowhere = [...unmatched, ...idle.spelledOut];
-    if (nowhere.length > 0) throw nothingMatches(nowhere, listing);
+    if (nowhere.length > 0) throw nothingMatches(nowhere, fleet, BY_NEON);
     if (selected.length === 0) throw nobodyLeft();
   }
 
@@ -75,26 +86,8 @@ export function settle({ projectId, name, database }: Tenant, result: TenantResu
   return { projectId, name, database, attempts: 0, startedAt: now.toISOString(), durationMs: 0, ...result };
 }
 
-function nothingMatches(unmatched: readonly string[], { projects }: ProjectListing): ExplainedError {
-  const names = projects.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
-  const more = projects.length > names.length ? `, and ${projects.length - names.length} more` : '';
-  return new ExplainedError({
-    message: `tenants: no project matches ${unmatched.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
-    hint:
-      projects.length === 0
-        ? 'This key sees no project at all. Is it the key of the right organisation? A personal key needs neon-org-id.'
-        : `A pattern is compared with the name and the id of each project. This key sees ${names.join(', ')}${more}.`,
-  });
-}
-
-function nobodyLeft(): ExplainedError {
-  return new ExplainedError({
-    message: 'tenants: the patterns select nobody; nothing was done',
-    hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
-  });
-}
-
-function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
+/** The outcome of a project that Neon could not describe. */
+export function unlistedOutcome(projectId: string, location: Location, now: Date): Outcome {
   return {
     projectId,
     name: projectId,

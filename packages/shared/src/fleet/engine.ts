@@ -1,7 +1,8 @@
 import pMap from 'p-map';
 
 import { explain } from '../errors/index.js';
-import { makeBrakes, type BrakesOptions, type Halt } from './brakes.js';
+import { countsAsFailure, makeBrakes, type BrakesOptions, type Halt } from './brakes.js';
+import { watchFleet } from './fleet-watch.js';
 import { isInfrastructure } from './infrastructure.js';
 import { joinMigrations } from './migration-record.js';
 import type { Outcome, OutcomeIdentity, TenantResult } from './outcome.js';
@@ -68,11 +69,13 @@ const DEFAULT_STOP_GRACE_MS = 3_000;
 export async function workThroughTenants<T extends Tenant>(options: EngineOptions<T>): Promise<Outcome[]> {
   const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
   const brakes = makeBrakes(options);
+  const fleet = watchFleet(options.budget?.fleet, brakes, (halt) => tell(onHalt, halt));
   let done = 0;
 
-  return pMap(
+  const accountForEach = pMap(
     tenants,
     async (tenant) => {
+      await fleet.told();
       const startedAt = now();
       const notes: string[] = [];
       let { projectId } = tenant;
@@ -84,6 +87,7 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
       const { attempts, result } = await accountFor(tenant, options, () => brakes.halt, context);
       const outcome: Outcome = { ...identify(tenant, startedAt, now(), attempts), projectId, ...result };
       const halt = brakes.take(outcome);
+      if (countsAsFailure(outcome)) fleet.tell();
       done += 1;
       tell(onOutcome, { outcome, progress: { done, total: tenants.length }, notes });
       if (halt !== undefined) tell(onHalt, halt);
@@ -91,6 +95,7 @@ export async function workThroughTenants<T extends Tenant>(options: EngineOption
     },
     { concurrency },
   );
+  return accountForEach.finally(() => fleet.end());
 }
 
 /** Works on one tenant as often as it takes and is allowed, or says why it was not started. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
+import { BUCKET_NAME, FOLDER, KMS_KEY, STORE_REGION } from '../s3/names.js';
 import { durationSetting, sizeSetting } from './fleet-file-units.js';
+import { parseRetention, RETENTION_WORDS } from './retention-policy.js';
 
 /*
  * What fleet.yml may say. The one definition: the parser, the messages about unknown keys, and the JSON Schema for
@@ -67,13 +69,39 @@ const maintenanceWindow = z
   })
   .describe('When Neon may interrupt the compute, in UTC.');
 
+/** What a policy that was misread would delete is gone: it is read here, where a line and a column can be given. */
+const retention = z.string({ error: RETENTION_WORDS }).refine((text) => {
+  try {
+    parseRetention(text);
+    return true;
+  } catch {
+    return false;
+  }
+}, RETENTION_WORDS);
+
+const name = (what: string, form: RegExp) => z.string({ error: what }).regex(form, what);
+
 const backup = z
   .strictObject({
     every: durationSetting({ min: 60 }).exactOptional().describe('How old the newest good backup may become.'),
-    retention: line('a retention, such as 30d or 24h/7d/8w/12m', 100)
+    retention: retention.exactOptional().describe('Which backups to keep.'),
+    bucket: name('the name of a bucket, such as acme-backups-eu', BUCKET_NAME)
       .exactOptional()
-      .describe('Which backups to keep.'),
+      .describe('Bucket of the backups, for data that must stay in a country.'),
+    prefix: name("folders of letters, digits and ! _ . * ' ( ) = -, such as neon/enterprise", FOLDER)
+      .exactOptional()
+      .describe('Folder in the bucket.'),
+    'aws-region': name('the name of a region of the store, such as eu-central-1', STORE_REGION)
+      .exactOptional()
+      .describe('Region of the bucket.'),
+    'kms-key': name('the id, alias or ARN of a key of KMS', KMS_KEY)
+      .exactOptional()
+      .describe('Key of KMS that the backups are encrypted with.'),
   })
+  .refine(
+    (policy) => Object.keys(policy).length > 0,
+    'at least one of every, retention, bucket, prefix, aws-region and kms-key: an empty policy says nothing',
+  )
   .describe('Policy for the backup action.');
 
 const suspendAfter = z
@@ -175,6 +203,8 @@ export const fleetFileSchema = z
   .meta({ title: 'neon-fleet: fleet.yml' });
 
 export type TenantSettings = z.infer<typeof settingsSchema>;
+/** What the file says about the backups of a tenant: `every` in seconds, all else as it is written. */
+export type BackupSettings = NonNullable<TenantSettings['backup']>;
 export type FleetGroup = z.infer<typeof groupSchema>;
 export type FleetTenant = z.infer<typeof tenantSchema>;
 export type GroupMatch = z.infer<typeof matchSchema>;

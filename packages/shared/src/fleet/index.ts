@@ -1,5 +1,5 @@
-export { countsAsFailure, type Halt } from './brakes.js';
-export { discoverTenants, settle, type Discovery } from './discovery.js';
+export { countsAsFailure, type FleetFailures, type Halt } from './brakes.js';
+export { discoverTenants, settle, type Discovery, type DiscoveryContext } from './discovery.js';
 export {
   identify,
   workThroughTenants,
@@ -11,12 +11,36 @@ export {
   type WorkResult,
 } from './engine.js';
 export { FleetFileError, parseFleetFile, type FleetFile, type FleetFileProblem } from './fleet-file.js';
-export { fleetFileJsonSchema, type FleetGroup, type FleetTenant, type TenantSettings } from './fleet-file-schema.js';
+export {
+  fleetFileJsonSchema,
+  type BackupSettings,
+  type FleetGroup,
+  type FleetTenant,
+  type TenantSettings,
+} from './fleet-file-schema.js';
+export { readFleetFile } from './read-fleet-file.js';
 export { resolveFleet, type DesiredTenant } from './fleet-file-resolve.js';
 export { durationText, sizeText } from './fleet-file-units.js';
 export { MAX_FAILURES_FORM, maxFailuresOf, parseMaxFailures, shareBudget, type MaxFailures } from './error-budget.js';
-export { carriedOver, gate, mergeRecords, type GateDecision, type Merged, type MergeOptions } from './merge.js';
-export { joinMigrations } from './migration-record.js';
+export {
+  discoverMembers,
+  membersBy,
+  selectMembers,
+  tenantOfMember,
+  type Fleet,
+  type MemberDiscovery,
+} from './members.js';
+export {
+  confirmed,
+  gate,
+  mergeRecords,
+  resumeShard,
+  type GateDecision,
+  type Merged,
+  type MergeOptions,
+  type Resumed,
+} from './merge.js';
+export { joinMigrations, leftSomething } from './migration-record.js';
 export { identityOf } from './order.js';
 export {
   outcomeSchema,
@@ -43,6 +67,7 @@ export {
   type PlanSource,
 } from './plan.js';
 export { openRecorder, readRecords, writeShardReport, type Recorder, type ShardRecord } from './records.js';
+export { parseRetention, RETENTION_WORDS, type RetentionPolicy } from './retention-policy.js';
 export {
   countOutcomes,
   fleetReportSchema,
@@ -53,7 +78,14 @@ export {
 } from './report.js';
 export type { RolloutDecision } from './rollout-decision.js';
 export { rollOut, soak, type RollOutOptions } from './rollout.js';
-export { findIdleExclusions, selectTenants, type Selectable, type SelectionResult } from './selection.js';
+export {
+  findIdleExclusions,
+  nobodyLeft,
+  nothingMatches,
+  selectTenants,
+  type Selectable,
+  type SelectionResult,
+} from './selection.js';
 export { makeShards, MOST_SHARDS, type Shard, type ShardingOptions } from './shards.js';
 export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';

@@ -1,6 +1,6 @@
 import { ExplainedError } from '../errors/index.js';
-import { joinMigrations } from './migration-record.js';
-import type { MigrationRecord, Outcome } from './outcome.js';
+import { joinMigrations, leftSomething } from './migration-record.js';
+import type { MigrationRecord, Outcome, TenantResult } from './outcome.js';
 import { identityOf } from './order.js';
 import type { Plan, PlannedShard, PlannedTenant } from './plan.js';
 import type { ShardRecord } from './records.js';
@@ -18,6 +18,8 @@ export interface MergeOptions {
 export interface Merged {
   /** One for every planned tenant, after those that were settled when the plan was made. */
   readonly outcomes: readonly Outcome[];
+  /** How many of the outcomes are of a job that the newest attempt of the run did not run again. */
+  readonly ofEarlierAttempts: number;
   /** What follows for the wave after the last one that was looked at. */
   readonly decision: RolloutDecision;
 }
@@ -27,7 +29,7 @@ export interface Merged {
  * what an older one did to the tenant stays known, so that all of it can be undone.
  */
 export function mergeRecords(plan: Plan, records: readonly ShardRecord[], options: MergeOptions = {}): Merged {
-  const known = newestOutcomes(records);
+  const { outcomes: known, ofEarlierAttempts } = newestOutcomes(records);
   const begun = new Set(records.map(({ shard }) => shard));
   const outcomes: Outcome[] = [...plan.settled];
   const ended: WaveTally[] = [];
@@ -54,7 +56,8 @@ export function mergeRecords(plan: Plan, records: readonly ShardRecord[], option
     ended.push(tallyWave(name, options.runCancelled === true ? ofWave.filter(wasReached) : ofWave));
     decision = decideNextWave(ended, limits);
   }
-  return { outcomes, decision };
+  const ofBefore = outcomes.filter((outcome) => ofEarlierAttempts.has(identityOf(outcome))).length;
+  return { outcomes, ofEarlierAttempts: ofBefore, decision };
 }
 
 /** Where the whole run was cancelled, that is why later waves did not start, and not whom it left out in the first one. */
@@ -62,21 +65,30 @@ function wasReached(outcome: Outcome): boolean {
   return outcome.status !== 'skipped' || outcome.reason !== 'cancelled';
 }
 
-/** The newest outcome of each tenant, by its identity. */
-function newestOutcomes(records: readonly ShardRecord[]): Map<string, Outcome> {
+interface Newest {
+  /** The newest outcome of each tenant, by its identity. */
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+  /** Those of whom the newest attempt says nothing: their jobs did not run again. */
+  readonly ofEarlierAttempts: ReadonlySet<string>;
+}
+
+function newestOutcomes(records: readonly ShardRecord[]): Newest {
   const known = new Map<string, Outcome>();
+  const attempts = new Map<string, number>();
   const leftBehind = new Map<string, MigrationRecord>();
-  for (const { outcomes } of records.toSorted(byAge)) {
+  for (const { attempt, outcomes } of records.toSorted(byAge)) {
     for (const outcome of outcomes) {
       const identity = identityOf(outcome);
+      // The record of who was put back has nothing of that attempt, so that what an older one left stays known.
       const migration = joinMigrations(leftBehind.get(identity), outcome.migration);
-      // Who was put back has nothing of that attempt left to be undone.
-      const wasPutBack = outcome.status === 'rolled-back';
-      if (migration !== undefined && !wasPutBack) leftBehind.set(identity, migration);
-      known.set(identity, migration === undefined || wasPutBack ? outcome : { ...outcome, migration });
+      if (migration !== undefined) leftBehind.set(identity, migration);
+      known.set(identity, migration === undefined ? outcome : { ...outcome, migration });
+      attempts.set(identity, attempt);
     }
   }
-  return known;
+  const newest = records.reduce((highest, { attempt }) => Math.max(highest, attempt), 0);
+  const earlier = [...attempts].filter(([, attempt]) => attempt < newest).map(([identity]) => identity);
+  return { outcomes: known, ofEarlierAttempts: new Set(earlier) };
 }
 
 /** Oldest first: a higher attempt is newer, and of one attempt what began later. */
@@ -137,11 +149,33 @@ export function gate(plan: Plan, records: readonly ShardRecord[], wave: number):
   return isLast ? { go: false, why: 'no wave is left', failures } : { go, why, failures };
 }
 
-/** Those of a shard that an earlier attempt has brought to a good end: they are neither worked on nor woken again. */
-export function carriedOver(shard: PlannedShard, earlier: readonly ShardRecord[]): Outcome[] {
-  const known = newestOutcomes(earlier);
-  return shard.tenants.flatMap((tenant) => {
-    const outcome = known.get(identityOf(tenant));
+/** What earlier attempts on a shard mean for the next one. */
+export interface Resumed {
+  /** Brought to a good end without a change: neither worked on nor woken again. */
+  readonly carried: readonly Outcome[];
+  /**
+   * Brought to a good end with changes, by identity. They are looked at again, since somebody may have gone back in
+   * between: a tick for what is not there any more would be worse than the look.
+   */
+  readonly toConfirm: ReadonlyMap<string, Outcome>;
+}
+
+/** Goes through what earlier attempts on a shard have brought to a good end. */
+export function resumeShard(shard: PlannedShard, earlier: readonly ShardRecord[]): Resumed {
+  const { outcomes } = newestOutcomes(earlier);
+  const green = shard.tenants.flatMap((tenant) => {
+    const outcome = outcomes.get(identityOf(tenant));
     return outcome !== undefined && STATUS_WEIGHTS[outcome.status] === 'green' ? [outcome] : [];
   });
+  return {
+    carried: green.filter(({ migration }) => !leftSomething(migration)),
+    toConfirm: new Map(
+      green.filter(({ migration }) => leftSomething(migration)).map((outcome) => [identityOf(outcome), outcome]),
+    ),
+  };
+}
+
+/** What counts after a tenant was looked at again: the same as before, word by word, when nothing was to be done. */
+export function confirmed(earlier: Outcome, result: TenantResult): TenantResult {
+  return result.status === 'unchanged' ? earlier : result;
 }

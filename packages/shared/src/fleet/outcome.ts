@@ -54,9 +54,21 @@ const migrationSchema = z.object({
   to: z.string().exactOptional(),
   /** Tags that this run applied, in their order. */
   applied: z.array(z.string()),
+  /** Tags of which it is not known whether they took effect, because an answer was lost. */
+  unsettled: z.array(z.string()).exactOptional(),
+  /**
+   * Whether something is there, or may be, that was not there before. It need not be in `applied`: a file that runs
+   * outside a transaction may have been done in part.
+   */
+  changed: z.literal(true).exactOptional(),
   /** Tags that would be applied: of a plan or a dry run. */
   pending: z.array(z.string()).exactOptional(),
   restorePoint: restorePointSchema.exactOptional(),
+  /**
+   * Read in the database: it has all of the folder's migrations up to `to`, and no other. The table that says so, and a
+   * digest of those migrations.
+   */
+  verified: z.object({ table: z.string(), digest: z.string() }).exactOptional(),
 });
 
 /** What any result may carry. */

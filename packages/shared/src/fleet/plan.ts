@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 
 import { ExplainedError, systemCode } from '../errors/index.js';
+import { BUCKET_NAME, FOLDER, KMS_KEY, STORE_REGION } from '../s3/names.js';
 import { maxFailuresOf, shareBudget, type MaxFailures } from './error-budget.js';
+import type { BackupSettings } from './fleet-file-schema.js';
 import { identityOf } from './order.js';
 import { outcomeSchema, type Outcome } from './outcome.js';
 import { ACTIONS, type FleetReport } from './report.js';
@@ -12,6 +14,16 @@ import type { Selectable } from './selection.js';
 import type { Tenant } from './tenant.js';
 import { assignWaves, type WaveSpec } from './waves.js';
 import { writeWhole } from './write-whole.js';
+
+/** As the fleet file gives it once it has been read; checked again, since a plan comes from another job. */
+const backupSchema = z.object({
+  every: z.int().positive().exactOptional(),
+  retention: z.string().exactOptional(),
+  bucket: z.string().regex(BUCKET_NAME).exactOptional(),
+  prefix: z.string().regex(FOLDER).exactOptional(),
+  'aws-region': z.string().regex(STORE_REGION).exactOptional(),
+  'kms-key': z.string().regex(KMS_KEY).exactOptional(),
+}) satisfies z.ZodType<BackupSettings>;
 
 const tenantSchema = z.object({
   key: z.string(),
@@ -23,6 +35,10 @@ const tenantSchema = z.object({
   assumed: z.object({ database: z.boolean(), role: z.boolean() }),
   labels: z.record(z.string(), z.string()),
   historyRetentionSeconds: z.int().nonnegative().exactOptional(),
+  regionId: z.string().exactOptional(),
+  pgVersion: z.int().positive().exactOptional(),
+  storageBytes: z.number().nonnegative().exactOptional(),
+  backup: backupSchema.exactOptional(),
 }) satisfies z.ZodType<Tenant>;
 
 const number = z.int().positive();
@@ -182,9 +198,14 @@ function noPlan(file: string, why: string): ExplainedError {
   });
 }
 
-/** A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never. */
-function contradictionIn({ waves, shards }: Plan): string | undefined {
-  const twice = firstTwice(shards.flatMap(({ tenants }) => tenants));
+/**
+ * A plan in which somebody is twice, or a shard belongs nowhere, would have somebody done twice or never; shares beyond the
+ * budget would let more fail than were allowed.
+ */
+function contradictionIn({ maxFailures, waves, shards, settled }: Plan): string | undefined {
+  const planned = shards.flatMap(({ tenants }) => tenants);
+  const ended = new Set(settled.map(identityOf));
+  const twice = firstTwice(planned) ?? planned.find((tenant) => ended.has(identityOf(tenant)));
   if (twice !== undefined) return `${twice.projectId} is in it twice`;
   if (new Set(shards.map(({ shard }) => shard)).size < shards.length) return 'a shard is in it twice';
   for (const { wave, tenants, shards: numbers } of waves) {
@@ -194,7 +215,16 @@ function contradictionIn({ waves, shards }: Plan): string | undefined {
     if (!sameShards || inThem !== tenants) return `wave ${wave} is not what its shards are`;
   }
   const astray = shards.find((shard) => waves.every(({ wave }) => wave !== shard.wave));
-  return astray === undefined ? undefined : `shard ${astray.shard} belongs to no wave`;
+  if (astray !== undefined) return `shard ${astray.shard} belongs to no wave`;
+  if (!areCounted(shards.map(({ shard }) => shard))) return `its shards are not numbered from 1 to ${shards.length}`;
+  if (!areCounted(waves.map(({ wave }) => wave))) return `its waves are not numbered from 1 to ${waves.length}`;
+  const shares = shards.reduce((sum, shard) => sum + shard.maxFailures, 0);
+  if (shards.length === 0 || shares === maxFailures) return undefined;
+  return `its shards may have ${shares} failures together, and the whole fleet ${maxFailures}`;
+}
+
+function areCounted(numbers: readonly number[]): boolean {
+  return numbers.every((number, index) => number === index + 1);
 }
 
 /**

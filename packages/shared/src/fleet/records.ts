@@ -142,7 +142,7 @@ async function filesIn(folder: string): Promise<string[]> {
     return (await Promise.all(inside)).flat().toSorted();
   } catch (thrown) {
     if (systemCode(thrown) === 'ENOENT') return [];
-    throw thrown;
+    throw new ExplainedError({ message: `the records in ${folder} cannot be read` }, { cause: thrown });
   }
 }
 

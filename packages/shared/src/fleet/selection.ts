@@ -1,5 +1,7 @@
 import picomatch from 'picomatch';
 
+import { ExplainedError } from '../errors/index.js';
+
 /** What a pattern is tried against. */
 export interface Selectable {
   readonly key: string;
@@ -56,6 +58,41 @@ export function findIdleExclusions(fleet: readonly Selectable[], patterns: reado
     spelledOut: idle.filter((pattern) => !GLOB_CHARACTER.test(pattern)),
     globs: idle.filter((pattern) => GLOB_CHARACTER.test(pattern)),
   };
+}
+
+/** Where a selection is made, in the words of its errors. */
+export interface SelectionPlace {
+  /** What is selected: a project, a tenant. */
+  readonly what: string;
+  /** Comes before the names that there are. */
+  readonly sees: string;
+  /** Said when there is nobody at all. */
+  readonly nobody: string;
+}
+
+/** Patterns that match nobody, or exclusions that take nobody out. */
+export function nothingMatches(
+  patterns: readonly string[],
+  fleet: readonly Selectable[],
+  { what, sees, nobody }: SelectionPlace,
+): ExplainedError {
+  const names = fleet.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
+  const more = fleet.length > names.length ? `, and ${fleet.length - names.length} more` : '';
+  return new ExplainedError({
+    message: `tenants: no ${what} matches ${patterns.map((pattern) => JSON.stringify(pattern)).join(', ')}; nothing was done`,
+    hint:
+      fleet.length === 0
+        ? nobody
+        : `A pattern is compared with the name and the id of each project. ${sees} ${names.join(', ')}${more}.`,
+  });
+}
+
+/** The exclusions leave nobody. */
+export function nobodyLeft(): ExplainedError {
+  return new ExplainedError({
+    message: 'tenants: the patterns select nobody; nothing was done',
+    hint: "A line with ! only takes out of what other lines select. To mean all the others, write '*' as well.",
+  });
 }
 
 const GLOB_CHARACTER = /[*?[{]/;

@@ -1,4 +1,5 @@
 import type { AssumedNames, ProjectRef } from '../neon/index.js';
+import type { BackupSettings } from './fleet-file-schema.js';
 
 /** A project that was selected for a run, with what the run was told about where its database is. */
 export interface Tenant {
@@ -16,6 +17,13 @@ export interface Tenant {
   readonly labels: Readonly<Record<string, string>>;
   /** How far back the project can be restored; absent where Neon did not say. */
   readonly historyRetentionSeconds?: number;
+  /** Where the project is and which major version it has; absent where only its id is known. */
+  readonly regionId?: string;
+  readonly pgVersion?: number;
+  /** What the project takes in Neon's storage, its history included; absent where Neon did not say. */
+  readonly storageBytes?: number;
+  /** What the fleet file says about its backups; absent without one, or when it says nothing. */
+  readonly backup?: BackupSettings;
 }
 
 /** Where a tenant's data is inside its project, as far as the inputs say. */
@@ -42,5 +50,8 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     ...(project.historyRetentionSeconds === undefined
       ? {}
       : { historyRetentionSeconds: project.historyRetentionSeconds }),
+    regionId: project.regionId,
+    pgVersion: project.pgVersion,
+    ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
   };
 }

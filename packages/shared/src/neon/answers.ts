@@ -12,6 +12,7 @@ export const projectSchema = z.object({
   created_at: z.string(),
   compute_last_active_at: tolerant(z.string()),
   history_retention_seconds: tolerant(z.int().nonnegative()),
+  synthetic_storage_size: tolerant(z.number().nonnegative()),
   deleted_at: tolerant(z.string()),
   settings: tolerant(
     z.object({

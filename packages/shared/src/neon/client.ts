@@ -16,6 +16,7 @@ import {
 import { branchOf, reconciledBranches, type BranchCalls, type MarkedBranch } from './branches.js';
 import { openCaller, type NeonOptions } from './caller.js';
 import { sleep, systemClock } from './clock.js';
+import { computesOf } from './computes.js';
 import { StillCreatingError } from './errors.js';
 import { managementOf, type Management } from './management.js';
 import { readPages } from './pages.js';
@@ -180,6 +181,8 @@ export function openNeon(options: NeonOptions): Neon & { readonly manage: Manage
       if (found === undefined) throw new StillCreatingError(projectId, 'the default branch');
       return found.branch;
     },
+
+    ...computesOf({ api, call }),
 
     async branchOfHost(projectId, host) {
       const { endpoints } = await call('listProjectEndpoints', 'read', endpointsSchema, (params) =>

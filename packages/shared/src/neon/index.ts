@@ -7,6 +7,7 @@ export type {
   Branch,
   BranchRestore,
   ChangedBranch,
+  Compute,
   ConnectionRequest,
   CreatedProject,
   Database,

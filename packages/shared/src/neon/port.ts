@@ -63,6 +63,13 @@ export interface ChangedBranch {
   readonly operations: readonly Operation[];
 }
 
+/** What a branch is reached through. */
+export interface Compute {
+  readonly id: string;
+  /** Suspended, and not about to start. */
+  readonly isAsleep: boolean;
+}
+
 export interface Database {
   readonly name: string;
   readonly owner: string;
@@ -89,6 +96,10 @@ export interface Neon {
   defaultBranch(projectId: string): Promise<Branch>;
   /** Gives the id of the branch that an endpoint belongs to. @throws ExplainedError when no endpoint has that host. */
   branchOfHost(projectId: string, host: string): Promise<string>;
+  /** The compute that a host (with its port, when it has one) leads to; undefined when there is none. */
+  computeOfHost(projectId: string, host: string): Promise<Compute | undefined>;
+  /** Suspends a compute, which ends its connections. When the answer is lost it is looked at, and nothing is sent twice. */
+  suspendCompute(projectId: string, computeId: string): Promise<void>;
   /**
    * Makes a branch. When the answer is lost, it is looked for and never made twice.
    *

@@ -14,6 +14,8 @@ export interface ProjectRef {
   readonly computeLastActiveAt?: string;
   /** How far back its branches can be restored. */
   readonly historyRetentionSeconds?: number;
+  /** Data and history together. */
+  readonly storageBytes?: number;
   /** The only addresses that may connect (single ones, CIDR blocks, ranges); absent when all may. */
   readonly allowedIps?: readonly string[];
   /** Whether `allowedIps` holds for protected branches only. */
@@ -49,6 +51,7 @@ export function projectRefOf(answer: ProjectAnswer): ProjectRef {
     createdAt: answer.created_at,
     ...given('computeLastActiveAt', answer.compute_last_active_at),
     ...given('historyRetentionSeconds', answer.history_retention_seconds),
+    ...given('storageBytes', answer.synthetic_storage_size),
     ...(ips.length === 0 ? {} : { allowedIps: ips }),
     ...(ips.length > 0 && allowed?.protected_branches_only === true ? { allowedIpsForProtectedOnly: true } : {}),
     ...(blocksPublic === true ? { blocksPublicConnections: true } : {}),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Writable } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
+import { createSecureContext, type ConnectionOptions, type SecureContext } from 'node:tls';
 
 import pRetry from 'p-retry';
 import pg from 'pg';
@@ -112,8 +112,20 @@ function tlsOptions(
   return {
     rejectUnauthorized: verify,
     ...(isIP(host) === 0 ? { servername: host } : { host }),
-    ...(authorities === undefined ? {} : { ca: [...authorities] }),
+    secureContext: trustIn(authorities),
   };
+}
+
+const contexts = new Map<string, SecureContext>();
+
+/** One context for all connections that believe the same authorities: making one costs as much as a handshake. */
+function trustIn(authorities: readonly string[] | undefined): SecureContext {
+  const key = authorities?.join('\n') ?? '';
+  const known = contexts.get(key);
+  if (known !== undefined) return known;
+  const made = createSecureContext(authorities === undefined ? {} : { ca: [...authorities] });
+  contexts.set(key, made);
+  return made;
 }
 
 async function openOnce(

@@ -85,6 +85,8 @@ export function openStore(options: StoreOptions): ObjectStore {
     ...keptAs(options.keeping, new Date()),
     ...taggedAs(object),
   });
+  // What is replaced by and by must not be locked; but a bucket may demand that all is encrypted.
+  const encrypted = encryptedAs(options.keeping);
   const client = new S3Client({
     maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
     forcePathStyle: options.forcePathStyle ?? false,
@@ -158,7 +160,7 @@ export function openStore(options: StoreOptions): ObjectStore {
     async replace(object, body, signal) {
       const Key = object.key;
       await call(`writing ${placeOf(bucket, Key)}`, signal, (o) =>
-        client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object) }), o),
+        client.send(new PutObjectCommand({ Bucket, Key, Body: body, ...described(object), ...encrypted }), o),
       );
     },
 
@@ -346,11 +348,17 @@ function wholeOf({ sizeBytes, crc32 }: WholeObject) {
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-function keptAs(keeping: Keeping = {}, now: Date) {
-  const { encryption, kmsKeyId, storageClass, lock } = keeping;
+function encryptedAs({ encryption, kmsKeyId }: Keeping = {}) {
   return {
     ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
     ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+  };
+}
+
+function keptAs(keeping: Keeping = {}, now: Date) {
+  const { storageClass, lock } = keeping;
+  return {
+    ...encryptedAs(keeping),
     ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
     ...(lock === undefined
       ? {}

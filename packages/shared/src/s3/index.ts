@@ -2,6 +2,7 @@ export { abortedLater } from './abortable.js';
 export { openStore, placeOf, type Keeping, type StoreCredentials, type StoreOptions } from './client.js';
 export { cut } from './cut.js';
 export { isHopeless, isNotFound, isTaken, S3Error } from './errors.js';
+export { BUCKET_NAME, FOLDER, KMS_KEY, STORE_REGION } from './names.js';
 export { planParts, type PartPlan } from './part-plan.js';
 export { readObject, type ObjectToRead } from './read-object.js';
 export { roleCredentials, type RoleOptions } from './role-credentials.js';

@@ -8,7 +8,9 @@ import pg from 'pg';
 import {
   CATALOG_SESSION,
   openCatalog,
+  CATALOG_MIGRATIONS,
   QUERIES,
+  tenantsOfCatalog,
   type Catalog,
   type CatalogBatch,
   type CatalogTenant,
@@ -73,6 +75,11 @@ function outcome(key: string, overrides: Partial<OutcomeRecord> = {}): OutcomeRe
   };
 }
 
+function withoutVersion(overrides: Partial<OutcomeRecord>): OutcomeRecord {
+  const all = Object.entries(outcome('acme', overrides)).filter(([name]) => name !== 'to');
+  return Object.fromEntries(all) as unknown as OutcomeRecord;
+}
+
 function run(outcomes: readonly OutcomeRecord[], runKey = 'run-1'): CatalogBatch {
   return {
     schemaVersion: 1,
@@ -105,7 +112,7 @@ describe('the catalog', () => {
     await admin.query('DROP SCHEMA fleet CASCADE');
     const many = await Promise.all(Array.from({ length: 6 }, () => openCatalog(url)));
     await Promise.all(many.map((each) => each.end()));
-    expect(await count('catalog_migration')).toBe(1);
+    expect(await count('catalog_migration')).toBe(CATALOG_MIGRATIONS.length);
     const { rows } = await admin.query(
       `SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'customer'`,
     );
@@ -120,8 +127,11 @@ describe('the catalog', () => {
   const TABLES: readonly PgTable[] = [
     schema.customer,
     schema.project,
+    schema.databaseVersion,
     schema.creationIntent,
     schema.migrationRun,
+    schema.runPart,
+    schema.shardFailures,
     schema.migrationOutcome,
     schema.backup,
     schema.event,
@@ -220,6 +230,9 @@ describe('the catalog', () => {
     const backups = [backup(1, 'passed'), backup(2, 'failed'), backup(3)];
     await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')], backups });
     await catalog.write({ ...run([outcome('acme', { status: 'skipped', reason: 'drift' })]), backups });
+    // A backup that went well since then says nothing about the migration.
+    const { run: backedUp } = run([outcome('acme', { startedAt: '2026-11-09T00:00:00.000Z' })], 'backup-1');
+    if (backedUp !== undefined) await catalog.write({ schemaVersion: 1, run: { ...backedUp, action: 'backup' } });
     expect(await count('backup')).toBe(3);
     for await (const page of catalog.status()) {
       expect(page).toMatchObject([
@@ -233,6 +246,39 @@ describe('the catalog', () => {
         },
       ]);
     }
+  });
+
+  test('keeps the newest drill of a backup, and shows none that is gone', async () => {
+    const backup = (verifiedAt: string, verifyOutcome: 'passed' | 'failed') => ({
+      projectId: 'p-acme',
+      database: 'neondb',
+      storageKey: 'k',
+      sizeBytes: 7,
+      sha256: 'x',
+      createdAt: AT,
+      verifiedAt,
+      verifyOutcome,
+    });
+    const write = (batch: Omit<CatalogBatch, 'schemaVersion'>) => catalog.write({ schemaVersion: 1, ...batch });
+    const newest = backup('2026-11-05T00:00:00.000Z', 'failed');
+    await write({ projects: [projectRecord('acme')], backups: [newest] });
+    await write({ backups: [backup('2026-11-04T00:00:00.000Z', 'passed')] });
+    const untried = {
+      projectId: 'p-acme',
+      database: 'neondb',
+      storageKey: 'k',
+      sizeBytes: 7,
+      sha256: 'x',
+      createdAt: AT,
+    };
+    await write({ backups: [untried] });
+    const kept = 'SELECT verify_outcome, gone_at FROM fleet.backup';
+    expect((await admin.query(kept)).rows).toEqual([{ verify_outcome: 'failed', gone_at: null }]);
+    const gone = { storageKeys: ['k', 'another'], at: '2026-11-06T00:00:00.000Z' };
+    await write({ backupsGone: gone });
+    await write({ backupsGone: { ...gone, at: '2026-11-07T00:00:00.000Z' } });
+    expect((await admin.query(kept)).rows).toEqual([{ verify_outcome: 'failed', gone_at: new Date(gone.at) }]);
+    for await (const page of catalog.status()) expect(page[0]?.backupAt).toBeUndefined();
   });
 
   test('takes names with anything in them as data', async () => {
@@ -304,8 +350,221 @@ describe('the catalog', () => {
   });
 });
 
+describe('what a database is at', () => {
+  const verified = { table: '"drizzle"."__drizzle_migrations"', digest: 'd1' };
+  const certain = async () => {
+    const all: string[] = [];
+    for await (const page of catalog.versions()) {
+      for (const { projectId, versions = [] } of page) {
+        all.push(...versions.map(({ branch, database, version }) => [projectId, branch, database, version].join('/')));
+      }
+    }
+    return all.toSorted();
+  };
+  const at = (day: number) => `2026-11-${String(day).padStart(2, '0')}T00:00:00.000Z`;
+  let runs = 0;
+  const tell = (...outcomes: OutcomeRecord[]) => catalog.write(run(outcomes, `run-${(runs += 1)}`));
+
+  beforeEach(async () => {
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme', { database: 'neondb' })] });
+  });
+
+  test('is kept for each database and each branch, and the tenant is at what its own database is at', async () => {
+    await tell(
+      outcome('acme', { verified, to: '0002' }),
+      outcome('acme', { verified, to: '0001', database: 'reports' }),
+    );
+    await tell(outcome('acme', { verified, to: '0003', branch: 'dev', startedAt: at(9) }));
+    expect(await certain()).toEqual(['p-acme//neondb/0002', 'p-acme//reports/0001', 'p-acme/dev/neondb/0003']);
+    expect(await tenants()).toMatchObject([{ schemaVersion: '0002' }]);
+  });
+
+  test('is what the newest run saw, in whatever order they are told', async () => {
+    await tell(outcome('acme', { verified, to: '0002', startedAt: at(5) }));
+    await tell(outcome('acme', { verified, to: '0001', startedAt: at(4) }));
+    expect(await certain()).toEqual(['p-acme//neondb/0002']);
+    expect(await tenants()).toMatchObject([{ schemaVersion: '0002' }]);
+  });
+
+  test('is uncertain on all branches after a failure or after going back, until somebody has looked again', async () => {
+    await tell(outcome('acme', { verified, to: '0002', startedAt: at(4) }));
+    await tell(outcome('acme', { verified, to: '0002', branch: 'main', startedAt: at(4) }));
+    await tell(outcome('acme', { to: '0001', isVersionKnown: true, inDoubt: true, branch: 'main', startedAt: at(5) }));
+    expect(await certain()).toEqual([]);
+    // Told late: what was certain before that is not any more.
+    await tell(outcome('acme', { verified, to: '0002', startedAt: at(4) }));
+    expect(await certain()).toEqual([]);
+    await tell(outcome('acme', { verified, to: '0001', startedAt: at(6) }));
+    expect(await certain()).toEqual(['p-acme//neondb/0001']);
+    await catalog.doubt(['p-acme']);
+    expect(await certain()).toEqual([]);
+  });
+
+  test('can be nothing at all after going back', async () => {
+    await tell(outcome('acme', { to: '0001', startedAt: at(4) }));
+    await tell(withoutVersion({ startedAt: at(5), inDoubt: true, isVersionKnown: true }));
+    expect((await tenants())[0]?.schemaVersion).toBeUndefined();
+  });
+
+  test('leaves alone what only a plan knows: a tenant that nobody looked at', async () => {
+    const skipped = withoutVersion({
+      status: 'skipped',
+      reason: 'budget',
+      attempts: 0,
+      startedAt: at(8),
+    });
+    await tell(outcome('acme', { verified, to: '0002', startedAt: at(4) }));
+    await tell(skipped);
+    expect(await certain()).toEqual(['p-acme//neondb/0002']);
+  });
+
+  test('is learnt with the place of a project that the catalog did not know, as far as that was told', async () => {
+    const place = { regionId: 'aws-us-east-1', pgVersion: 17 };
+    await tell(
+      outcome('named', { ...place, verified, database: 'app', role: 'app_owner' }),
+      outcome('assumed', { ...place, verified, isDatabaseAssumed: true }),
+    );
+    const { rows } = await admin.query(
+      `SELECT neon_project_id AS id, database_name, role_name, schema_version FROM fleet.project WHERE neon_project_id <> 'p-acme' ORDER BY 1`,
+    );
+    expect(rows).toEqual([
+      { id: 'p-assumed', database_name: null, role_name: null, schema_version: '0001_tasks' },
+      { id: 'p-named', database_name: 'app', role_name: 'app_owner', schema_version: '0001_tasks' },
+    ]);
+  });
+});
+
+describe('a run of several shards', () => {
+  const part = (number: number, verdict: string, attempt = 1): CatalogBatch => {
+    const { run: whole, ...rest } = run([]);
+    if (whole === undefined) throw new Error('no run');
+    return { ...rest, run: { ...whole, verdict, part: { number, attempt } } };
+  };
+  const verdict = async () => (await admin.query<{ verdict: string }>('SELECT verdict FROM fleet.migration_run')).rows;
+
+  test.each([
+    [['succeeded', 'failed', 'incomplete'], 'failed'],
+    [['failed', 'incomplete', 'succeeded'], 'failed'],
+    [['incomplete', 'succeeded', 'succeeded'], 'incomplete'],
+    [['succeeded', 'succeeded', 'incomplete'], 'incomplete'],
+    [['succeeded', 'succeeded', 'succeeded'], 'succeeded'],
+  ])('that end as %j in this order is %s', async (verdicts, worst) => {
+    for (const [index, each] of verdicts.entries()) await catalog.write(part(index + 1, each));
+    expect(await verdict()).toEqual([{ verdict: worst }]);
+  });
+
+  test('that end at the same time is as bad as the worst of them', async () => {
+    const others = await Promise.all(Array.from({ length: 5 }, () => openCatalog(url)));
+    try {
+      await Promise.all(others.map((each, index) => each.write(part(index + 1, index === 2 ? 'failed' : 'succeeded'))));
+    } finally {
+      await Promise.all(others.map((each) => each.end()));
+    }
+    expect(await verdict()).toEqual([{ verdict: 'failed' }]);
+  });
+
+  test('is as its newest attempts ended, also when an older one is told late', async () => {
+    await catalog.write(part(1, 'succeeded'));
+    await catalog.write(part(2, 'failed'));
+    await catalog.write(part(0, 'failed'));
+    await catalog.write(part(2, 'succeeded', 2));
+    expect(await verdict()).toEqual([{ verdict: 'succeeded' }]);
+    await catalog.write(part(2, 'failed', 1));
+    expect(await verdict()).toEqual([{ verdict: 'succeeded' }]);
+    // The report knows of shards that never told anything.
+    await catalog.write(part(0, 'incomplete', 2));
+    expect(await verdict()).toEqual([{ verdict: 'incomplete' }]);
+  });
+
+  test('keeps the newest outcome of a tenant', async () => {
+    await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme')] });
+    await catalog.write(run([outcome('acme', { startedAt: '2026-11-03T00:00:00.000Z' })]));
+    await catalog.write(run([outcome('acme', { status: 'failed', startedAt: '2026-11-02T00:00:00.000Z' })]));
+    expect((await admin.query('SELECT status FROM fleet.migration_outcome')).rows).toEqual([{ status: 'succeeded' }]);
+  });
+
+  test('counts its failures together, those of its newest attempt', async () => {
+    const planId = randomUUID();
+    const shard = (number: number, attempt = 1) => ({ planId, shard: number, attempt });
+    expect(await catalog.exchangeFailures(shard(1), 0)).toBe(0);
+    expect(await catalog.exchangeFailures(shard(1), 2)).toBe(2);
+    expect(await catalog.exchangeFailures(shard(2), 1)).toBe(3);
+    expect(await catalog.exchangeFailures(shard(2), 1)).toBe(3);
+    expect(await catalog.exchangeFailures({ ...shard(1), planId: randomUUID() }, 1)).toBe(1);
+    expect(await catalog.exchangeFailures(shard(1, 2), 0)).toBe(0);
+  });
+});
+
+describe('tenants out of the catalog', () => {
+  const names = ({ tenants: all }: { readonly tenants: readonly { readonly name: string }[] }) =>
+    all.map(({ name }) => name).toSorted();
+
+  beforeEach(async () => {
+    const projects = [
+      projectRecord('acme', { database: 'app', role: 'app_owner', branch: 'live' }),
+      projectRecord('b'),
+      projectRecord('new', { status: 'creating' }),
+      projectRecord('left'),
+      projectRecord('gone'),
+    ];
+    await catalog.write({ schemaVersion: 1, projects });
+    await catalog.close(['p-left'], 'retired');
+    await catalog.close(['p-gone'], 'gone');
+  });
+
+  test('have their place, and those that are no tenants any more, or not yet, are left out', async () => {
+    const found = await tenantsOfCatalog(catalog, ['*']);
+    expect(names(found)).toEqual(['ACME', 'B']);
+    expect(found.tenants.find(({ key }) => key === 'acme')).toMatchObject({
+      branch: 'live',
+      database: 'app',
+      role: 'app_owner',
+      assumed: { database: false, role: false },
+      regionId: 'aws-us-east-1',
+      pgVersion: 17,
+    });
+    expect(found.settled).toMatchObject([{ name: 'NEW', status: 'skipped', reason: 'creating', attempts: 0 }]);
+    expect(await tenantsOfCatalog(catalog, ['acme'], { database: 'other' })).toMatchObject({
+      tenants: [{ database: 'other', role: 'app_owner' }],
+    });
+  });
+
+  test('are refused when a pattern, or an exclusion, means nobody', async () => {
+    for (const patterns of [['acme', 'akme'], ['*', '!akme'], ['left'], ['gone'], ['b', '!b'], ['!b']]) {
+      await expect(tenantsOfCatalog(catalog, patterns)).rejects.toThrow(/nothing was done/);
+    }
+    expect(await tenantsOfCatalog(catalog, ['*', '!staging-*'])).toMatchObject({ idleExclusions: ['!staging-*'] });
+    expect(names(await tenantsOfCatalog(catalog, ['*', '!ACME']))).toEqual(['B']);
+  });
+
+  test('never are the project of the catalog itself', async () => {
+    const itself = { catalogProject: 'p-b' };
+    expect(names(await tenantsOfCatalog(catalog, ['*'], {}, itself))).toEqual(['ACME']);
+    expect(names(await tenantsOfCatalog(catalog, ['*', '!b'], {}, itself))).toEqual(['ACME']);
+    await expect(tenantsOfCatalog(catalog, ['b'], {}, itself)).rejects.toThrow(/no tenant of the catalog matches "b"/);
+  });
+
+  test('is known by what Neon says to every session', async () => {
+    expect(await catalog.ownProject()).toBeUndefined();
+    await admin.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET neon.project_id = 'misty-river-1'`);
+    const again = await openCatalog(url);
+    expect(await again.ownProject().finally(() => again.end())).toBe('misty-river-1');
+  });
+});
+
 describe('every statement', () => {
-  const record = { neon_project_id: 'p-1', slug: 's-1', name: 'n', status: 'ready' };
+  const record = {
+    neon_project_id: 'p-1',
+    slug: 's-1',
+    name: 'n',
+    status: 'ready',
+    version_known: true,
+    in_doubt: true,
+    to_version: '0001',
+    migrations_table: 't',
+    migrations_digest: 'd',
+    started_at: AT,
+  };
   const given = JSON.stringify(
     Array.from({ length: 400 }, (_, index) => ({ ...record, neon_project_id: `p-${index}`, slug: `s-${index}` })),
   );
@@ -313,14 +572,25 @@ describe('every statement', () => {
     tenants: ['p-1', 1_000],
     byKey: ['s-1'],
     status: ['p-1', 1_000],
+    versions: ['p-1', 1_000],
     registerCustomers: [given],
     registerProjects: [given],
     learnCustomers: [given],
     learnProjects: [given],
     recordRun: ['k', 'a', 'c', 'v', AT, 1, null, null],
-    recordOutcomes: [given, randomUUID()],
+    recordPart: [randomUUID(), 1, 1, 'failed'],
+    settleVerdict: [randomUUID()],
+    recordOutcomes: [given, randomUUID(), 'migrate'],
     recordVersions: [given],
+    doubtVersions: [given],
+    doubtProjects: [['p-1', 'p-2']],
+    keepVersions: [given],
     recordBackups: [given],
+    closeBackups: [['k-1', 'k-2'], AT],
+    tellFailures: [randomUUID(), 1, 1, 1],
+    sumFailures: [randomUUID(), 1],
+    forgetFailures: [],
+    ownProject: [],
     recordEvents: [given],
     closeProjects: [['p-1', 'p-2'], 'gone', AT],
     retired: [['p-1', 'p-2']],
@@ -330,9 +600,9 @@ describe('every statement', () => {
     successor: ['p-1'],
   };
 
-  test('goes along an index, in a catalog of 20,000 tenants', async () => {
+  test('goes along an index, in a catalog of 100,000 tenants', async () => {
     await admin.query(`
-      INSERT INTO fleet.customer (slug, name) SELECT 's-' || n, 'name ' || n FROM generate_series(1, 20000) n;
+      INSERT INTO fleet.customer (slug, name) SELECT 's-' || n, 'name ' || n FROM generate_series(1, 100000) n;
       INSERT INTO fleet.project (customer_id, neon_project_id, region, postgres_version, status)
         SELECT id, 'p-' || substr(slug::text, 3), 'aws-us-east-1', 17, 'ready' FROM fleet.customer;
       INSERT INTO fleet.migration_run (run_key, action, command, verdict, started_at, duration_ms)
@@ -341,6 +611,12 @@ describe('every statement', () => {
         SELECT r.id, p.id, 'neondb', 'succeeded', 1, now(), 1 FROM (SELECT id FROM fleet.migration_run LIMIT 3) r, fleet.project p;
       INSERT INTO fleet.backup (project_id, database_name, storage_key, size_bytes, sha256, created_at)
         SELECT id, 'neondb', n || neon_project_id, 1, 'x', now() FROM fleet.project, generate_series(1, 2) n;
+      INSERT INTO fleet.database_version (project_id, branch_name, database_name, migrations_table, schema_version, migrations_digest, recorded_at)
+        SELECT id, '', 'neondb', 't', '0001', 'd', '2026-11-01' FROM fleet.project;
+      INSERT INTO fleet.run_part (run_id, part, attempt, verdict)
+        SELECT id, n, 1, 'succeeded' FROM fleet.migration_run, generate_series(0, 9) n;
+      INSERT INTO fleet.shard_failures (plan_id, attempt, shard, failures)
+        SELECT gen_random_uuid(), 1, n, 0 FROM generate_series(1, 20000) n;
       INSERT INTO fleet.event (event_key, at, action, what, project_id) SELECT neon_project_id, now(), 'a', 'w', id FROM fleet.project;
       INSERT INTO fleet.creation_intent (slug, attempt) SELECT slug, gen_random_uuid() FROM fleet.customer;
       ANALYZE`);

@@ -10,8 +10,8 @@ import {
   type MigrateOptions,
   type MigrationFolder,
 } from '../../src/drizzle/index.js';
-import { StoppedError, type RestorePoint } from '../../src/fleet/index.js';
-import { LOCK_KEY } from '../../src/postgres/index.js';
+import { StoppedError, type RestorePoint, type TenantResult } from '../../src/fleet/index.js';
+import { LOCK_KEY, tryLockSql } from '../../src/postgres/index.js';
 import { ask, connectTo, folderOf, migrateOptions, recordedHashes } from '../support/migrations.js';
 import { watchWay } from '../support/watched-way.js';
 
@@ -269,6 +269,19 @@ describe('a post-check', () => {
     expect(await recordedHashes(url)).toHaveLength(3);
   });
 
+  test('that takes longer than a statement may is ended, and the tenant has failed', async () => {
+    const url = await newDatabase();
+    const postCheck = 'SELECT true FROM pg_sleep(60)';
+    const result = await migrate(url, ALL, { postCheck, statementTimeoutMs: 200 });
+    expect(result).toMatchObject({
+      status: 'failed',
+      detail: expect.stringMatching(/^the post-check failed: .*statement timeout.*kept: 0000_init/),
+      error: { code: 'SQLSTATE 57014' },
+      migration: { applied: ['0000_init', '0001_name', '0002_done'] },
+    });
+    expect(result).not.toHaveProperty('infrastructure');
+  });
+
   test('of two statements is refused before anything is done', async () => {
     const url = await newDatabase();
     await expect(migrate(url, ALL, { postCheck: 'COMMIT; SELECT true' })).rejects.toThrow(/it holds 2 statements/);
@@ -283,7 +296,20 @@ describe('a restore point', () => {
     ...(await readWalPosition(connection)),
   });
   const poisoned = folderOf({ ...INIT, ...NAME, '0002_poison': ['SELECT 1/0'] });
-  const rollBackTo = () => jest.fn((point: RestorePoint) => Promise.resolve(`put back to ${point.kind}`));
+  /** Puts an empty database back to being empty, and ends all of its sessions, as Neon's restore does. */
+  const rollBackOf = (url: string, meanwhile: () => Promise<void> = () => Promise.resolve()) =>
+    jest.fn(async (point: RestorePoint) => {
+      await meanwhile();
+      await ask(url, 'DROP SCHEMA drizzle CASCADE; DROP TABLE users, tasks');
+      await endSessions(url);
+      return `put back to ${point.kind}`;
+    });
+  const endSessions = (url: string) =>
+    ask(
+      url,
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+  const RESTORE = { readRestorePoint: lsnPoint, onFailure: 'restore' } as const;
 
   test('is read before the first change, only where there is one, and is in the record', async () => {
     const url = await newDatabase();
@@ -296,7 +322,7 @@ describe('a restore point', () => {
     const point = result.migration?.restorePoint;
     const [later] = await ask<{ before: boolean }>(
       url,
-      `SELECT '${point?.kind === 'lsn' ? point.lsn : ''}'::pg_lsn < pg_current_wal_lsn() AS before`,
+      `SELECT '${point?.kind === 'lsn' ? point.lsn : ''}'::pg_lsn < pg_current_wal_insert_lsn() AS before`,
     );
     expect(later?.before).toBe(true);
     expect(await migrate(url, ALL, { readRestorePoint })).toMatchObject({ status: 'unchanged' });
@@ -312,55 +338,179 @@ describe('a restore point', () => {
 
   test('is gone back to after a failure that left something behind, if that was asked for', async () => {
     const url = await newDatabase();
-    const rollBack = rollBackTo();
-    const result = await migrate(url, poisoned, { readRestorePoint: lsnPoint, onFailure: 'restore', rollBack });
+    const rollBack = rollBackOf(url);
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack });
     expect(rollBack).toHaveBeenCalledTimes(1);
     expect(result).toMatchObject({
       status: 'rolled-back',
       detail: '0002_poison.sql, statement 1 of 1: division by zero; put back to lsn',
       migration: { applied: [] },
     });
+    expect(result.migration).not.toHaveProperty('changed');
+  });
+
+  test('is gone back to while nobody else can get in: who waits for the lock finds what it was before', async () => {
+    const url = await newDatabase();
+    let waiting: Promise<TenantResult> | undefined;
+    const rollBack = rollBackOf(url, async () => {
+      const [held] = await ask<{ held: boolean }>(url, tryLockSql('exclusive'));
+      expect(held?.held).toBe(false);
+      const waits = `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND application_name LIKE 'neon-fleet migrate%' AND datname = current_database() AND pid <> pg_backend_pid()`;
+      waiting = migrate(url, ALL);
+      while ((await ask(url, waits)).length === 0) await delay(10);
+    });
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack });
+    // Its session was ended together with all others; it began anew, and with everything.
+    expect(await waiting).toMatchObject({
+      status: 'succeeded',
+      migration: { applied: ALL.migrations.map(({ tag }) => tag) },
+    });
+    expect(await columnsOf(url)).toEqual(['tasks.done', 'tasks.id', 'users.id', 'users.name']);
+    // Which of the two came first after the restore is not decided; what is said is what was seen.
+    if (result.status === 'rolled-back') return;
+    expect(result).toMatchObject({
+      status: 'failed',
+      error: {
+        message: expect.stringMatching(/it was put back, but is not at no migration again: /),
+      },
+      migration: { applied: ['0000_init', '0001_name'], restorePoint: { kind: 'lsn' } },
+    });
+  });
+
+  test.each([
+    ['let go of by a migration', ['DISCARD ALL', 'SELECT 1/0']],
+    ['lost with its connection', ['SELECT pg_terminate_backend(pg_backend_pid())']],
+  ])('is gone back to under a new lock when it was %s', async (_, statements) => {
+    const url = await newDatabase();
+    const folder = folderOf({ ...INIT, '0001_bad': statements }, 'v0', ['0001_bad']);
+    const rollBack = rollBackOf(url, async () => {
+      expect(await ask(url, tryLockSql('exclusive'))).toEqual([{ held: false }]);
+    });
+    expect(await migrate(url, folder, { ...RESTORE, rollBack })).toMatchObject({ status: 'rolled-back' });
+    expect(rollBack).toHaveBeenCalledTimes(1);
+  });
+
+  test('is not gone back to when the lock was lost and somebody else has been at it since', async () => {
+    const url = await newDatabase();
+    const folder = folderOf({ ...INIT, '0001_bad': ['DISCARD ALL', 'SELECT pg_sleep(60)'] }, 'v0', ['0001_bad']);
+    const rollBack = rollBackOf(url);
+    const running = migrate(url, folder, { ...RESTORE, rollBack });
+    const sleeping = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()`;
+    while ((await ask(url, sleeping)).length === 0) await delay(10);
+    const newer = folderOf({ ...INIT, '0001_bad': ['SELECT 1'], '0002_done': DONE['0002_done'] });
+    expect(await migrate(url, newer)).toMatchObject({ status: 'succeeded' });
+    await ask(url, sleeping.replace('SELECT pid', 'SELECT pg_terminate_backend(pid)'));
+
+    expect(await running).toMatchObject({
+      status: 'failed',
+      error: {
+        message: expect.stringMatching(/putting the database back failed as well: .* not at 0000_init any more/),
+      },
+      migration: { applied: ['0000_init'], changed: true, restorePoint: { kind: 'lsn' } },
+    });
+    expect(rollBack).not.toHaveBeenCalled();
+    expect(await columnsOf(url)).toContain('tasks.done');
+  });
+
+  test('that was gone back to without effect is not called gone back to', async () => {
+    const url = await newDatabase();
+    const rollBack = () => Promise.resolve('put back');
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack });
+    expect(result).toMatchObject({
+      status: 'failed',
+      error: {
+        message: expect.stringMatching(/it was put back, but is not at no migration again: it is at 0001_name$/),
+        hint: expect.stringContaining('Look at it'),
+      },
+      migration: { applied: ['0000_init', '0001_name'], restorePoint: { kind: 'lsn' } },
+    });
+  });
+
+  test('whose effect cannot be looked at, because another run is quicker, is not called gone back to', async () => {
+    const url = await newDatabase();
+    let other: Awaited<ReturnType<typeof connectTo>> | undefined;
+    const rollBack = async (point: RestorePoint) => {
+      const words = await rollBackOf(url)(point);
+      other = await connectTo(url);
+      await other.query(`SELECT pg_advisory_lock(${LOCK_KEY[0]}, ${LOCK_KEY[1]})`);
+      return words;
+    };
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack, lockWaitMs: 1 });
+    await other?.end();
+    expect(result).toMatchObject({
+      status: 'failed',
+      error: { message: expect.stringMatching(/whether it is back could not be looked at/) },
+      migration: { restorePoint: { kind: 'lsn' } },
+    });
   });
 
   test('is not gone back to where nothing was left behind', async () => {
     const url = await newDatabase();
-    const rollBack = rollBackTo();
-    const options = { readRestorePoint: lsnPoint, onFailure: 'restore', rollBack, transaction: 'all' } as const;
-    const result = await migrate(url, poisoned, options);
+    const rollBack = rollBackOf(url);
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack, transaction: 'all' });
     expect(rollBack).not.toHaveBeenCalled();
     expect(result).toMatchObject({ status: 'failed', detail: expect.stringMatching(/; the database is as it was$/) });
     expect(result.migration).not.toHaveProperty('restorePoint');
+    expect(result.migration).not.toHaveProperty('changed');
   });
 
   test('is not gone back to unless asked for', async () => {
     const url = await newDatabase();
-    const rollBack = rollBackTo();
+    const rollBack = rollBackOf(url);
     const result = await migrate(url, poisoned, { readRestorePoint: lsnPoint, rollBack });
     expect(rollBack).not.toHaveBeenCalled();
-    expect(result).toMatchObject({ status: 'failed', migration: { restorePoint: { kind: 'lsn' } } });
+    expect(result).toMatchObject({ status: 'failed', migration: { changed: true, restorePoint: { kind: 'lsn' } } });
   });
 
   test('that does not work either is said with both causes', async () => {
     const url = await newDatabase();
     const rollBack = () => Promise.reject(new Error('the branch is protected'));
-    const result = await migrate(url, poisoned, { readRestorePoint: lsnPoint, onFailure: 'restore', rollBack });
+    const result = await migrate(url, poisoned, { ...RESTORE, rollBack });
     expect(result).toMatchObject({
       status: 'failed',
       error: {
         message: expect.stringMatching(/division by zero; and putting .* failed as well: the branch is protected/),
       },
+      detail: expect.stringMatching(/; applied before that, and kept: 0000_init, 0001_name$/),
       migration: { restorePoint: { kind: 'lsn' }, applied: ['0000_init', '0001_name'] },
+    });
+  });
+
+  test('that works, and is said not to, is looked at', async () => {
+    const url = await newDatabase();
+    const rollBack = async (point: RestorePoint) => {
+      await rollBackOf(url)(point);
+      throw new Error('the operation did not end in time');
+    };
+    expect(await migrate(url, poisoned, { ...RESTORE, rollBack })).toMatchObject({
+      status: 'failed',
+      detail: expect.stringMatching(/did not end in time; all the same it is back at no migration$/),
+      migration: { restorePoint: { kind: 'lsn' } },
     });
   });
 
   test('is gone back to after a post-check that says no', async () => {
     const url = await newDatabase();
-    const rollBack = rollBackTo();
-    const options = { readRestorePoint: lsnPoint, onFailure: 'restore', rollBack, postCheck: 'SELECT false' } as const;
+    const rollBack = rollBackOf(url);
+    const options = { ...RESTORE, rollBack, postCheck: 'SELECT false' } as const;
     expect(await migrate(url, ALL, options)).toMatchObject({ status: 'rolled-back' });
-    // The second run has changed nothing that could be taken back.
+    expect(await columnsOf(url)).toEqual([]);
+    // A run that has changed nothing has nothing that could be taken back.
+    await migrate(url, ALL);
     expect(await migrate(url, ALL, options)).toMatchObject({ status: 'failed' });
     expect(rollBack).toHaveBeenCalledTimes(1);
+  });
+
+  test('is in the record of a file that was done in part, although nothing is applied', async () => {
+    const url = await newDatabase();
+    await migrate(url, folderOf(INIT));
+    const half = folderOf({ ...INIT, '0001_half': ['CREATE TABLE IF NOT EXISTS half ()', 'VACUUM nowhere'] }, 'v0', [
+      '0001_half',
+    ]);
+    expect(await migrate(url, half, { readRestorePoint: lsnPoint })).toMatchObject({
+      status: 'failed',
+      migration: { from: '0000_init', to: '0000_init', applied: [], changed: true, restorePoint: { kind: 'lsn' } },
+    });
   });
 });
 

@@ -151,7 +151,7 @@ test('a branch goes back to the position in the log that was read before a chang
     uri,
     'CREATE TABLE notes (text text)',
     "INSERT INTO notes VALUES ('before')",
-    'SELECT pg_current_wal_lsn()::text AS lsn',
+    'SELECT pg_current_wal_insert_lsn()::text AS lsn',
   );
   await inDatabase(uri, "INSERT INTO notes VALUES ('after')", 'ALTER TABLE notes ADD COLUMN broken int');
 

@@ -198,6 +198,87 @@ describe('an index that is built concurrently', () => {
   });
 });
 
+describe('an index that is rebuilt concurrently', () => {
+  const LONG = 'a_name_that_is_as_long_as_a_name_of_an_index_may_be_in_postgres';
+  const name = 'CREATE INDEX users_name ON users (lower(name)) WHERE id > 1';
+  const id = `CREATE INDEX ${LONG} ON users (id)`;
+
+  test.each([
+    ['REINDEX INDEX CONCURRENTLY users_name', 1],
+    ['REINDEX (CONCURRENTLY) TABLE users', 2],
+    [`REINDEX INDEX CONCURRENTLY ${LONG}`, 2],
+    ['REINDEX SCHEMA CONCURRENTLY public', 2],
+  ])('and was interrupted before leaves nothing behind: %s', async (sql, attempts) => {
+    const url = await newDatabase();
+    await ask(url, `${name}; ${id}`);
+    for (let attempt = 1; attempt <= attempts; attempt += 1) await interruptBuild(url, sql);
+    const left = Object.values(await indexesOf(url)).filter((valid) => !valid);
+    expect(left.length).toBeGreaterThanOrEqual(attempts);
+    const notes: string[] = [];
+    const result = await migrate(url, withOutside(sql), { note: (line) => notes.push(line) });
+    expect(result).toMatchObject({ status: 'succeeded' });
+    expect(notes.join('\n')).toMatch(/dropping public\.\S+_ccnew1?, which an interrupted REINDEX left/);
+    expect(await indexesOf(url)).toEqual({ users_name: true, [LONG]: true });
+  });
+
+  test('takes away only what is a copy of what it rebuilds', async () => {
+    const url = await newDatabase();
+    await ask(url, `${name}; ${id}; CREATE INDEX users_name_ccnew7 ON users (name)`);
+    await interruptBuild(url, `REINDEX INDEX CONCURRENTLY ${LONG}`);
+    await interruptBuild(url, 'CREATE INDEX CONCURRENTLY users_name_ccnew8 ON users (name, id)');
+    const before = await indexesOf(url);
+    expect(await migrate(url, withOutside('REINDEX INDEX CONCURRENTLY users_name'))).toMatchObject({
+      status: 'succeeded',
+    });
+    expect(await indexesOf(url)).toEqual(before);
+  });
+
+  test('takes away what was replaced and not dropped', async () => {
+    const url = await newDatabase();
+    await ask(url, name);
+    await using holder = await connectTo(url);
+    await using builder = await connectTo(url);
+    // Who reads with the old index holds up the end of it; the swap is done before that.
+    await holder.query('BEGIN; LOCK TABLE users IN ACCESS SHARE MODE');
+    const rebuilding = builder.query('REINDEX INDEX CONCURRENTLY users_name').catch((thrown: unknown) => thrown);
+    while ((await indexesOf(url))['users_name_ccold'] === undefined) await delay(10);
+    const [row] = await ask<{ pid: number }>(
+      url,
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query LIKE 'REINDEX%' AND datname = current_database()`,
+    );
+    expect(row).toBeDefined();
+    expect(await rebuilding).toBeInstanceOf(Error);
+    await holder.query('ROLLBACK');
+    expect(await indexesOf(url)).toEqual({ users_name: true, users_name_ccold: false });
+    expect(await migrate(url, withOutside('REINDEX TABLE CONCURRENTLY users'))).toMatchObject({ status: 'succeeded' });
+    expect(await indexesOf(url)).toEqual({ users_name: true });
+  });
+
+  test('by somebody else at this moment is not disturbed', async () => {
+    const url = await newDatabase();
+    await ask(url, name);
+    await using holder = await connectTo(url);
+    await using builder = await connectTo(url);
+    await holder.query('BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE');
+    const rebuilding = builder.query('REINDEX INDEX CONCURRENTLY users_name');
+    while ((await indexesOf(url))['users_name_ccnew'] === undefined) await delay(10);
+    const notes: string[] = [];
+    const [result] = await Promise.all([
+      migrate(url, withOutside('REINDEX INDEX CONCURRENTLY users_name'), {
+        note: (line) => {
+          notes.push(line);
+          if (line.includes('trying again (1 of 3)')) void holder.query('ROLLBACK');
+        },
+      }),
+      rebuilding,
+    ]);
+    expect(result).toMatchObject({ status: 'succeeded' });
+    expect(notes.join('\n')).toMatch(/somebody else is building public\.users_name_ccnew/);
+    expect(notes.join('\n')).not.toMatch(/dropping/);
+    expect(await indexesOf(url)).toEqual({ users_name: true });
+  });
+});
+
 describe('other statements outside a transaction', () => {
   test('are run one by one', async () => {
     const url = await newDatabase();
@@ -260,6 +341,7 @@ describe('other statements outside a transaction', () => {
         infrastructure: true,
         error: { code: 'interrupted' },
         detail: expect.stringMatching(/whether 0001_outside took effect is not known/),
+        migration: { to: '0000_init', applied: [], unsettled: ['0001_outside'], changed: true },
       });
 
       const next = await migrate(url, slow);

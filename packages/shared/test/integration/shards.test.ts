@@ -1,12 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
+import pg from 'pg';
 
 import {
   countsAsFailure,
@@ -40,11 +43,23 @@ interface Job {
   readonly meeting?: readonly number[];
   readonly failing?: readonly string[];
   readonly hanging?: readonly string[];
+  /** Whether each tenant waits until the test says that it may go on. */
+  readonly waiting?: boolean;
+  readonly catalogUrl?: string;
 }
 
 /** Starts a job of the matrix. Each attempt has a temp folder of its own, as on a fresh runner. */
 function startJob(job: Job): { process: ChildProcess; exitCode: Promise<number | null> } {
-  const { shard, attempt = 1, concurrency = 4, meeting = [], failing = [], hanging = [] } = job;
+  const {
+    shard,
+    attempt = 1,
+    concurrency = 4,
+    meeting = [],
+    failing = [],
+    hanging = [],
+    waiting = false,
+    catalogUrl,
+  } = job;
   const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
@@ -59,6 +74,8 @@ function startJob(job: Job): { process: ChildProcess; exitCode: Promise<number |
       MEETING: meeting.join(' '),
       FAILING: failing.join(' '),
       HANGING: hanging.join(' '),
+      ...(waiting ? { WAIT_FOR: path.join(folder, 'go-on') } : {}),
+      ...(catalogUrl === undefined ? {} : { CATALOG_URL: catalogUrl }),
     },
   });
   started.add(child);
@@ -185,5 +202,95 @@ describe('shards that run at the same time', () => {
     expect(await startJob({ shard: 1, attempt: 2 }).exitCode).toBe(0);
     expect((await touchedBy(1)).length - touched.length).toBe(400 - done.length);
     expect(countWords(await merged(plan))).toStrictEqual({ succeeded: 400 });
+  });
+});
+
+describe('shards that share a catalog', () => {
+  const together = [1, 2, 3, 4];
+  let neon: LocalNeon;
+  let admin: pg.Client;
+  let catalogUrl: string;
+  beforeAll(async () => {
+    neon = await startLocalNeon({ s3: false });
+    admin = new pg.Client({ connectionString: neon.postgresUrl });
+    await admin.connect();
+  });
+  afterAll(async () => {
+    await admin.end();
+    await neon.stop();
+  });
+  beforeEach(async () => {
+    const name = `catalog_${randomUUID().replaceAll('-', '')}`;
+    await admin.query(`CREATE DATABASE ${name}`);
+    catalogUrl = neon.postgresUrl.replace(/\/postgres(\?|$)/, `/${name}$1`);
+  });
+
+  async function ask<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: catalogUrl });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  test('have one budget: what one of them needs the others have less', async () => {
+    const plan = planFor(40, '', { tenantsPerShard: 10, maxFailures: parseMaxFailures('4') });
+    expect(plan.shards.map(({ maxFailures }) => maxFailures)).toStrictEqual([1, 1, 1, 1]);
+    await writePlan(plan, path.join(folder, 'plan.json'));
+    // All four in one shard, which has a share of one: without a catalog it would end after the second.
+    const poisoned = plan.shards[1]?.tenants.slice(2, 6).map(({ name }) => name) ?? [];
+    const jobs = together.map((shard) => startJob({ shard, meeting: together, failing: poisoned, catalogUrl }));
+    expect(await Promise.all(jobs.map(({ exitCode }) => exitCode))).toStrictEqual([0, 1, 0, 0]);
+    expect(countWords(await merged(plan))).toStrictEqual({ failed: 4, succeeded: 36 });
+    expect(await ask('SELECT shard, failures FROM fleet.shard_failures ORDER BY shard')).toStrictEqual(
+      together.map((shard) => ({ shard, failures: shard === 2 ? 4 : 0 })),
+    );
+    // One run, as bad as the worst of its shards, whichever came last.
+    expect(await ask('SELECT verdict FROM fleet.migration_run')).toStrictEqual([{ verdict: 'failed' }]);
+    expect(await ask('SELECT part, verdict FROM fleet.run_part ORDER BY part')).toStrictEqual(
+      together.map((part) => ({ part, verdict: part === 2 ? 'failed' : 'succeeded' })),
+    );
+  });
+
+  test('stop together once it is exceeded, give or take those in flight', async () => {
+    const concurrency = 2;
+    const plan = planFor(160, '', { tenantsPerShard: 40, maxFailures: parseMaxFailures('6') });
+    await writePlan(plan, path.join(folder, 'plan.json'));
+    const jobs = together.map((shard) =>
+      startJob({ shard, meeting: together, concurrency, failing: ['*'], catalogUrl }),
+    );
+    expect(await Promise.all(jobs.map(({ exitCode }) => exitCode))).toStrictEqual([1, 1, 1, 1]);
+    const outcomes = await merged(plan);
+    const failures = outcomes.filter(countsAsFailure).length;
+    expect(failures).toBeGreaterThan(6);
+    expect(failures).toBeLessThanOrEqual(6 + together.length * concurrency);
+    expect(countWords(outcomes)).toStrictEqual({ budget: 160 - failures, failed: failures });
+
+    // The next attempt does not begin with the failures of the last one.
+    const again = together.map((shard) => startJob({ shard, attempt: 2, meeting: together, catalogUrl }));
+    expect(await Promise.all(again.map(({ exitCode }) => exitCode))).toStrictEqual([0, 0, 0, 0]);
+    expect(countWords(await merged(plan))).toStrictEqual({ succeeded: 160 });
+    expect(await ask('SELECT verdict FROM fleet.migration_run')).toStrictEqual([{ verdict: 'succeeded' }]);
+  });
+
+  test('go on by their own shares when it breaks in the middle', async () => {
+    const plan = planFor(40, '', { tenantsPerShard: 20, maxFailures: parseMaxFailures('4') });
+    await writePlan(plan, path.join(folder, 'plan.json'));
+    const name = new URL(catalogUrl).pathname.slice(1);
+    // Nobody fails before the catalog is gone.
+    const jobs = [1, 2].map((shard) =>
+      startJob({ shard, meeting: [1, 2], concurrency: 1, failing: ['*'], waiting: true, catalogUrl }),
+    );
+    while (
+      (await ask<{ n: number }>('SELECT count(*)::int AS n FROM fleet.shard_failures').catch(() => []))[0]?.n !== 2
+    )
+      await delay(5);
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await writeFile(path.join(folder, 'go-on'), '');
+    expect(await Promise.all(jobs.map(({ exitCode }) => exitCode))).toStrictEqual([1, 1]);
+    // Each has a share of two, and is ended by the third.
+    expect(countWords(await merged(plan))).toStrictEqual({ budget: 34, failed: 6 });
   });
 });

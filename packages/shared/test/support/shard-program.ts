@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { applyShard, listenForStop } from '../../src/actions/index.js';
+import { applyShard, attemptOf, countInCatalog, listenForStop, tellRun } from '../../src/actions/index.js';
 import { readPlan, readRecords } from '../../src/fleet/index.js';
 
 function setting(name: string): string {
@@ -22,6 +22,8 @@ const folder = setting('MEETING_PLACE');
 const shards = setting('MEETING').split(' ').filter(Boolean);
 const [failing, hanging] = [names('FAILING'), names('HANGING')];
 
+const waitFor = process.env['WAIT_FOR'];
+
 /** Nobody begins before all are there: these jobs run at the same time, and not one after the other by chance. */
 async function meet(): Promise<void> {
   writeFileSync(path.join(folder, `here-${shard}`), '');
@@ -30,18 +32,29 @@ async function meet(): Promise<void> {
 
 await meet();
 const plan = await readPlan(setting('PLAN'));
-await applyShard({
+const { id: planId, maxFailures } = plan;
+const catalogUrl = process.env['CATALOG_URL'];
+await using fleet =
+  catalogUrl === undefined
+    ? undefined
+    : countInCatalog(catalogUrl, { planId, maxFailures, shard, attempt: attemptOf(process.env) });
+const stop = listenForStop(process);
+const report = await applyShard({
   plan,
   shard,
   previousRecords: await readRecords(setting('REPORTS'), plan),
   startedAt: new Date(),
   concurrency: Number(setting('CONCURRENCY')),
-  signal: listenForStop(process).signal,
+  signal: stop.signal,
+  fleet,
   work: async ({ name }) => {
     appendFileSync(path.join(folder, `touched-${shard}`), `${name}\n`);
     if (hanging.has(name)) await delay(3_600_000);
+    while (waitFor !== undefined && !existsSync(waitFor)) await delay(5);
     await delay(2);
     if (failing.has(name) || failing.has('*')) throw new Error(`${name} is poisoned`);
     return { status: 'succeeded', detail: 'done' };
   },
 });
+const { tenants } = plan.shards.find((each) => each.shard === shard) ?? { tenants: [] };
+await tellRun(report, { catalogUrl, tenants, signal: stop.signal });

@@ -1,6 +1,16 @@
-import { describe, expect, test } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
-import { planFileInputs, readInputs, rolloutInputs, shardingInputs } from '../../../src/actions/index.js';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import {
+  planFileInputs,
+  planFileProblems,
+  readInputs,
+  rolloutInputs,
+  shardingInputs,
+} from '../../../src/actions/index.js';
 
 const ALL = { ...rolloutInputs, ...shardingInputs, ...planFileInputs };
 const read = (given: Readonly<Record<string, string>>) => readInputs(ALL, (name) => given[name] ?? '');
@@ -18,6 +28,7 @@ describe('the inputs of a rollout', () => {
       shard: undefined,
       reports: undefined,
       throughWave: undefined,
+      runCancelled: false,
     });
   });
 
@@ -43,5 +54,39 @@ describe('the inputs of a rollout', () => {
   ])('%s: %j is refused, with what is accepted', (name, given, accepted) => {
     expect(() => read({ [name]: given })).toThrow(`${name}: given ${JSON.stringify(given)}; accepted:`);
     expect(() => read({ [name]: given })).toThrow(accepted);
+  });
+});
+
+describe('the files that jobs hand on', () => {
+  let folder: string;
+  let file: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-inputs-'));
+    file = path.join(folder, 'plan.json');
+    await writeFile(file, '{}');
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test.each(['apply', 'report'])('are a plan that is there, and a folder that may be missing, for %s', (command) => {
+    expect(planFileProblems({ command, plan: file, reports: folder })).toEqual([]);
+    expect(planFileProblems({ command, plan: file, reports: path.join(folder, 'nobody') })).toEqual([]);
+    const nowhere = path.join(folder, 'nowhere.json');
+    expect(planFileProblems({ command, plan: nowhere, reports: file })).toEqual([
+      {
+        input: 'plan',
+        given: `${JSON.stringify(nowhere)}, and there is no plan at this path`,
+        accepted: 'the path of the plan that the command plan wrote',
+      },
+      {
+        input: 'reports',
+        given: `${JSON.stringify(file)}, and that is a file`,
+        accepted: "the folder that the shards' records are in",
+      },
+    ]);
+    expect(planFileProblems({ command, plan: folder })).toMatchObject([{ given: expect.stringMatching(/a folder$/) }]);
+  });
+
+  test('do not matter to other commands', () => {
+    expect(planFileProblems({ command: 'run', plan: 'nowhere', reports: file })).toEqual([]);
   });
 });

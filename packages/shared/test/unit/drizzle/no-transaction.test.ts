@@ -65,7 +65,8 @@ describe('running a statement a second time', () => {
     'ALTER TABLE a ALTER COLUMN b SET NOT NULL, ALTER c DROP DEFAULT',
     'ALTER TABLE a SET (fillfactor = 90)',
     'VACUUM (ANALYZE) a',
-    'REINDEX INDEX CONCURRENTLY i',
+    'REINDEX INDEX i',
+    'REINDEX (CONCURRENTLY false) TABLE a',
     "SET statement_timeout = '1h'",
     '/* why */ ANALYZE',
   ])('does no harm: %s', (sql) => {
@@ -112,6 +113,16 @@ describe('running a statement a second time', () => {
     expect(repetitionOf(sql)).toEqual({ kind: 'concurrent-index', index });
   });
 
+  test.each([
+    ['REINDEX INDEX CONCURRENTLY "I;1"', { scope: 'index', name: '"I;1"' }],
+    ['reindex (verbose) table concurrently public . a', { scope: 'table', name: 'public . a' }],
+    ['REINDEX (VERBOSE, CONCURRENTLY) TABLE a', { scope: 'table', name: 'a' }],
+    ['REINDEX (CONCURRENTLY true) SCHEMA s', { scope: 'schema', name: 's' }],
+    ['/* all */ REINDEX DATABASE CONCURRENTLY', { scope: 'database', name: undefined }],
+  ])('may leave a copy of an index: %s', (sql, reindex) => {
+    expect(repetitionOf(sql)).toEqual({ kind: 'concurrent-reindex', reindex });
+  });
+
   test.each(['CREATE INDEX CONCURRENTLY ON a (id)', 'CREATE UNIQUE INDEX CONCURRENTLY ON ONLY a (id)'])(
     'cannot be decided without a name: %s',
     (sql) => {
@@ -137,6 +148,9 @@ test.each([
   ['CREATE INDEX CONCURRENTLY i ON a (id)', true],
   ['-- x\nDROP INDEX CONCURRENTLY i', true],
   ['REINDEX (VERBOSE) TABLE CONCURRENTLY a', true],
+  ['REINDEX (CONCURRENTLY) TABLE a', true],
+  ['REINDEX (CONCURRENTLY off) TABLE a', false],
+  ['REINDEX TABLE a', false],
   ['CREATE INDEX i ON a (id)', false],
   ['REFRESH MATERIALIZED VIEW CONCURRENTLY m', false],
   ["ALTER TABLE a ADD b text DEFAULT 'create index concurrently'", false],

@@ -98,12 +98,35 @@ describe('a partial list', () => {
   });
 });
 
+describe('the project of the catalog', () => {
+  test('takes no part, whatever selects it', () => {
+    const everybody = discoverTenants(listing(['acme', 'beta']), ['*'], {}, NOW);
+    const catalogProject = everybody.tenants[1]?.projectId;
+    const context = { catalogProject };
+    expect(
+      discoverTenants(listing(['acme', 'beta']), ['*'], {}, NOW, context).tenants.map(({ name }) => name),
+    ).toStrictEqual(['acme']);
+    expect(() => discoverTenants(listing(['acme', 'beta']), ['beta'], {}, NOW, context)).toThrow(/no project matches/);
+    // Whoever takes it out by name is right.
+    expect(
+      discoverTenants(listing(['acme', 'beta']), ['*', '!beta'], {}, NOW, context).tenants.map(({ name }) => name),
+    ).toStrictEqual(['acme']);
+  });
+
+  test('is not missed when Neon cannot describe it', () => {
+    const context = { catalogProject: 'p-9' };
+    expect(discoverTenants(listing(['acme'], ['p-9']), ['*'], {}, NOW, context).settled).toStrictEqual([]);
+  });
+});
+
 describe('a tenant', () => {
   test('is where Neon puts it when nobody says otherwise', () => {
     expect(tenantOf(project())).toStrictEqual({
       key: 'ACME Corp',
       name: 'ACME Corp',
       projectId: 'misty-river-12345678',
+      regionId: 'aws-us-east-1',
+      pgVersion: 17,
       database: 'neondb',
       role: 'neondb_owner',
       assumed: { database: true, role: true },

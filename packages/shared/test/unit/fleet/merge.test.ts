@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import {
-  carriedOver,
+  confirmed,
   gate,
   identityOf,
   joinMigrations,
   mergeRecords,
+  resumeShard,
   shardOf,
   type MigrationRecord,
   type Outcome,
@@ -229,9 +230,36 @@ describe('a re-run', () => {
   test('carries over what is green, word by word, and nothing else', () => {
     const green = [outcomeOf(a), outcomeOf(b, { status: 'unchanged', reason: 'up-to-date', detail: 'at 0001' })];
     const others = [outcomeOf(c, FAILED), outcomeOf(d, { status: 'skipped', reason: 'drift', detail: '' })];
-    expect(carriedOver(shardOf(plan, 1), [recordOf(plan, 1, { outcomes: [...green, ...others] })])).toStrictEqual(
-      green,
-    );
+    const resumed = resumeShard(shardOf(plan, 1), [recordOf(plan, 1, { outcomes: [...green, ...others] })]);
+    expect(resumed).toStrictEqual({ carried: green, toConfirm: new Map() });
+  });
+
+  test('looks again at who was changed, also when a later attempt found nothing to do', () => {
+    const changed = outcomeOf(a, { ...DONE, migration: migration('0', ['1'], '0/1') });
+    const upToDate: TenantResult = { status: 'unchanged', reason: 'up-to-date', detail: 'at 1' };
+    const records = [
+      recordOf(plan, 1, { outcomes: [changed, outcomeOf(b, upToDate)] }),
+      recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(a, upToDate)] }),
+    ];
+    const { carried, toConfirm } = resumeShard(shardOf(plan, 1), records);
+    expect(carried.map(({ name }) => name)).toStrictEqual([b.name]);
+    expect([...toConfirm]).toMatchObject([[identityOf(a), { migration: { applied: ['1'] } }]]);
+  });
+
+  test('says the same of who was changed and has it all still, and what it did otherwise', () => {
+    const result: TenantResult = { ...DONE, migration: migration('0', ['1'], '0/1') };
+    const upToDate: TenantResult = { status: 'unchanged', reason: 'up-to-date', detail: 'at 1' };
+    expect(confirmed(outcomeOf(a, result), upToDate)).toStrictEqual(outcomeOf(a, result));
+    expect(confirmed(outcomeOf(a, result), FAILED)).toBe(FAILED);
+    const again: TenantResult = { ...DONE, migration: migration('0', ['1'], '0/2') };
+    expect(confirmed(outcomeOf(a, result), again)).toBe(again);
+  });
+
+  test('tells how many it says nothing about', () => {
+    const both = recordOf(plan, 1, { outcomes: [outcomeOf(a), outcomeOf(b, FAILED)] });
+    expect(mergeRecords(plan, [both]).ofEarlierAttempts).toBe(0);
+    const records = [both, recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(b)] })];
+    expect(mergeRecords(plan, records).ofEarlierAttempts).toBe(1);
   });
 
   test('goes by the newest attempt', () => {
@@ -239,14 +267,19 @@ describe('a re-run', () => {
       recordOf(plan, 1, { attempt: 2, outcomes: [outcomeOf(a, FAILED), outcomeOf(b)] }),
       recordOf(plan, 1, { attempt: 1, outcomes: [outcomeOf(a), outcomeOf(b, FAILED)] }),
     ];
-    expect(carriedOver(shardOf(plan, 1), records).map(({ name }) => name)).toStrictEqual([b.name]);
+    expect(resumeShard(shardOf(plan, 1), records).carried.map(({ name }) => name)).toStrictEqual([b.name]);
   });
 
   const migration = (from: string | undefined, applied: string[], lsn: string): MigrationRecord => ({
     ...(from === undefined ? {} : { from }),
     to: applied.at(-1) ?? from ?? '',
     applied,
-    restorePoint: { kind: 'lsn', host: 'ep-1.example', lsn, takenAt: '2026-11-02T03:00:00Z' },
+    restorePoint: {
+      kind: 'lsn',
+      host: 'ep-1.example',
+      lsn,
+      takenAt: `2026-11-02T03:00:${lsn.slice(2).padStart(2, '0')}Z`,
+    },
   });
 
   test('keeps what the attempt before it had done, so that all of it can be undone', () => {
@@ -262,10 +295,9 @@ describe('a re-run', () => {
   });
 
   test('has nothing to keep of an attempt that was put back', () => {
+    const putBack = { from: '0', to: '0', applied: [] };
     const records = [
-      recordOf(plan, 1, {
-        outcomes: [outcomeOf(a, { ...FAILED, status: 'rolled-back', migration: migration('0', ['1'], '0/1') })],
-      }),
+      recordOf(plan, 1, { outcomes: [outcomeOf(a, { ...FAILED, status: 'rolled-back', migration: putBack })] }),
       recordOf(plan, 1, {
         attempt: 2,
         outcomes: [outcomeOf(a, { ...DONE, migration: migration('0', ['1'], '0/2') })],
@@ -273,6 +305,27 @@ describe('a re-run', () => {
     ];
     expect(mergeRecords(plan, records).outcomes[0]?.migration).toStrictEqual(migration('0', ['1'], '0/2'));
   });
+
+  test('that was put back drops only its own part: what an attempt before it left can still be undone', () => {
+    const records = [
+      recordOf(plan, 1, { outcomes: [outcomeOf(a, { ...FAILED, migration: migration('0', ['1'], '0/1') })] }),
+      recordOf(plan, 1, {
+        attempt: 2,
+        outcomes: [outcomeOf(a, { ...FAILED, status: 'rolled-back', migration: { from: '1', to: '1', applied: [] } })],
+      }),
+    ];
+    expect(mergeRecords(plan, records).outcomes[0]).toStrictEqual(
+      outcomeOf(a, { ...FAILED, status: 'rolled-back', migration: migration('0', ['1'], '0/1') }),
+    );
+  });
+
+  const half = (lsn: string): MigrationRecord => ({ ...migration('0', [], lsn), changed: true });
+  const lost = (lsn: string): MigrationRecord => ({ ...migration('0', [], lsn), unsettled: ['1'] });
+  const without = (record: MigrationRecord): MigrationRecord => {
+    const { restorePoint, ...rest } = record;
+    expect(restorePoint).toBeDefined();
+    return rest;
+  };
 
   test.each<[string, MigrationRecord | undefined, MigrationRecord | undefined, MigrationRecord | undefined]>([
     ['nothing at all', undefined, undefined, undefined],
@@ -287,6 +340,32 @@ describe('a re-run', () => {
       migration(undefined, ['1', '2'], '0/1'),
     ],
     ['the same twice', migration('0', ['1'], '0/1'), migration('0', ['1'], '0/1'), migration('0', ['1'], '0/1')],
+    [
+      'a file done in part, and then the whole of it',
+      half('0/1'),
+      migration('0', ['1'], '0/2'),
+      { ...migration('0', ['1'], '0/1'), changed: true },
+    ],
+    ['a file done in part, twice: the older point', half('0/1'), half('0/2'), half('0/1')],
+    ['a file done in part, and then nothing more', half('0/1'), without(migration('0', [], '')), half('0/1')],
+    [
+      'what may have taken effect, and what came after it',
+      lost('0/1'),
+      migration('1', ['2'], '0/2'),
+      { ...migration('0', ['2'], '0/1'), unsettled: ['1'] },
+    ],
+    [
+      'the same once more from another point: it had been taken back in between',
+      migration('0', ['1'], '0/1'),
+      migration('0', ['1', '2'], '0/2'),
+      migration('0', ['1', '2'], '0/2'),
+    ],
+    [
+      'the same without a point: nothing to tell them apart',
+      without(migration('0', ['1'], '')),
+      without(migration('0', ['1', '2'], '')),
+      without(migration('0', ['1', '2'], '')),
+    ],
   ])('joins: %s', (_, earlier, later, expected) => {
     expect(joinMigrations(earlier, later)).toStrictEqual(expected);
   });

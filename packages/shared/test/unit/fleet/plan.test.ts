@@ -59,7 +59,7 @@ describe('a plan', () => {
     const plan = planFor(9, '1, 50%', {
       runUrl: 'https://github.com/o/r/actions/runs/1',
       settled: [outcome(), skipped('gone')],
-      tenants: [...tenants(8), tenant({ branch: 'dev', labels: { region: 'eu' } })],
+      tenants: [...tenants(8), tenant({ projectId: 'p-dev', branch: 'dev', labels: { region: 'eu' } })],
     });
     await writePlan(plan, file);
     expect(await readPlan(file)).toStrictEqual(plan);
@@ -104,6 +104,42 @@ describe('a file that is refused as a plan:', () => {
         shards: plan.shards.map((shard) => ({ ...shard, tenants: plan.shards[0]?.tenants ?? [] })),
       })),
       'p-0 is in it twice',
+    ],
+    [
+      'a tenant that is settled and planned',
+      changed((plan) => ({ ...plan, settled: [outcome(undefined, { projectId: 'p-0' })] })),
+      'p-0 is in it twice',
+    ],
+    [
+      'a shard that may fail more often than the whole fleet',
+      changed((plan) => ({
+        ...plan,
+        shards: plan.shards.map((shard, index) => (index === 1 ? { ...shard, maxFailures: 100 } : shard)),
+      })),
+      'its shards may have 100 failures together, and the whole fleet 1',
+    ],
+    [
+      'a fleet that may fail more often than its shards',
+      changed((plan) => ({ ...plan, maxFailures: 9 })),
+      'its shards may have 1 failures together, and the whole fleet 9',
+    ],
+    [
+      'shards with a gap in their numbers',
+      changed((plan) => ({
+        ...plan,
+        waves: plan.waves.map((wave) => ({ ...wave, shards: wave.shards.map((shard) => shard + 1) })),
+        shards: plan.shards.map((shard) => ({ ...shard, shard: shard.shard + 1 })),
+      })),
+      'its shards are not numbered from 1 to',
+    ],
+    [
+      'waves that do not begin with the first',
+      changed((plan) => ({
+        ...plan,
+        waves: plan.waves.map((wave) => ({ ...wave, wave: wave.wave + 1 })),
+        shards: plan.shards.map((shard) => ({ ...shard, wave: shard.wave + 1 })),
+      })),
+      'its waves are not numbered from 1 to 2',
     ],
   ])('%s', async (_, text, message) => {
     const file = path.join(folder, 'bad.json');

@@ -1,4 +1,4 @@
-import { ExplainedError } from '@neon-fleet/shared/errors';
+import { ExplainedError } from '../errors/index.js';
 
 /** Which backups are kept: those that any of its rules keeps. An empty one would keep only the newest. */
 export interface RetentionPolicy {

@@ -1,0 +1,80 @@
+import type { Stores } from '@neon-fleet/shared/actions';
+import type { Manifest, Place } from '@neon-fleet/shared/backups';
+import { explain, ExplainedError } from '@neon-fleet/shared/errors';
+import type { Fleet } from '@neon-fleet/shared/fleet';
+import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
+
+import { policyOf, type PolicyInputs } from '../policy/policy.js';
+import { findBackup, type WantedBackup } from './find-backup.js';
+import { placesOf, whereWords } from './placed.js';
+
+/** A backup, and where it lies. */
+export interface FoundBackup {
+  readonly manifest: Manifest;
+  readonly store: ObjectStore;
+  /** Normalised: empty, or with a slash at its end. */
+  readonly prefix: string;
+}
+
+interface Looking {
+  readonly signal: AbortSignal;
+  readonly onNote: (line: string) => void;
+}
+
+/**
+ * Finds a backup where its tenant's are. A tenant of the fleet file is looked for in its own place, under its key too; one
+ * that the file does not know, or a backup by its key, in all places.
+ *
+ * @throws ExplainedError when there is none, or when several places have one; S3Error.
+ */
+export async function findAnywhere(
+  stores: Stores,
+  inputs: PolicyInputs,
+  fleet: Fleet | undefined,
+  wanted: WantedBackup,
+  looking: Looking,
+): Promise<FoundBackup> {
+  const look = async (place: Place, what: WantedBackup): Promise<FoundBackup> => {
+    const store = stores.of(place);
+    const { prefix } = place;
+    return { manifest: await findBackup(store, what, { ...looking, prefix }), store, prefix };
+  };
+  const places = placesOf(inputs, fleet);
+  const [only, ...others] = places;
+  if (only !== undefined && others.length === 0 && fleet === undefined) return look(only, wanted);
+
+  const member =
+    'key' in wanted
+      ? undefined
+      : fleet?.members.find(
+          ({ key, name, projectId }) => wanted.tenant === key || wanted.tenant === projectId || wanted.tenant === name,
+        );
+  if (member !== undefined) {
+    const { place } = policyOf(inputs, member.settings.backup);
+    return look(place, { ...wanted, tenant: member.projectId ?? member.name });
+  }
+  const found: FoundBackup[] = [];
+  const why: string[] = [];
+  for (const place of places) {
+    if ('key' in wanted && !wanted.key.startsWith(place.prefix)) continue;
+    try {
+      found.push(await look(place, wanted));
+    } catch (thrown) {
+      // What a store did not answer may be the newest.
+      if (thrown instanceof S3Error || looking.signal.aborted) throw thrown;
+      why.push(explain(thrown).message);
+    }
+  }
+  const [first, second] = found;
+  if (first !== undefined && second === undefined) return first;
+  if (second !== undefined) {
+    throw new ExplainedError({
+      message: `several places have it: ${found.map(({ store, manifest }) => `s3://${store.bucket}/${manifest.key}`).join(', ')}`,
+      hint: 'Leave fleet-file out, and set s3-bucket and s3-prefix to the place that is meant.',
+    });
+  }
+  throw new ExplainedError({
+    message: `there is no such backup in ${whereWords(inputs, fleet)}: ${[...new Set(why)].slice(0, 3).join('; ')}`,
+    hint: 'Check tenant, backup, s3-bucket and s3-prefix, and whether the fleet file is the one that the backup was made with.',
+  });
+}

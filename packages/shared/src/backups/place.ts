@@ -1,0 +1,50 @@
+import { ExplainedError } from '../errors/index.js';
+import { placeOf } from '../s3/index.js';
+
+/** Where backups are kept, and with which key. */
+export interface Place {
+  readonly bucket: string;
+  /** Normalised: empty, or with a slash at its end. */
+  readonly prefix: string;
+  /** Undefined: the environment's. */
+  readonly region: string | undefined;
+  /** Undefined: the bucket's own key, or none. */
+  readonly kmsKeyId: string | undefined;
+}
+
+/** A place in words; the same for two that hold the same objects. */
+export function placeWords({ bucket, prefix }: Place): string {
+  return placeOf(bucket, prefix);
+}
+
+/** Each place once, whatever it is encrypted with. */
+export function distinctPlaces(places: readonly Place[]): Place[] {
+  return [...new Map(places.toReversed().map((place) => [placeWords(place), place])).values()].toReversed();
+}
+
+const REGION_OF_KEY = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):/;
+
+/**
+ * Checks places against one another: data that must stay in a country must not be sent elsewhere by a slip.
+ *
+ * @throws ExplainedError with every contradiction.
+ */
+export function checkPlaces(places: readonly Place[]): void {
+  const regions = new Map<string, Set<string>>();
+  const problems: string[] = [];
+  for (const { bucket, region, kmsKeyId } of places) {
+    if (region !== undefined) regions.set(bucket, (regions.get(bucket) ?? new Set()).add(region));
+    const ofKey = kmsKeyId === undefined ? undefined : REGION_OF_KEY.exec(kmsKeyId)?.[1];
+    if (ofKey !== undefined && region !== undefined && ofKey !== region) {
+      problems.push(`the bucket ${bucket} in ${region} would be written with a key of ${ofKey}, ${kmsKeyId}`);
+    }
+  }
+  for (const [bucket, each] of regions) {
+    if (each.size > 1) problems.push(`the bucket ${bucket} is said to be in ${[...each].join(' and in ')}`);
+  }
+  if (problems.length === 0) return;
+  throw new ExplainedError({
+    message: `the places of the backups contradict one another; nothing was done.\n${[...new Set(problems)].map((line) => `  ${line}`).join('\n')}`,
+    hint: 'A group of the fleet file that sets bucket needs aws-region and kms-key of its own, where they differ from the inputs.',
+  });
+}
