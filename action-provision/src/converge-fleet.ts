@@ -46,7 +46,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
   const neon = openNeonFor(values, context);
   const secrets = await openTenantSecrets(values, desired, context);
   const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
-  const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
+  const plan = await planFor(neon, desired, { ...values, knownIds: register?.knownIds }, signal);
   for (const line of planLines(plan)) core.info(line);
   core.setOutput('plan', await writePlan(plan));
   core.setOutput('changes', plan.steps.filter(({ step }) => step !== 'unchanged').length);
@@ -56,7 +56,7 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
   }
 
   const single = plan.steps.length === 1;
-  const reachable: ProvisionedProject[] = [];
+  const reached = new Map<string, ProvisionedProject>();
   const authorities = await trustedAuthorities(process.env);
   const beforeCreation = preflight(neon.manage, values.neonOrgId);
   const steps = plan.steps.map((step) => ({ ...tenantOfStep(step), step }));
@@ -74,16 +74,21 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         signal,
         note,
         pooled: single,
+        lockWaitMs: values.lockWait,
+        withheld: { schema: values.migrationsSchema, table: values.migrationsTable },
+        mask: context.mask,
+        isTold: single && Boolean(process.env['GITHUB_OUTPUT']),
         beforeCreation,
         onFound: found,
         register,
         secrets,
         now: () => new Date(),
-        onReachable: (project) => reachable.push(project),
+        onReachable: (project) => reached.set(project.projectId, project),
       }),
   });
 
   await register?.end();
+  const reachable = [...reached.values()];
   setProjectOutputs(reachable, { single, mask: context.mask });
   const report = await publishRun({
     action: 'provision',

@@ -43,7 +43,7 @@ function select(all: readonly DesiredTenant[], patterns: readonly string[] | und
 }
 
 function tenantOfInputs(name: string, values: ProvisionInputs): DesiredTenant {
-  const { region, postgresVersion, database, role, key = name } = values;
+  const { region, postgresVersion, database, role, applicationRole, key = name } = values;
   // There it is the branch that is made or deleted, and not the one that the tenant's data is in.
   const branch = values.command === 'branch' ? undefined : values.branch;
   return {
@@ -55,6 +55,7 @@ function tenantOfInputs(name: string, values: ProvisionInputs): DesiredTenant {
       ...(branch === undefined ? {} : { branch }),
       ...(database === undefined ? {} : { database }),
       ...(role === undefined ? {} : { role }),
+      ...(applicationRole === undefined ? {} : { 'application-role': applicationRole }),
     },
   };
 }

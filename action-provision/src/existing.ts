@@ -25,20 +25,26 @@ export interface ExistingTenant extends FindingContext {
   /** @throws ExplainedError when there is none. */
   readonly project: () => ProjectState;
   readonly step: TenantStep;
+  /** The id that the file or the catalog has of its project. */
+  readonly knownId: string | undefined;
   readonly secrets: TenantSecrets | undefined;
+  /** Whether no other tenant is worked on in this run: what is found out about it can be an output. */
+  readonly isOnly: boolean;
 }
 
 export interface ExistingRun {
   readonly work: (tenant: ExistingTenant) => Promise<WorkResult>;
   /** What the catalog is told besides the outcomes. */
   readonly news?: (now: Date) => Omit<CatalogBatch, 'schemaVersion' | 'run'>;
+  /** What the summary says besides. */
+  readonly appendix?: () => string;
 }
 
 /** Works on tenants that have their projects: finds them, does the work for each, and publishes the run. */
 export async function workOnExisting(
   values: ProvisionInputs,
   context: ActionContext,
-  { work, news }: ExistingRun,
+  { work, news, appendix }: ExistingRun,
 ): Promise<void> {
   const { signal } = context.stop;
   const desired = await readDesired(values);
@@ -46,14 +52,24 @@ export async function workOnExisting(
   const secrets = await openTenantSecrets(values, desired, context);
   const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: undefined });
   await register?.end();
-  const plan = await planFor(neon, desired, values.fleetFile !== undefined, register?.knownIds, signal);
+  const knownIds = register?.knownIds;
+  const plan = await planFor(neon, desired, { ...values, knownIds }, signal);
   const outcomes = await workThroughTenants({
     tenants: plan.steps.map((step) => ({ ...tenantOfStep(step), step })),
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
     work: ({ step }, working) =>
-      work({ ...working, neon, secrets, step, tenant: step.tenant, project: () => existingProject(step) }),
+      work({
+        ...working,
+        neon,
+        secrets,
+        isOnly: plan.steps.length === 1,
+        step,
+        tenant: step.tenant,
+        knownId: step.tenant.projectId ?? knownIds?.get(step.tenant.key),
+        project: () => existingProject(step),
+      }),
   });
   const report = await publishRun({
     action: 'provision',
@@ -61,6 +77,7 @@ export async function workOnExisting(
     startedAt: context.startedAt,
     outcomes,
     allowSkipped: values.allowSkipped,
+    ...(appendix === undefined ? {} : { appendix: appendix() }),
   });
   const keyOf = new Map(
     plan.steps.flatMap((step) => ('project' in step ? [[step.project.projectId, step.tenant.key]] : [])),

@@ -1,18 +1,22 @@
 import {
   catalogInputs,
   catalogOutputs,
+  booleanInput,
   choiceInput,
   commonOutputs,
   concurrencyInput,
+  durationInput,
   integerInput,
   linesInput,
   locationInputs,
   migrationInputs,
   migrationsFolderProblems,
+  neededBySome,
   neonInputs,
   parsedInput,
   patternInput,
   runInputs,
+  storageInputs,
   textInput,
   type InputProblem,
   type InputValues,
@@ -22,7 +26,7 @@ import {
 import { BRANCH_ACTIONS } from './branch.js';
 import { READY_CHOICES } from './provision-tenant.js';
 
-export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch'] as const;
+export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch', 'retire'] as const;
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
 
@@ -36,7 +40,7 @@ function momentToCome(text: string): string {
 export const inputs = {
   command: choiceInput(COMMANDS, {
     description:
-      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance. `rotate` gives new passwords. `branch` makes, resets or deletes a branch for development.',
+      '`plan` shows what differs and changes nothing. `run` and `apply`, which are the same here, make it as it should be. `import` writes what the organisation has into the fleet file. `sync` brings the catalog up to date. `status` shows the fleet at a glance. `rotate` gives new passwords. `branch` makes, resets or deletes a branch for development. `retire` deletes the project of a tenant that has left and is backed up.',
     default: 'run',
   }),
   ...neonInputs,
@@ -82,6 +86,10 @@ export const inputs = {
       'Which tenants are connected to, migrated and seeded: `all`, which wakes their computes; `recent`, those that are younger than 7 days; `created`, those of this run. Default: `all` with `name`, `recent` with `fleet-file`.',
   }),
   ...locationInputs,
+  'application-role': textInput({
+    description:
+      'Role for the application: it is made when it is missing, may read and write rows in tables of the owner and nothing else, and `github-secret` then holds its URI. Default: none.',
+  }),
   'branch-action': choiceInput(BRANCH_ACTIONS, {
     description: 'What `command: branch` does with the `branch` of the one selected project.',
   }),
@@ -89,10 +97,26 @@ export const inputs = {
     description: 'When Neon deletes the branch of `branch-action: create` by itself. Default: never.',
     accepted: 'a moment that is still to come, with its time zone, such as 2027-01-31T12:00:00Z',
   }),
+  confirm: textInput({
+    description: 'For `retire`: the key of the tenant whose project is deleted, once more.',
+    accepted: 'the key of the tenant',
+  }),
+  'max-backup-age': durationInput({
+    description:
+      'For `retire`: how old the last backup of each database may be. It must have been restored by `command: verify` of backup.',
+    default: '1h',
+  }),
+  ...storageInputs,
+  's3-bucket': neededBySome(storageInputs['s3-bucket'], 'Needed for `retire`.'),
+  'recreate-deleted': booleanInput({
+    description:
+      'Make a new and empty project also for a tenant whose project was deleted a moment ago and can still be recovered.',
+    default: 'false',
+  }),
   ...migrationInputs,
   'github-secret': patternInput({
     description:
-      "Also write each tenant's direct connection URI into a secret of GitHub: its name, or `auto`, which makes one of the key, such as `ACME_DATABASE_URL`.",
+      "Also write each tenant's direct connection URI, that of the application's role when there is one, into a secret of GitHub: its name, or `auto`, which makes one of the key, such as `ACME_DATABASE_URL`.",
     pattern: /^(auto|(?!GITHUB_)[A-Za-z_][A-Za-z0-9_]{0,199})$/i,
     accepted: 'auto, or a name of letters, digits and _ that does not begin with a digit or GITHUB_',
   }),
@@ -148,7 +172,8 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
     ...(command === 'rotate' && fleetFile !== undefined && tenants === undefined
       ? [{ input: 'tenants', given: 'nothing together with rotate', accepted: "globs; '*' for everybody in the file" }]
       : []),
-    ...(command === 'branch' ? oneTenantProblems(values) : []),
+    ...(command === 'branch' || command === 'retire' ? oneTenantProblems(values) : []),
+    ...(command === 'retire' ? retireProblems(values) : []),
     ...(command === 'branch'
       ? (['branch', 'branch-action'] as const).flatMap((input) =>
           values[input === 'branch' ? input : 'branchAction'] === undefined
@@ -179,12 +204,12 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
       : []),
     ...(fleetFile === undefined
       ? []
-      : (['region', 'postgresVersion', 'database', 'role', 'branch'] as const).flatMap((input) =>
+      : (['region', 'postgresVersion', 'database', 'role', 'applicationRole', 'branch'] as const).flatMap((input) =>
           values[input] === undefined || (input === 'branch' && command === 'branch')
             ? []
             : [
                 {
-                  input: input === 'postgresVersion' ? 'postgres-version' : input,
+                  input: KEYS_OF_FILE[input] ?? input,
                   given: 'a value together with fleet-file',
                   accepted: 'nothing: write it into the file, under defaults',
                 },
@@ -193,6 +218,11 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
   ];
 }
 
+const KEYS_OF_FILE: Readonly<Record<string, string>> = {
+  postgresVersion: 'postgres-version',
+  applicationRole: 'application-role',
+};
+
 function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs>): InputProblem[] {
   const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants?.length === 1;
   if (isOne) return [];
@@ -200,11 +230,27 @@ function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs
   return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];
 }
 
+function retireProblems(values: Partial<ProvisionInputs>): InputProblem[] {
+  const needed = [
+    ['confirm', values.confirm],
+    ['s3-bucket', values.s3Bucket],
+  ] as const;
+  return needed.flatMap(([input, value]) =>
+    value === undefined
+      ? [{ input, given: 'nothing together with command: retire', accepted: inputs[input].accepted }]
+      : [],
+  );
+}
+
 export const outputs = {
   ...commonOutputs,
   'project-id': { description: 'Id of the project (one tenant only).', example: 'misty-river-12345678' },
   'branch-id': { description: 'Id of the branch (`command: branch`).', example: 'br-misty-river-a1b2c3d4' },
   created: { description: '`true` when this run made the project, or the branch (one tenant only).', example: 'true' },
+  'recoverable-until': {
+    description: 'Until when Neon can bring the deleted project back (`command: retire`).',
+    example: '2026-12-01T12:00:00Z',
+  },
   host: {
     description: 'Host of the direct connection (one tenant only).',
     example: 'ep-misty-river-a1b2c3.us-east-1.aws.neon.tech',
@@ -219,6 +265,15 @@ export const outputs = {
   'connection-uri-pooled': {
     description:
       'Secret, masked. Pooled connection, for applications; usable in later steps of the same job (one tenant only).',
+    example: '***',
+  },
+  'application-uri': {
+    description:
+      "Secret, masked. Direct connection as the application's role, in the run that gives it a password; empty in others (one tenant only).",
+    example: '***',
+  },
+  'application-uri-pooled': {
+    description: "Secret, masked. Pooled connection as the application's role, likewise (one tenant only).",
     example: '***',
   },
   projects: {

@@ -8,17 +8,27 @@ import { searchTerm } from './find-or-create.js';
 import { planProvision, type ProvisionPlan, type TenantStep } from './plan.js';
 import type { ManagedNeon } from './provision-tenant.js';
 import { recognise } from './recognise.js';
+import { withoutRecreations } from './recently-deleted.js';
+
+/** What a plan is made by, besides what is desired. */
+export interface LookOptions {
+  /** Set: all tenants of a file. */
+  readonly fleetFile: string | undefined;
+  readonly knownIds: ReadonlyMap<string, string> | undefined;
+  /** Whether a project that was deleted a moment ago keeps nobody from making another one. */
+  readonly recreateDeleted: boolean;
+}
 
 /** One listing for a whole file; with names from the inputs only what a search for each of them gives. */
 export async function planFor(
   neon: ManagedNeon,
   desired: DesiredFleet,
-  isWholeFleet: boolean,
-  knownIds: ReadonlyMap<string, string> | undefined,
+  options: LookOptions,
   signal: AbortSignal,
 ): Promise<ProvisionPlan> {
-  if (!isWholeFleet) {
-    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, knownIds, signal), {
+  const { knownIds, recreateDeleted } = options;
+  if (options.fleetFile === undefined) {
+    const plans = await pMap(desired.tenants, (tenant) => planForOne(neon, tenant, options, signal), {
       concurrency: 8,
     });
     // What else the organisation has is nobody's business here.
@@ -33,14 +43,15 @@ export async function planFor(
   };
   const madeFor = await recognise(neon.manage, planProvision(source));
   const plan = planProvision({ ...source, madeFor });
-  return { ...plan, steps: plan.steps.filter(({ tenant }) => desired.tenants.includes(tenant)) };
+  const steps = plan.steps.filter(({ tenant }) => desired.tenants.includes(tenant));
+  return { ...plan, steps: recreateDeleted ? steps : await withoutRecreations(neon.manage, steps) };
 }
 
 /** One that cannot be looked up is refused by itself, and stops nobody else. */
 async function planForOne(
   neon: ManagedNeon,
   tenant: DesiredTenant,
-  knownIds: ReadonlyMap<string, string> | undefined,
+  { knownIds, recreateDeleted }: LookOptions,
   signal: AbortSignal,
 ): Promise<ProvisionPlan> {
   try {
@@ -52,12 +63,13 @@ async function planForOne(
     const projects = [
       ...new Map([...listing.projects, ...(known ?? [])].map((each) => [each.projectId, each])).values(),
     ];
-    return planProvision({
+    const plan = planProvision({
       desired: [tenant],
       ignored: [],
       listing: { ...listing, projects },
       ...(knownIds === undefined ? {} : { knownIds }),
     });
+    return recreateDeleted ? plan : { ...plan, steps: await withoutRecreations(neon.manage, plan.steps) };
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     return { steps: [{ step: 'refuse', tenant, error: explain(thrown) }], ignored: [], unlisted: [], unavailable: [] };

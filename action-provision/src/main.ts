@@ -4,6 +4,7 @@ import { changeBranch } from './branch.js';
 import { convergeFleet } from './converge-fleet.js';
 import { importFleet } from './import-fleet.js';
 import { checkInputs, inputs } from './inputs.js';
+import { retire } from './retire/command.js';
 import { rotatePasswords } from './rotate.js';
 import { showStatus } from './status/command.js';
 import { syncCatalog } from './sync.js';
@@ -21,6 +22,8 @@ export async function main(context: ActionContext): Promise<void> {
       return rotatePasswords(values, context);
     case 'branch':
       return changeBranch(values, context);
+    case 'retire':
+      return retire(values, context);
     case 'import':
       return importFleet(values, context);
     case 'sync':

@@ -21,6 +21,8 @@ export function setProjectOutputs(
   for (const [name, uri] of [
     ['connection-uri', project.found.uri],
     ['connection-uri-pooled', project.pooledUri],
+    ['application-uri', project.application?.uri],
+    ['application-uri-pooled', project.application?.pooledUri],
   ] as const) {
     if (uri === undefined) continue;
     mask(uri);

@@ -5,6 +5,7 @@ import { tenantOf, type DesiredTenant, type WorkResult } from '@neon-fleet/share
 import { findDatabase, type FoundDatabase, type Management, type Neon, type ProjectRef } from '@neon-fleet/shared/neon';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 
+import { haveApplication, type ApplicationSettings, type ApplicationUris } from './application-role/tenant.js';
 import { changesText, converge } from './converge.js';
 import { findOrCreate } from './find-or-create.js';
 import type { TenantSecrets } from './github/tenant-secrets.js';
@@ -23,6 +24,8 @@ export interface ProvisionedProject {
   readonly host: string;
   readonly found: FoundDatabase;
   readonly pooledUri?: string;
+  /** The connection of the application's role, in the run that gave it a password. */
+  readonly application?: ApplicationUris;
   readonly regionId: string;
   readonly pgVersion: number;
 }
@@ -31,13 +34,14 @@ export interface ProvisionedProject {
 export const READY_CHOICES = ['all', 'recent', 'created'] as const;
 export type ReadyChoice = (typeof READY_CHOICES)[number];
 
-export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'> {
+export interface ProvisionOptions extends Omit<ReadyOptions, 'settings'>, ApplicationSettings {
   readonly ready: ReadyChoice;
   /** Whether somebody will want the URI of the pooler as well: one more call. */
   readonly pooled: boolean;
   readonly beforeCreation: (region: string | undefined) => Promise<void>;
   /** Called with the project's id as soon as it is known. */
   readonly onFound: (projectId: string) => void;
+  /** Called again when more is known. */
   readonly onReachable: (project: ProvisionedProject) => void;
   readonly now: () => Date;
   readonly register?: Register | undefined;
@@ -81,9 +85,14 @@ export async function provisionTenant(
   if (!created && !isToBeMadeReady(project, options)) {
     const { projectId } = project;
     if (lacksSecret) {
+      const reached = await reach(neon, tenant, project, created, options);
+      const provided = await haveApplication(reached, tenant, options);
+      if (provided !== undefined) {
+        options.onReachable(provided.reached);
+        return { ...withHistory(provided.result, created, changed), projectId };
+      }
       // A URI is a question to the API: nobody is woken for it.
-      const { uri } = (await reach(neon, tenant, project, created, options)).found;
-      const name = await secrets.publish(tenant, uri);
+      const name = await secrets.publish(tenant, reached.found.uri);
       return {
         projectId,
         status: 'succeeded',
@@ -98,13 +107,26 @@ export async function provisionTenant(
   const reached = await reach(neon, tenant, project, created, options);
   options.onReachable(reached);
   const ready = await makeReady(reached.found.uri, { ...options, settings: tenant.settings });
-  const result = withHistory(ready, created, changed);
   const { projectId } = project;
+  const provided = isGreen(ready) ? await haveApplication(reached, tenant, options) : undefined;
+  if (provided !== undefined) {
+    options.onReachable(provided.reached);
+    return { ...withHistory(together(ready, provided.result), created, changed), projectId };
+  }
+  const result = withHistory(ready, created, changed);
   if (secrets === undefined || !isGreen(result)) return { ...result, projectId };
   // Also where there is one: it cannot be read, and may be that of a project or password that is no more.
   const detail = `${result.detail}; secret ${await secrets.publish(tenant, reached.found.uri)} written`;
   if (lacksSecret && result.status === 'unchanged') return { status: 'succeeded', detail, projectId };
   return { ...result, detail, projectId };
+}
+
+/** Two steps in a row as one: the second one's failure is that of both. */
+function together(first: WorkResult, second: WorkResult): WorkResult {
+  if (!isGreen(second)) return second;
+  const detail = [first.detail, second.detail].filter((text) => text !== '').join('; ');
+  if (second.status === 'unchanged') return { ...first, detail };
+  return { status: 'succeeded', detail };
 }
 
 function isGreen({ status }: WorkResult): boolean {

@@ -5,6 +5,8 @@ import { tenantOf, type WorkResult } from '@neon-fleet/shared/fleet';
 import { findDatabase, NeonApiError, waitForOperations } from '@neon-fleet/shared/neon';
 import { connect, parseConnectionUri, trustedAuthorities } from '@neon-fleet/shared/postgres';
 
+import { rotateApplicationRole, TenantLocked } from './application-role/provide.js';
+import { handingOn, LOCKED, urisOf } from './application-role/tenant.js';
 import { workOnExisting, type ExistingTenant } from './existing.js';
 import type { ProvisionInputs } from './inputs.js';
 import { setProjectOutputs } from './outputs.js';
@@ -19,9 +21,14 @@ export async function rotatePasswords(values: ProvisionInputs, context: ActionCo
   const rotated: ProvisionedProject[] = [];
   await workOnExisting(values, context, {
     work: async (existing) => {
-      const project = await rotate(existing, authorities);
-      rotated.push(project.reached);
-      return project.result;
+      try {
+        const { reached, result } = await rotate(existing, values, { authorities, mask: context.mask });
+        rotated.push(reached);
+        return result;
+      } catch (thrown) {
+        if (thrown instanceof TenantLocked) return LOCKED;
+        throw thrown;
+      }
     },
     news: (now) => ({
       events: rotated.map(({ projectId }) => ({
@@ -46,14 +53,26 @@ interface Rotated {
 /** Each of them a new look after a write: two runs at once need one more, as the second one is the last. */
 const MOST_LOOKS = 5;
 
+interface Surroundings {
+  readonly authorities: readonly string[] | undefined;
+  readonly mask: (secret: string) => void;
+}
+
 async function rotate(
-  { neon, tenant, project: find, secrets, signal, note }: ExistingTenant,
-  authorities: readonly string[] | undefined,
+  existing: ExistingTenant,
+  values: ProvisionInputs,
+  { authorities, mask }: Surroundings,
 ): Promise<Rotated> {
+  const { neon, tenant, project: find, signal, note } = existing;
+  const application = tenant.settings['application-role'];
+  // Where there is a role for the application the secret is about that one.
+  const secrets = application === undefined ? existing.secrets : undefined;
   const project = find();
   const { projectId, name, regionId, pgVersion } = project;
   const before = await findDatabase(neon, tenantOf(project, tenant.settings));
   const { role, database } = before;
+  // First, as this can find that somebody else is at it: then nothing has been changed yet.
+  const provided = application === undefined ? undefined : await rotateApplication(application, before.uri);
   const branchId = before.branchId ?? (await neon.defaultBranch(projectId)).id;
   const operations = await resetPassword(neon, projectId, branchId, role, note);
   await waitForOperations(neon, projectId, operations, { signal });
@@ -80,6 +99,7 @@ async function rotate(
   });
   await connection.close();
   const pooledUri = await neon.connectionUri({ projectId, branchId, database, role, pooled: true });
+  const words = `new password for ${role}, connected with it${secret === undefined ? '' : `; secret ${secret} written`}`;
   return {
     reached: {
       key: tenant.key,
@@ -89,15 +109,39 @@ async function rotate(
       host: parseConnectionUri(uri).host,
       found: { ...before, branchId, uri },
       pooledUri,
+      ...(provided?.uri === undefined ? {} : { application: urisOf({ pooledUri }, provided.uri) }),
       regionId,
       pgVersion,
     },
     result: {
       status: 'succeeded',
       projectId,
-      detail: `new password for ${role}, connected with it${secret === undefined ? '' : `; secret ${secret} written`}`,
+      detail: [words, ...(provided?.done ?? [])].join('; '),
     },
   };
+
+  async function rotateApplication(
+    applicationRole: string,
+    ownerUri: string,
+  ): Promise<{ done: readonly string[]; uri?: string }> {
+    const isTold = existing.isOnly && Boolean(process.env['GITHUB_OUTPUT']);
+    const handOn = handingOn(tenant, existing.secrets) ?? (isTold ? () => Promise.resolve('') : undefined);
+    // A password that nobody is told would only lock the application out.
+    if (handOn === undefined)
+      return { done: [`that of ${applicationRole} was left: there is no github-secret to hand it on`] };
+    const withheld = { schema: values.migrationsSchema, table: values.migrationsTable };
+    const options = {
+      role: applicationRole,
+      withheld,
+      lockWaitMs: values.lockWait,
+      authorities,
+      mask,
+      signal,
+      note,
+      handOn,
+    };
+    return rotateApplicationRole(ownerUri, options);
+  }
 }
 
 /** A change whose answer was lost may not have been made. Making it again only gives one more password nobody has yet. */

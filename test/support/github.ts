@@ -18,6 +18,9 @@ export class LocalGitHub implements AsyncDisposable {
   lostAnswers = 0;
   /** Refuses whatever it is asked with this status. */
   refuseWith: number | undefined;
+  /** The same for removals only, and for writes only. */
+  refuseDeletesWith: number | undefined;
+  refuseWritesWith: number | undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -62,6 +65,12 @@ export class LocalGitHub implements AsyncDisposable {
     const text = (await request.toArray()).map(String).join('');
     this.requests.push(`${request.method ?? ''} ${request.url ?? ''}`);
     if (this.refuseWith !== undefined) return { status: this.refuseWith, body: { message: 'Not Found' } };
+    if (this.refuseDeletesWith !== undefined && request.method === 'DELETE') {
+      return { status: this.refuseDeletesWith, body: { message: 'Forbidden' } };
+    }
+    if (this.refuseWritesWith !== undefined && request.method === 'PUT') {
+      return { status: this.refuseWritesWith, body: { message: 'Forbidden' } };
+    }
     const url = new URL(request.url ?? '', this.apiUrl);
     const [, place = '', rest = ''] = /^\/repos\/(.*?)\/secrets(.*)$/.exec(decodeURIComponent(url.pathname)) ?? [];
     if (rest === '/public-key') {

@@ -55,16 +55,17 @@ export async function openTenantSecrets(
     apiUrl: env['GITHUB_API_URL'] ?? DEFAULT_API,
     signal: stop.signal,
   });
-  return tenantSecretsOver(store, names);
+  return tenantSecretsOver(store, names, { adds: command !== 'retire' });
 }
 
-/** The same over a store. @throws ExplainedError when there is no room. */
+/** The same over a store. @throws ExplainedError when there is no room for what is added. */
 export async function tenantSecretsOver(
   store: SecretStore,
   names: ReadonlyMap<string, string>,
+  { adds = true }: { readonly adds?: boolean } = {},
 ): Promise<TenantSecrets> {
   const existing = new Set(await store.list());
-  assertRoom(existing, [...names.values()], store.place);
+  if (adds) assertRoom(existing, [...names.values()], store.place);
   // GitHub wants writes to come one after another.
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {

@@ -20,6 +20,8 @@ export type Admission =
   | { readonly role: RoleRecord; readonly database: DatabaseRecord }
   /** A database that no API call made: there only if the role made it with SQL. */
   | { readonly role: RoleRecord; readonly madeWithSql: string }
+  /** A role that no API call made: there only if it was made with SQL. */
+  | { readonly roleMadeWithSql: string; readonly database: DatabaseRecord }
   | { readonly error: WireError };
 
 /** What Neon's proxy says when a quota keeps the compute from starting. */
@@ -75,8 +77,9 @@ export function admit({ project, endpoint, kind, encrypted, address, parameters 
   if (kind === 'pooled' && parameters.has('options')) return refuse('08P01', 'unsupported startup parameter: options');
   const user = parameters.get('user') ?? '';
   const role = project.roles.get(user);
-  if (!role || role.noLogin) return { error: passwordFailed(user) };
   const name = parameters.get('database') ?? user;
   const database = project.branches.get(endpoint.branchId)?.databases.get(name);
+  if (!role && user !== '' && database) return { roleMadeWithSql: user, database };
+  if (!role || role.noLogin) return { error: passwordFailed(user) };
   return database ? { role, database } : { role, madeWithSql: name };
 }

@@ -86,9 +86,19 @@ export class PhysicalDatabases {
 
   /** Whether a role owns a database of that physical name, as it does when it made it with SQL. */
   async isOwner(role: RoleRecord, name: string): Promise<boolean> {
+    await this.ensureRole(role);
     const result = await this.#pool.query(
       'select from pg_database where datname = $1 and datdba = (select oid from pg_roles where rolname = $2)',
       [name, role.physicalName],
+    );
+    return result.rows.length > 0;
+  }
+
+  /** Whether a role that no API call made can log in. What it may connect to is for the real server to say. */
+  async mayLogIn(name: string): Promise<boolean> {
+    const result = await this.#pool.query(
+      `select from pg_roles where rolname = $1 and rolcanlogin and not rolsuper and not pg_has_role(oid, 'neon_superuser', 'member')`,
+      [name],
     );
     return result.rows.length > 0;
   }

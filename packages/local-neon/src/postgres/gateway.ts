@@ -14,7 +14,15 @@ import type { PhysicalDatabases } from './databases.js';
 import { connectUpstream, forwardCancel, greet, type Greeting } from './handshake.js';
 import { recordBeforePosition } from './restore-points.js';
 import { listenOnLoopback, type LoopbackPort } from './listen.js';
-import { admit, noSuchDatabase, passwordFailed, quotaExceeded, stillCreating, type DoorKind } from './admission.js';
+import {
+  admit,
+  noSuchDatabase,
+  passwordFailed,
+  quotaExceeded,
+  stillCreating,
+  type Admission,
+  type DoorKind,
+} from './admission.js';
 import { errorResponse, startupPacket, type WireError } from './wire.js';
 
 /** A door to an endpoint: direct, or through the pooler. */
@@ -172,15 +180,21 @@ export class Gateway {
   ): Promise<void> {
     if (request.kind !== 'startup') return;
     const admission = admit({ project, endpoint, kind, encrypted, address, parameters: request.parameters });
-    const refusal = 'error' in admission ? admission.error : this.#refusal(project, rules, admission.role.name);
+    const refusal = 'error' in admission ? admission.error : this.#refusal(project, rules, userOf(admission));
     if ('error' in admission || refusal) {
       if (refusal) stream.end(errorResponse(refusal));
       return;
     }
     await this.#wake(project, endpoint, rules);
     const { databases, cluster } = this.#options;
-    await databases.ensureRole(admission.role);
-    if ('database' in admission) {
+    if ('roleMadeWithSql' in admission) {
+      await databases.ensureDatabase(project, admission.database);
+      if (!(await databases.mayLogIn(admission.roleMadeWithSql))) {
+        stream.end(errorResponse(passwordFailed(admission.roleMadeWithSql)));
+        return;
+      }
+    } else if ('database' in admission) {
+      await databases.ensureRole(admission.role);
       await databases.ensureDatabase(project, admission.database);
       await databases.allow(admission.role, admission.database);
     } else if (!(await databases.isOwner(admission.role, admission.madeWithSql))) {
@@ -194,7 +208,7 @@ export class Gateway {
     }
     admitted();
     const parameters = new Map(request.parameters);
-    parameters.set('user', admission.role.physicalName);
+    parameters.set('user', 'role' in admission ? admission.role.physicalName : admission.roleMadeWithSql);
     parameters.set('database', 'database' in admission ? admission.database.physicalName : admission.madeWithSql);
     // As Neon's computes have it for every session.
     parameters.set('neon.project_id', project.id);
@@ -244,6 +258,10 @@ export class Gateway {
     }
     upstream.pipe(client);
   }
+}
+
+function userOf(admission: Exclude<Admission, { error: WireError }>): string {
+  return 'role' in admission ? admission.role.name : admission.roleMadeWithSql;
 }
 
 function refusedBy(rules: readonly ConnectionRule[], user: string): WireError | undefined {

@@ -48,6 +48,31 @@ describe('endpoints, as PostgreSQL clients see them', () => {
     await expect(query(s.neon, inside(project.uri), 'select 1')).rejects.toThrow(/"made_with_sql" does not exist/);
   });
 
+  test('a role made with SQL can log in where it was let in, and with its own password only', async () => {
+    const other = await createProject(s.api, 'other');
+    const as = (uri: string, user: string, password: string) =>
+      Object.assign(new URL(uri), { username: user, password }).href;
+    await query(s.neon, other.uri, 'select 1');
+    await query(
+      s.neon,
+      project.uri,
+      "create role sql_made login password 'sql_made_password'; create role sql_group nologin",
+    );
+    const open = "do $$ begin execute format('grant connect on database %I to sql_made', current_database()); end $$";
+    await query(s.neon, project.uri, open);
+    expect(await query(s.neon, as(project.uri, 'sql_made', 'sql_made_password'), 'select current_user as me')).toEqual([
+      { me: 'sql_made' },
+    ]);
+    for (const [uri, user, password, why] of [
+      [project.uri, 'sql_made', 'wrong', /password authentication failed/],
+      [project.uri, 'sql_group', 'sql_made_password', /password authentication failed/],
+      [project.uri, 'sql_none', 'sql_made_password', /password authentication failed/],
+      [other.uri, 'sql_made', 'sql_made_password', /permission denied for database/],
+    ] as const) {
+      await expect(query(s.neon, as(uri, user, password), 'select 1')).rejects.toThrow(why);
+    }
+  });
+
   test('one project cannot get into the database of another', async () => {
     const other = await createProject(s.api, 'other');
     const admin = new URL(await s.neon.adminUrlFor(other.id));

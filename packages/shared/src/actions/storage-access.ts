@@ -67,14 +67,15 @@ export interface StorageInputs {
   readonly s3Endpoint: string | undefined;
   readonly s3ForcePathStyle: boolean;
   readonly s3Compatible: boolean | undefined;
-  readonly sse: 'AES256' | 'aws:kms' | 'aws:kms:dsse' | undefined;
-  readonly kmsKeyId: string | undefined;
-  readonly storageClass: string | undefined;
-  readonly objectLockMode: 'GOVERNANCE' | 'COMPLIANCE' | undefined;
-  readonly objectLockDays: number | undefined;
   readonly roleToAssume: string | undefined;
   readonly roleSessionName: string;
   readonly roleDuration: number;
+  // Of those that write.
+  readonly sse?: 'AES256' | 'aws:kms' | 'aws:kms:dsse' | undefined;
+  readonly kmsKeyId?: string | undefined;
+  readonly storageClass?: string | undefined;
+  readonly objectLockMode?: 'GOVERNANCE' | 'COMPLIANCE' | undefined;
+  readonly objectLockDays?: number | undefined;
 }
 
 /** Stores other than Amazon's mostly have one region and take any name for it. */

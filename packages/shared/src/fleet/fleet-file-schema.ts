@@ -133,6 +133,9 @@ const settings = {
     .describe("Branch of the tenant's data. Default: the project's."),
   database: sqlName('the name of a database').exactOptional().describe('Default: neondb.'),
   role: sqlName('the name of a role').exactOptional().describe('Default: neondb_owner.'),
+  'application-role': sqlName('the name of a role')
+    .exactOptional()
+    .describe('Role for the application, which may read and write rows and nothing else. Default: none is made.'),
   autoscaling: autoscaling.exactOptional(),
   'suspend-after': suspendAfter.exactOptional(),
   quota: quota.exactOptional(),
