@@ -161,8 +161,14 @@ async function write(psql: RunningProgram, text: string | Buffer): Promise<void>
   if (psql.stdin.write(text)) return;
   const waiting = new AbortController();
   const drained = once(psql.stdin, 'drain', { signal: waiting.signal });
-  drained.catch(() => undefined);
-  const ended = await Promise.race([drained.then(() => undefined), psql.exited]);
+  // A pipe that breaks says only that psql has ended, or is about to: what it complained of is in its exit.
+  const ended = await Promise.race([
+    drained.then(
+      () => undefined,
+      () => psql.exited,
+    ),
+    psql.exited,
+  ]);
   waiting.abort();
   if (ended !== undefined) throw psqlError(ended);
 }

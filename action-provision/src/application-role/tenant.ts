@@ -53,7 +53,9 @@ export async function haveApplication(
   try {
     const handOn = handingOn(tenant, secrets) ?? (isTold ? () => Promise.resolve('') : undefined);
     const { done, uri, isLocked } = await provideApplicationRole(reached.found.uri, { ...options, role, handOn });
-    if (uri === undefined && !isLocked && secrets?.isMissing(tenant) === true) throw passwordUnknown(role);
+    if (uri === undefined && !isLocked && secrets?.isMissing(tenant) === true) {
+      if (await secrets.isStillMissing(tenant)) throw passwordUnknown(role);
+    }
     const words = isLocked
       ? [...done, `${role} has no password: there is neither github-secret nor an output to hand it on`]
       : done;

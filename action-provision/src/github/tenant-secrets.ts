@@ -9,8 +9,10 @@ import { openSecretStore, type SecretStore } from './secret-store.js';
 
 /** The secrets that hold the tenants' connection URIs. */
 export interface TenantSecrets {
-  /** Whether a tenant has none yet. */
+  /** Whether a tenant had none when the run began. */
   isMissing(tenant: DesiredTenant): boolean;
+  /** Whether it has none now: another run may have written it meanwhile. */
+  isStillMissing(tenant: DesiredTenant): Promise<boolean>;
   /** Writes a tenant's connection URI. Gives the name of the secret. */
   publish(tenant: DesiredTenant, uri: string): Promise<string>;
   /** Removes a tenant's secret. Gives its name. */
@@ -80,6 +82,9 @@ export async function tenantSecretsOver(
   };
   return {
     isMissing: (tenant) => !existing.has(nameOf(tenant)),
+    async isStillMissing(tenant) {
+      return !(await store.list()).includes(nameOf(tenant));
+    },
     async publish(tenant, uri) {
       const name = nameOf(tenant);
       await inTurn(() => store.put(name, uri));
