@@ -56,8 +56,8 @@ export async function apply(values: ApplyValues, context: ActionContext): Promis
   const besides = decided.waves.find((one) => one.wave === wave)?.shards.length ?? 1;
   requireAgreement(decided, 'backup', settingsOf(values));
   await using session = await openSession(values, context, Math.min(values.maxParallel, besides));
-  await session.checkPlacesOf(shardOf(decided, values.shard).tenants);
-  const memory = tellMemory(shardOf(decided, values.shard).tenants, values);
+  await session.checkPlacesOf(tenants);
+  const memory = tellMemory(tenants, values);
   const report = await applyShard({
     plan: decided,
     shard: values.shard,

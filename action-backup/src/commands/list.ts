@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
-import { instantOf, parseKey, readCoverage, readVerification } from '@neon-fleet/shared/backups';
+import { instantOf, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
   selectMembers,
@@ -17,7 +17,7 @@ import {
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
-import { selectStored, tenantOfStored } from '../storage/inventory.js';
+import { notesOf, selectStored, tenantOfStored } from '../storage/inventory.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
 import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
@@ -177,12 +177,7 @@ export async function describeRow(
   const sizes = new Map(stored.objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
   const totalBytes = stored.backups.reduce((sum, { objectKey }) => sum + (sizes.get(objectKey) ?? 0), 0);
   const [first] = stored.backups;
-  const noted = (kind: 'verification' | 'coverage') =>
-    stored.objects
-      .flatMap(({ key }) => parseKey(prefix, key) ?? [])
-      .filter((parsed) => parsed.kind === kind)
-      .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1))
-      .at(0)?.objectKey;
+  const noted = (kind: 'verification' | 'coverage') => notesOf(stored, prefix, kind).at(0)?.objectKey;
   const verified = noted('verification');
   const verification = verified === undefined ? undefined : await readVerification(store, verified, signal);
   const covered = noted('coverage');

@@ -8,10 +8,10 @@ import type { ObjectStore } from '@neon-fleet/shared/s3';
 import { tellGone } from '../catalog/tell.js';
 import { archive } from '../storage/archive.js';
 import type { PruneValues } from '../inputs.js';
-import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { earlierAttempts } from '../storage/orphans.js';
 import { carryOut, planPrune, type PrunePlan, type PruneRules } from '../retention/prune.js';
-import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
+import { choosePlaced, type PlacedDatabase } from '../storage/placed.js';
 import { fleetOf } from './discover.js';
 
 /** `command: prune`: retention alone, so that it can run in a job and with a role of its own. It needs S3 only. */
@@ -19,9 +19,7 @@ export async function pruneCommand(values: PruneValues, context: ActionContext):
   const { signal } = context.stop;
   const onNote = (line: string) => core.warning(printable(line));
   const fleet = await fleetOf(values);
-  const { databases } = await readPlaces(new Stores(values, process.env), values, fleet, { signal, onNote });
-  const selection = { tenants: values.tenants ?? ['*'], database: values.database };
-  const chosen = selectStored(databases, selection, whereWords(values, fleet));
+  const chosen = await choosePlaced(new Stores(values, process.env), values, fleet, { signal, onNote });
   if (chosen.every(({ policy }) => policy.retention === undefined)) throw noRetention();
   const orphans = { ageMs: values.orphanAge, earlier: earlierAttempts(process.env, context.startedAt) };
   const gone: string[] = [];

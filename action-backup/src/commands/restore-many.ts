@@ -25,8 +25,8 @@ import { openRestoreSurroundings } from '../restore/surroundings.js';
 import { fillTargets } from '../restore/target-template.js';
 import { archive } from '../storage/archive.js';
 import { chooseBackup, type FindOptions } from '../storage/find-backup.js';
-import { selectStored, tenantOfStored } from '../storage/inventory.js';
-import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
+import { tenantOfStored } from '../storage/inventory.js';
+import { choosePlaced, type PlacedDatabase } from '../storage/placed.js';
 import { fleetOf } from './discover.js';
 import { BREAKER } from './session.js';
 
@@ -109,8 +109,7 @@ async function chooseAll(values: RestoreManyValues, signal: AbortSignal): Promis
   const onNote = (line: string) => core.warning(printable(line));
   const looking = { signal, onNote };
   const fleet = await fleetOf(values);
-  const { databases } = await readPlaces(new Stores(values, process.env), values, fleet, looking);
-  const chosen = selectStored(databases, values, whereWords(values, fleet));
+  const chosen = await choosePlaced(new Stores(values, process.env), values, fleet, looking);
   const backups = await pMap(chosen, (stored) => backupOf(stored, values, looking), {
     concurrency: READS_AT_A_TIME,
   });

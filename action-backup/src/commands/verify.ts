@@ -1,12 +1,6 @@
 import * as core from '@actions/core';
 import { type ActionContext, logTenant, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
-import {
-  type Manifest,
-  parseKey,
-  readVerification,
-  type Verification,
-  writeVerification,
-} from '@neon-fleet/shared/backups';
+import { type Manifest, readVerification, type Verification, writeVerification } from '@neon-fleet/shared/backups';
 import { explain } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type Tenant, type TenantResult } from '@neon-fleet/shared/fleet';
 import { openClientFinder } from '@neon-fleet/shared/postgres';
@@ -17,10 +11,10 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
-import { selectStored, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { notesOf, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
 import { openPlaces } from '../verify/places.js';
-import { readPlaces, whereWords } from '../storage/placed.js';
+import { choosePlaced } from '../storage/placed.js';
 import { fleetOf } from './discover.js';
 import {
   isAboutTheBackup,
@@ -97,9 +91,8 @@ async function chooseBackups(values: VerifyValues, looking: Looking): Promise<Ca
       { key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined, store, prefix },
     ];
   }
-  const { databases } = await readPlaces(stores, values, fleet, looking);
-  const selection = { tenants: values.tenants ?? ['*'], database: values.database };
-  return selectStored(databases, selection, whereWords(values, fleet)).map((stored) => ({
+  const chosen = await choosePlaced(stores, values, fleet, looking);
+  return chosen.map((stored) => ({
     ...tenantOfStored(stored),
     manifest: stored.newest,
     stored,
@@ -118,11 +111,7 @@ export async function notDueFor(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   if (everyMs === undefined || stored === undefined) return undefined;
-  const drilled = stored.objects
-    .flatMap(({ key }) => parseKey(prefix, key) ?? [])
-    .filter(({ kind }) => kind === 'verification')
-    .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
-  for (const { objectKey } of drilled) {
+  for (const { objectKey } of notesOf(stored, prefix, 'verification')) {
     const last = await readVerification(store, objectKey, signal);
     if (last === undefined) continue;
     const ageMs = now.getTime() - new Date(last.at).getTime();

@@ -2,6 +2,7 @@ import {
   instantOf,
   type Manifest,
   manifestKey,
+  newestFirst,
   type ParsedKey,
   parseKey,
   readManifest,
@@ -189,8 +190,4 @@ function groupByProject(backups: readonly ParsedKey[]): Map<string, ParsedKey[]>
     else group.push(backup);
   }
   return groups;
-}
-
-function newestFirst(backups: readonly ParsedKey[]): ParsedKey[] {
-  return backups.toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
 }

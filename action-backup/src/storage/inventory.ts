@@ -1,4 +1,11 @@
-import { type Manifest, manifestKey, type ParsedKey, parseKey, readManifest } from '@neon-fleet/shared/backups';
+import {
+  type Manifest,
+  manifestKey,
+  newestFirst,
+  type ParsedKey,
+  parseKey,
+  readManifest,
+} from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
 import { S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
@@ -52,10 +59,8 @@ export async function readInventory(store: Store, options: ReadOptions): Promise
   }
   const databases = [...groups.values()].map(({ id, objects, parsed }): StoredDatabase => {
     const keys = new Set(objects.map(({ key }) => key));
-    const backups = parsed
-      .filter(({ kind, objectKey }) => kind === 'object' && keys.has(manifestKey(objectKey)))
-      .toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
-    return { projectId: id.projectId, database: id.database, objects, backups };
+    const backups = parsed.filter(({ kind, objectKey }) => kind === 'object' && keys.has(manifestKey(objectKey)));
+    return { projectId: id.projectId, database: id.database, objects, backups: newestFirst(backups) };
   });
   return pMap(databases, (database) => named(store, database, options), { concurrency: READS_AT_A_TIME });
 }
@@ -105,6 +110,17 @@ export function selectStored<T extends NamedDatabase & { readonly key?: string }
     });
   }
   return selected.map(({ stored }) => stored);
+}
+
+/** The notes of one kind that lie beside a database's backups, newest first. */
+export function notesOf(
+  { objects }: Pick<StoredDatabase, 'objects'>,
+  prefix: string,
+  kind: 'verification' | 'coverage',
+): ParsedKey[] {
+  return newestFirst(
+    objects.flatMap(({ key }) => parseKey(prefix, key) ?? []).filter((parsed) => parsed.kind === kind),
+  );
 }
 
 /** Whom a report is about when only the bucket is known. */

@@ -4,7 +4,7 @@ import { membersBy, type DesiredTenant, type Fleet } from '@neon-fleet/shared/fl
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { policyOf, type Policy, type PolicyInputs } from '../policy/policy.js';
-import { readInventory, type NamedDatabase } from './inventory.js';
+import { readInventory, selectStored, type NamedDatabase } from './inventory.js';
 
 /** What one place holds of one database, and whose it is. */
 export interface PlacedDatabase extends NamedDatabase {
@@ -63,6 +63,22 @@ export async function readPlaces(
     );
   }
   return { databases: found.filter((each) => !isStray(each)), strays };
+}
+
+/**
+ * What is found in all places of those that are selected; all, when nobody is named.
+ *
+ * @throws ExplainedError when a pattern matches nothing; S3Error, or the reason of the signal.
+ */
+export async function choosePlaced(
+  stores: Stores,
+  inputs: PolicyInputs & { readonly tenants: readonly string[] | undefined; readonly database: string | undefined },
+  fleet: Fleet | undefined,
+  options: { readonly signal: AbortSignal; readonly onNote: (line: string) => void },
+): Promise<PlacedDatabase[]> {
+  const { databases } = await readPlaces(stores, inputs, fleet, options);
+  const { tenants = ['*'], database } = inputs;
+  return selectStored(databases, { tenants, database }, whereWords(inputs, fleet));
 }
 
 /** Where was looked, in words. */

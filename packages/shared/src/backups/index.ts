@@ -7,6 +7,7 @@ export {
   instantOf,
   isObjectKey,
   manifestKey,
+  newestFirst,
   normalisePrefix,
   OBJECT_SUFFIXES,
   objectKey,

@@ -146,3 +146,8 @@ function decodeSegment(segment: string): string | undefined {
     return undefined;
   }
 }
+
+/** Backups, or what lies beside them, in order of their time. */
+export function newestFirst(keys: readonly ParsedKey[]): ParsedKey[] {
+  return keys.toSorted((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
+}
