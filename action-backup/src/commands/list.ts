@@ -17,7 +17,7 @@ import {
 import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
-import { notesOf, selectStored, tenantOfStored } from '../storage/inventory.js';
+import { isOfDatabase, notesOf, selectStored, tenantOfStored } from '../storage/inventory.js';
 import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
 import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
@@ -163,7 +163,7 @@ function selectGone(
     gone.map((stored) => ({ key: stored.key, name: stored.name, projectId: stored.projectId, stored })),
     patterns,
   );
-  return selected.map(({ stored }) => stored).filter((each) => database === undefined || each.database === database);
+  return selected.map(({ stored }) => stored).filter((stored) => isOfDatabase(stored, database));
 }
 
 export async function describeRow(

@@ -11,6 +11,8 @@ import { selectTenants, type Tenant } from '@neon-fleet/shared/fleet';
 import { S3Error, type ListedObject, type ObjectStore } from '@neon-fleet/shared/s3';
 import pMap from 'p-map';
 
+import { EVERY_DATABASE } from '../commands/every-database.js';
+
 /** What the bucket holds of one database. */
 export interface StoredDatabase {
   readonly projectId: string;
@@ -80,6 +82,11 @@ async function named(store: Store, database: StoredDatabase, options: ReadOption
   return { ...database, newest: undefined, name: database.projectId };
 }
 
+/** Whether it is the database that is meant; undefined: all are. */
+export function isOfDatabase(stored: Pick<StoredDatabase, 'database'>, database: string | undefined): boolean {
+  return database === undefined || database === EVERY_DATABASE || stored.database === database;
+}
+
 /**
  * Chooses databases by globs on project id and name, and by the database when one is named.
  *
@@ -90,9 +97,7 @@ export function selectStored<T extends NamedDatabase & { readonly key?: string }
   { tenants, database }: { readonly tenants: readonly string[]; readonly database: string | undefined },
   where: string,
 ): T[] {
-  const ofDatabase = databases.filter(
-    (each) => database === undefined || database === '*' || each.database === database,
-  );
+  const ofDatabase = databases.filter((each) => isOfDatabase(each, database));
   const { selected, unmatched } = selectTenants(
     ofDatabase.map((stored) => ({
       key: stored.key ?? stored.name,

@@ -235,4 +235,17 @@ describe('list', () => {
     expect(judge(gone, 2 * 86_400_000, NOW)).toMatchObject({ detail: expect.stringContaining('the project is gone') });
     expect(() => judge(fresh, undefined, NOW)).toThrow(/there is no backup of New One/);
   });
+
+  test.each([
+    ['*', ['app', 'neondb']],
+    ['app', ['app']],
+    [undefined, ['app', 'neondb']],
+  ])('has what is left of a project that is gone with the database %s', async (database, expected) => {
+    store.add('gone-9', 'Left Us', daysAgo(400));
+    store.add('gone-9', 'Left Us', daysAgo(400), { database: 'app' });
+    const rows = chooseRows(await placed(), { tenants: [], existing: new Set() }, { tenants: ['*'], database }, where);
+    expect(rows.map((row) => [row.projectId, row.database, row.exists]).toSorted()).toEqual(
+      expected.map((each) => ['gone-9', each, false]),
+    );
+  });
 });
