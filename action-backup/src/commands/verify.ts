@@ -11,10 +11,10 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
-import { notesOf, tenantOfStored, type NamedDatabase } from '../storage/inventory.js';
+import { notesOf, tenantOfStored } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
 import { openPlaces } from '../verify/places.js';
-import { choosePlaced } from '../storage/placed.js';
+import { choosePlaced, type PlacedDatabase } from '../storage/placed.js';
 import { fleetOf } from './discover.js';
 import {
   isAboutTheBackup,
@@ -44,8 +44,8 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
     signal,
     onOutcome: logTenant,
     work: async (candidate) => {
-      const { store, prefix } = candidate;
-      const dueInMs = await notDueFor(store, prefix, candidate, values.verifyEvery, context.startedAt, signal);
+      const { store } = candidate;
+      const dueInMs = await notDueFor(candidate, values.verifyEvery, context.startedAt, signal);
       if (dueInMs !== undefined) {
         return { status: 'unchanged', reason: 'not-due', detail: `its last drill passed ${ageWords(dueInMs)} ago` };
       }
@@ -70,9 +70,9 @@ export async function verifyCommand(values: VerifyValues, context: ActionContext
 /** A backup to prove, as the engine takes it. */
 interface Candidate extends Tenant {
   readonly manifest: Manifest | undefined;
-  readonly stored: NamedDatabase | undefined;
+  /** Undefined for a backup that was named by its key. */
+  readonly stored: PlacedDatabase | undefined;
   readonly store: ObjectStore;
-  readonly prefix: string;
 }
 
 interface Looking {
@@ -84,12 +84,10 @@ async function chooseBackups(values: VerifyValues, looking: Looking): Promise<Ca
   const stores = new Stores(values, process.env);
   const fleet = await fleetOf(values);
   if (values.backup !== undefined && values.backup !== 'latest') {
-    const { manifest, store, prefix } = await findAnywhere(stores, values, fleet, { key: values.backup }, looking);
+    const { manifest, store } = await findAnywhere(stores, values, fleet, { key: values.backup }, looking);
     const { projectId, name, database, role } = manifest;
     const assumed = { database: false, role: false };
-    return [
-      { key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined, store, prefix },
-    ];
+    return [{ key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined, store }];
   }
   const chosen = await choosePlaced(stores, values, fleet, looking);
   return chosen.map((stored) => ({
@@ -97,21 +95,18 @@ async function chooseBackups(values: VerifyValues, looking: Looking): Promise<Ca
     manifest: stored.newest,
     stored,
     store: stored.store,
-    prefix: stored.place.prefix,
   }));
 }
 
 /** How long ago the last good drill of a tenant was, when that is not long enough ago. */
-export async function notDueFor(
-  store: Pick<ObjectStore, 'get'>,
-  prefix: string,
-  { stored }: Pick<Candidate, 'stored'>,
+async function notDueFor(
+  { stored, store }: Pick<Candidate, 'stored' | 'store'>,
   everyMs: number | undefined,
   now: Date,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   if (everyMs === undefined || stored === undefined) return undefined;
-  for (const { objectKey } of notesOf(stored, prefix, 'verification')) {
+  for (const { objectKey } of notesOf(stored, stored.place.prefix, 'verification')) {
     const last = await readVerification(store, objectKey, signal);
     if (last === undefined) continue;
     const ageMs = now.getTime() - new Date(last.at).getTime();

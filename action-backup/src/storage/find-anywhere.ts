@@ -12,8 +12,6 @@ import { placesOf, whereWords } from './placed.js';
 export interface FoundBackup {
   readonly manifest: Manifest;
   readonly store: ObjectStore;
-  /** Normalised: empty, or with a slash at its end. */
-  readonly prefix: string;
 }
 
 interface Looking {
@@ -36,8 +34,7 @@ export async function findAnywhere(
 ): Promise<FoundBackup> {
   const look = async (place: Place, what: WantedBackup): Promise<FoundBackup> => {
     const store = stores.of(place);
-    const { prefix } = place;
-    return { manifest: await findBackup(store, what, { ...looking, prefix }), store, prefix };
+    return { manifest: await findBackup(store, what, { ...looking, prefix: place.prefix }), store };
   };
   const places = placesOf(inputs, fleet);
   const [only, ...others] = places;
@@ -55,8 +52,7 @@ export async function findAnywhere(
   }
   const found: FoundBackup[] = [];
   const why: string[] = [];
-  for (const place of places) {
-    if ('key' in wanted && !wanted.key.startsWith(place.prefix)) continue;
+  for (const place of 'key' in wanted ? placesOfKey(places, wanted.key) : places) {
     try {
       found.push(await look(place, wanted));
     } catch (thrown) {
@@ -77,4 +73,10 @@ export async function findAnywhere(
     message: `there is no such backup in ${whereWords(inputs, fleet)}: ${[...new Set(why)].slice(0, 3).join('; ')}`,
     hint: 'Check tenant, backup, s3-bucket and s3-prefix, and whether the fleet file is the one that the backup was made with.',
   });
+}
+
+/** Where a key may be: it says the whole way from its bucket, so that two places of one bucket have the same object. */
+function placesOfKey(places: readonly Place[], key: string): Place[] {
+  const fitting = places.filter(({ prefix }) => key.startsWith(prefix));
+  return fitting.filter(({ bucket }, index) => fitting.findIndex((each) => each.bucket === bucket) === index);
 }
