@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createApiClient } from '@neondatabase/api-client';
+import { createApiClient, EndpointType } from '@neondatabase/api-client';
 import pg from 'pg';
 
 import { TestFleet, outcomeOf, statuses } from '../support/fleet.js';
@@ -96,6 +96,34 @@ describe('restore to a moment', () => {
     expect(again.outputs['branch-id']).toBe(outputs['branch-id']);
     expect(await ask(again.outputs['connection-uri'] ?? '', NOTES)).toEqual(['afterwards', 'before']);
     expect(await branchesOf(id)).toHaveLength(2);
+  });
+
+  test('takes tenant, branch and database from the fleet file, where the key is not the name', async () => {
+    const { id, name } = await seedTenant();
+    const api = createApiClient({ apiKey: fleet.neon.apiKey, baseURL: fleet.neon.apiUrl });
+    const live = await api.createProjectBranch(id, {
+      branch: { name: 'live' },
+      endpoints: [{ type: EndpointType.ReadWrite }],
+    });
+    const liveId = live.data.branch.id;
+    const { data } = await api.getConnectionUri({
+      projectId: id,
+      branch_id: liveId,
+      database_name: 'neondb',
+      role_name: 'neondb_owner',
+    });
+    await ask(data.uri, "INSERT INTO notes VALUES ('in live') RETURNING body");
+    const { timestamp } = await fleet.neon.recordState(id, { branchId: liveId });
+    await ask(data.uri, "INSERT INTO notes VALUES ('later') RETURNING body");
+    const file = path.join(fleet.folder, `fleet-${count}.yml`);
+    await writeFile(file, `tenants:\n  - { key: acme, name: ${name}, branch: live, database: neondb }\n`);
+
+    const run = await restoring({ tenant: 'acme', at: timestamp, 'fleet-file': file });
+    expect({ exitCode: run.exitCode, log: run.log }).toEqual({ exitCode: 0, log: run.log });
+    expect(run.outputs).toMatchObject({ 'restored-by': 'instant', 'project-id': id });
+    expect(await ask(run.outputs['connection-uri'] ?? '', NOTES)).toEqual(['before', 'in live']);
+    const made = (await branchesOf(id)).find((branch) => branch.id === run.outputs['branch-id']);
+    expect(made?.parent_id).toBe(liveId);
   });
 
   test('makes one branch when the answer is lost, and when two runs make it at the same time', async () => {

@@ -8,28 +8,34 @@ import {
   type ActionContext,
 } from '@neon-fleet/shared/actions';
 import type { Manifest } from '@neon-fleet/shared/backups';
-import { tenantOf, workThroughTenants, type Tenant } from '@neon-fleet/shared/fleet';
+import { memberNamed, tenantOf, workThroughTenants, type Tenant } from '@neon-fleet/shared/fleet';
 
 import type { RestoreValues } from '../inputs.js';
 import { carryOut, neonFor, tellWay, type Scene } from '../restore/carry-out.js';
 import { openMigrations } from '../restore/migrate-restored.js';
 import { openRestoreSurroundings } from '../restore/surroundings.js';
-import { findWay, type Way } from '../restore/way.js';
+import { asTheFileSays, findWay, type Way } from '../restore/way.js';
 import { archive } from '../storage/archive.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import { fleetOf } from './discover.js';
 
 /** `command: restore` of one tenant: the very moment out of Neon's history, or a backup out of S3. */
-export async function restore(values: RestoreValues, context: ActionContext): Promise<void> {
+export async function restore(given: RestoreValues, context: ActionContext): Promise<void> {
   const { signal } = context.stop;
+  const fleet = await fleetOf(given);
+  const member = given.tenant === undefined ? undefined : memberNamed(fleet, given.tenant);
+  const values = asTheFileSays(given, member);
   const stores = new Stores(values, process.env);
-  const fleet = await fleetOf(values);
   await using surroundings = await openRestoreSurroundings(process.env, signal, (line) => core.info(printable(line)));
   const migrate = await openMigrations(values, values.migrateTo, surroundings.authorities);
   const way = await findWay(values, {
     neon: () => neonFor(values, context),
     findBackup: (wanted) =>
-      findAnywhere(stores, values, fleet, wanted, { signal, onNote: (line) => core.warning(printable(line)) }),
+      findAnywhere(stores, values, fleet, wanted, {
+        signal,
+        onNote: (line) => core.warning(printable(line)),
+        member,
+      }),
     now: context.startedAt,
   });
   tellWay(way, values);

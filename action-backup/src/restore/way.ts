@@ -1,4 +1,5 @@
 import { ExplainedError } from '@neon-fleet/shared/errors';
+import type { DesiredTenant } from '@neon-fleet/shared/fleet';
 import type { Branch, Neon, ProjectRef } from '@neon-fleet/shared/neon';
 
 import { ageWords } from '../words/ages.js';
@@ -42,6 +43,26 @@ export interface WayInputs {
   readonly branch: string | undefined;
   readonly target: 'url' | 'branch' | 'new-project' | undefined;
   readonly targetUrl: string | undefined;
+}
+
+/** Where a tenant's data is: what the inputs say comes first, then what the fleet file says of it. */
+export function asTheFileSays<T extends Partial<WhoAndWhere>>(inputs: T, member: DesiredTenant | undefined): T {
+  if (member === undefined) return inputs;
+  const { name, projectId, settings } = member;
+  return {
+    ...inputs,
+    tenant: projectId ?? name,
+    branch: inputs.branch ?? settings.branch,
+    database: inputs.database ?? settings.database,
+    role: inputs.role ?? settings.role,
+  };
+}
+
+interface WhoAndWhere {
+  readonly tenant: string | undefined;
+  readonly branch: string | undefined;
+  readonly database: string | undefined;
+  readonly role: string | undefined;
 }
 
 /** What the way is looked for with. */

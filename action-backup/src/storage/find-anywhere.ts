@@ -1,7 +1,7 @@
 import type { Stores } from '@neon-fleet/shared/actions';
 import type { Manifest, Place } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
-import type { Fleet } from '@neon-fleet/shared/fleet';
+import type { DesiredTenant, Fleet } from '@neon-fleet/shared/fleet';
 import { S3Error, type ObjectStore } from '@neon-fleet/shared/s3';
 
 import { policyOf, type PolicyInputs } from '../policy/policy.js';
@@ -17,11 +17,13 @@ export interface FoundBackup {
 interface Looking {
   readonly signal: AbortSignal;
   readonly onNote: (line: string) => void;
+  /** Whom of the fleet file the tenant is that is wanted. */
+  readonly member?: DesiredTenant | undefined;
 }
 
 /**
- * Finds a backup where its tenant's are. A tenant of the fleet file is looked for in its own place, under its key too; one
- * that the file does not know, or a backup by its key, in all places.
+ * Finds a backup where its tenant's are. A member of the fleet file is looked for in its own place; a tenant that the file
+ * does not know, or a backup by its key, in all places.
  *
  * @throws ExplainedError when there is none, or when several places have one; S3Error.
  */
@@ -30,26 +32,17 @@ export async function findAnywhere(
   inputs: PolicyInputs,
   fleet: Fleet | undefined,
   wanted: WantedBackup,
-  looking: Looking,
+  { signal, onNote, member }: Looking,
 ): Promise<FoundBackup> {
   const look = async (place: Place, what: WantedBackup): Promise<FoundBackup> => {
     const store = stores.of(place);
-    return { manifest: await findBackup(store, what, { ...looking, prefix: place.prefix }), store };
+    return { manifest: await findBackup(store, what, { signal, onNote, prefix: place.prefix }), store };
   };
   const places = placesOf(inputs, fleet);
   const [only, ...others] = places;
   if (only !== undefined && others.length === 0 && fleet === undefined) return look(only, wanted);
 
-  const member =
-    'key' in wanted
-      ? undefined
-      : fleet?.members.find(
-          ({ key, name, projectId }) => wanted.tenant === key || wanted.tenant === projectId || wanted.tenant === name,
-        );
-  if (member !== undefined) {
-    const { place } = policyOf(inputs, member.settings.backup);
-    return look(place, { ...wanted, tenant: member.projectId ?? member.name });
-  }
+  if (member !== undefined && !('key' in wanted)) return look(policyOf(inputs, member.settings.backup).place, wanted);
   const found: FoundBackup[] = [];
   const why: string[] = [];
   for (const place of 'key' in wanted ? placesOfKey(places, wanted.key) : places) {
@@ -57,7 +50,7 @@ export async function findAnywhere(
       found.push(await look(place, wanted));
     } catch (thrown) {
       // What a store did not answer may be the newest.
-      if (thrown instanceof S3Error || looking.signal.aborted) throw thrown;
+      if (thrown instanceof S3Error || signal.aborted) throw thrown;
       why.push(explain(thrown).message);
     }
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Branch, ProjectRef } from '@neon-fleet/shared/neon';
 
-import { findWay, gapWords, type WayInputs } from '../../../src/restore/way.js';
+import { asTheFileSays, findWay, gapWords, type WayInputs } from '../../../src/restore/way.js';
 import { findBackup } from '../../../src/storage/find-backup.js';
 import { StoredBackups } from '../../support/stored-backups.js';
 
@@ -141,5 +141,27 @@ describe('the way to a moment', () => {
       place: { kind: 'branch', project: PROJECT, parent: MAIN },
       why: '',
     });
+  });
+});
+
+describe('what the fleet file says of a tenant', () => {
+  const member = { key: 'acme', name: 'ACME', settings: { branch: 'live', database: 'neondb', role: 'app' } };
+
+  test('leads to its project and branch by its key, in and outside of the window', async () => {
+    const inputs = asTheFileSays({ ...INPUTS, tenant: 'acme' }, member);
+    await expect(scene().find(inputs)).resolves.toMatchObject({ kind: 'instant', project: PROJECT, parent: OTHER });
+    const { find, keys } = scene([{ ...PROJECT, historyRetentionSeconds: 600 }]);
+    await expect(find(inputs)).resolves.toMatchObject({
+      kind: 'dump',
+      manifest: { key: keys.today },
+      place: { kind: 'branch', project: { projectId: 'misty-1' }, parent: OTHER },
+    });
+  });
+
+  test('fills in only what the inputs leave open', () => {
+    const given = { tenant: 'acme', branch: 'main', database: undefined, role: undefined };
+    expect(asTheFileSays(given, member)).toEqual({ tenant: 'ACME', branch: 'main', database: 'neondb', role: 'app' });
+    expect(asTheFileSays(given, { ...member, projectId: 'misty-1' })).toMatchObject({ tenant: 'misty-1' });
+    expect(asTheFileSays(given, undefined)).toBe(given);
   });
 });

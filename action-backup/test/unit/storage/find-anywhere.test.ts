@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Stores } from '@neon-fleet/shared/actions';
-import { parseFleetFile, resolveFleet } from '@neon-fleet/shared/fleet';
+import { parseFleetFile, resolveFleet, type DesiredTenant } from '@neon-fleet/shared/fleet';
 
 import { findAnywhere } from '../../../src/storage/find-anywhere.js';
 import { StoredBackups } from '../../support/stored-backups.js';
@@ -36,7 +36,10 @@ tenants:
 `),
   );
   const fleet = { members, ignored: [] };
-  return { of, find: (key: string) => findAnywhere(stores, INPUTS, fleet, { key }, LOOKING) };
+  const find = (key: string) => findAnywhere(stores, INPUTS, fleet, { key }, LOOKING);
+  const findLatest = (tenant: string, member?: DesiredTenant) =>
+    findAnywhere(stores, INPUTS, fleet, { tenant, database: undefined }, { ...LOOKING, member });
+  return { of, members, find, findLatest };
 }
 
 describe('a backup by its key', () => {
@@ -51,5 +54,22 @@ describe('a backup by its key', () => {
     const key = of('home').add('misty-1', 'ACME', WHEN, { digits: 1 });
     of('abroad').add('misty-1', 'ACME', WHEN, { digits: 1 });
     await expect(find(key)).rejects.toThrow(/several places have it/);
+  });
+});
+
+describe('the latest backup', () => {
+  test("of a member is looked for in its own place alone, also by its project's id", async () => {
+    const { of, members, findLatest } = scene();
+    const [, payroll] = members;
+    const key = of('abroad').add('quiet-2', 'Payroll', WHEN);
+    of('home').add('quiet-2', 'Payroll', new Date(WHEN.getTime() + 1_000));
+    await expect(findLatest('quiet-2', payroll)).resolves.toMatchObject({ manifest: { key }, store: of('abroad') });
+    await expect(findLatest('Payroll', payroll)).resolves.toMatchObject({ manifest: { key }, store: of('abroad') });
+  });
+
+  test('of somebody whom the file does not know is looked for in all places', async () => {
+    const { of, findLatest } = scene();
+    const key = of('abroad').add('old-3', 'Left Us', WHEN);
+    await expect(findLatest('old-3')).resolves.toMatchObject({ manifest: { key } });
   });
 });

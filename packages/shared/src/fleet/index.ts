@@ -24,6 +24,7 @@ export { durationText, sizeText } from './fleet-file-units.js';
 export { MAX_FAILURES_FORM, maxFailuresOf, parseMaxFailures, shareBudget, type MaxFailures } from './error-budget.js';
 export {
   discoverMembers,
+  memberNamed,
   membersBy,
   selectMembers,
   tenantOfMember,

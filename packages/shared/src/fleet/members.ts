@@ -77,6 +77,19 @@ export function membersBy(members: readonly DesiredTenant[]): (of: Identified) =
   return ({ projectId, name }) => byId.get(projectId) ?? byName.get(name);
 }
 
+/**
+ * Whom of the file somebody means: by the exact key, else by the project's id, else by its name. Undefined:
+ * nobody of the file, or no file.
+ */
+export function memberNamed(fleet: Fleet | undefined, tenant: string): DesiredTenant | undefined {
+  const members = fleet?.members ?? [];
+  return (
+    members.find(({ key }) => key === tenant) ??
+    members.find(({ projectId }) => projectId === tenant) ??
+    members.find(({ name }) => name === tenant)
+  );
+}
+
 type Found =
   | { readonly project: ProjectRef }
   | { readonly unlisted: true; readonly projectId: string }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { discoverMembers, parseFleetFile, resolveFleet } from '../../../src/fleet/index.js';
+import { discoverMembers, memberNamed, parseFleetFile, resolveFleet } from '../../../src/fleet/index.js';
 import { listing } from '../../support/builders.js';
 
 const NOW = new Date('2026-11-02T03:04:05.678Z');
@@ -49,5 +49,33 @@ describe('the tenants of a fleet file', () => {
     expect(keys('*', '!p-1')).toEqual(['acme']);
     expect(() => keys('y')).toThrow(/nobody in the fleet file matches "y"; nothing was done/);
     expect(() => keys('*', '!nobody')).toThrow(/matches "!nobody"/);
+  });
+});
+
+describe('somebody of the fleet file', () => {
+  const file = parseFleetFile(`
+tenants:
+  - { key: acme, name: payroll }
+  - { key: payroll, name: Payroll Inc }
+  - { key: p-9, name: Nine }
+  - { key: nine, name: Old Nine, project-id: p-9 }
+  - { key: moved, name: Moved, project-id: p-1 }
+`);
+  const fleet = { members: resolveFleet(file), ignored: [] };
+
+  test.each([
+    ['acme', 'acme'],
+    ['payroll', 'payroll'],
+    ['Payroll Inc', 'payroll'],
+    ['p-9', 'p-9'],
+    ['p-1', 'moved'],
+    ['Moved', 'moved'],
+    ['ACME', undefined],
+  ])('is meant by %j', (tenant, key) => {
+    expect(memberNamed(fleet, tenant)?.key).toBe(key);
+  });
+
+  test('is nobody without a file', () => {
+    expect(memberNamed(undefined, 'acme')).toBeUndefined();
   });
 });
