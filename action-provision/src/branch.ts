@@ -6,8 +6,8 @@ import { ExplainedError } from '@neon-fleet/shared/errors';
 import { tenantOf, type WorkResult } from '@neon-fleet/shared/fleet';
 import {
   findDatabase,
-  isUnfinished,
   NeonApiError,
+  unfinishedOperations,
   waitForOperations,
   type AnnotatedBranch,
   type Operation,
@@ -79,7 +79,7 @@ async function create(
       const operations = await neon.manage.setBranchExpiry(projectId, found.id, expiresAt);
       await waitForOperations(neon, projectId, operations, { signal });
     }
-    await waitForOperations(neon, projectId, await unfinished(existing), { signal });
+    await waitForOperations(neon, projectId, await unfinishedOperations(neon, projectId), { signal });
     await setBranchOutputs(existing, found.id, false, mask);
     return differs
       ? { status: 'succeeded', detail: `${name} exists already; it expires at ${expiresAt} now` }
@@ -99,7 +99,11 @@ async function create(
     if (!(thrown instanceof NeonApiError && (thrown.mayHaveBeenCarriedOut || thrown.status === 409))) throw thrown;
     const there = (await neon.manage.listAnnotatedBranches(projectId)).find((branch) => branch.name === name);
     if (there === undefined) throw thrown;
-    made = { id: there.id, operations: await unfinished(existing), isMine: there.annotations[MARK] === mark };
+    made = {
+      id: there.id,
+      operations: await unfinishedOperations(neon, projectId),
+      isMine: there.annotations[MARK] === mark,
+    };
   }
   await waitForOperations(neon, projectId, made.operations, { signal });
   await setBranchOutputs(existing, made.id, made.isMine, mask);
@@ -128,7 +132,7 @@ async function reset(
   } catch (thrown) {
     if (!(thrown instanceof NeonApiError && thrown.mayHaveBeenCarriedOut)) throw thrown;
     // To be reset twice in a row is to be reset.
-    await waitForOperations(neon, projectId, await unfinished(existing), { signal });
+    await waitForOperations(neon, projectId, await unfinishedOperations(neon, projectId), { signal });
     operations = await send();
   }
   await waitForOperations(neon, projectId, operations, { signal });
@@ -145,10 +149,6 @@ async function remove(existing: ExistingTenant, found: AnnotatedBranch | undefin
   await waitForOperations(neon, projectId, await neon.deleteBranch(projectId, found.id), { signal });
   core.setOutput('branch-id', found.id);
   return { status: 'succeeded', detail: `deleted the branch ${name} (${found.id})` };
-}
-
-async function unfinished({ neon, project }: ExistingTenant): Promise<Operation[]> {
-  return (await neon.listOperations(project().projectId)).filter(isUnfinished);
 }
 
 /** What Neon's own action for branches gives as well. The URIs are secrets. */

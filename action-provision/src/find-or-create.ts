@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
-  isUnfinished,
   NeonApiError,
+  unfinishedOperations,
   waitForOperations,
   type Neon,
   type NewProject,
@@ -60,7 +60,7 @@ export async function findOrCreate(
     assertUnchangeable(existing, wanted);
     note(`Found project ${existing.projectId}`);
     // An earlier run may have been interrupted while the project was being made.
-    await waitForOperations(neon, existing.projectId, await unfinished(neon, existing.projectId), { signal });
+    await waitForOperations(neon, existing.projectId, await unfinishedOperations(neon, existing.projectId), { signal });
     return { project: existing, created: false };
   }
   assertListingComplete(wanted.name, listing);
@@ -78,7 +78,7 @@ export async function findOrCreate(
     const project = await lookForCreated(neon, wanted, options, thrown);
     found?.(project.projectId);
     note(`It was: project ${project.projectId}`);
-    await waitForOperations(neon, project.projectId, await unfinished(neon, project.projectId), { signal });
+    await waitForOperations(neon, project.projectId, await unfinishedOperations(neon, project.projectId), { signal });
     if (options.ownership === undefined) return { project, created: true };
     if (await options.ownership.isMine(project)) return await keepOldest(neon, project, options);
     return { project, created: false };
@@ -108,7 +108,7 @@ async function keepOldest(neon: Api, mine: ProjectRef, options: FindOrCreateOpti
     if (oldest.projectId !== mine.projectId) {
       note(`Another run made ${oldest.projectId} at the same time, and before; removing ${mine.projectId} again`);
       await ownership.remove(mine);
-      await waitForOperations(neon, oldest.projectId, await unfinished(neon, oldest.projectId), { signal });
+      await waitForOperations(neon, oldest.projectId, await unfinishedOperations(neon, oldest.projectId), { signal });
       return { project: oldest, created: false };
     }
     if (named.length > 1) {
@@ -214,10 +214,4 @@ async function lookForCreated(
     },
     { cause },
   );
-}
-
-async function unfinished(neon: Api, projectId: string) {
-  const operations = await neon.listOperations(projectId);
-  // What failed in the past is history; only what is still under way is waited for.
-  return operations.filter(isUnfinished);
 }

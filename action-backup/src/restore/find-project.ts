@@ -1,5 +1,5 @@
 import { ExplainedError } from '@neon-fleet/shared/errors';
-import type { Branch, Neon, ProjectRef } from '@neon-fleet/shared/neon';
+import { findBranch, type Branch, type Neon, type ProjectRef } from '@neon-fleet/shared/neon';
 
 /**
  * Finds the project of a tenant at Neon, by id or exact name; undefined when it is gone.
@@ -32,12 +32,5 @@ export async function branchOfTenant(
   projectId: string,
   named: string | undefined,
 ): Promise<Branch> {
-  if (named === undefined) return neon.defaultBranch(projectId);
-  const branches = await neon.listBranches(projectId);
-  const found = branches.find(({ id }) => id === named) ?? branches.find(({ name }) => name === named);
-  if (found !== undefined) return found;
-  throw new ExplainedError({
-    message: `the project ${projectId} has no branch ${JSON.stringify(named)}`,
-    hint: `It has ${branches.map(({ name, id }) => `${JSON.stringify(name)} (${id})`).join(', ')}. Set the input branch.`,
-  });
+  return named === undefined ? neon.defaultBranch(projectId) : findBranch(neon, projectId, named);
 }

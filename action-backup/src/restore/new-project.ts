@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 
 import type { Manifest } from '@neon-fleet/shared/backups';
-import { NeonApiError, waitForOperations, type Neon, type Operation, type ProjectRef } from '@neon-fleet/shared/neon';
+import {
+  NeonApiError,
+  unfinishedOperations,
+  waitForOperations,
+  type Neon,
+  type Operation,
+  type ProjectRef,
+} from '@neon-fleet/shared/neon';
 
 type Api = Pick<Neon, 'createProject' | 'listProjects' | 'listOperations' | 'getOperation' | 'connectionUri'>;
 
@@ -42,7 +49,6 @@ async function create(
     const { projects } = await neon.listProjects();
     const project = projects.find(({ name }) => name === wanted.name);
     if (project === undefined) throw thrown;
-    const operations = await neon.listOperations(project.projectId);
-    return { project, operations: operations.filter(({ status }) => status === 'scheduling' || status === 'running') };
+    return { project, operations: await unfinishedOperations(neon, project.projectId) };
   }
 }

@@ -1,6 +1,6 @@
 import {
   BranchExistsError,
-  isUnfinished,
+  unfinishedOperations,
   waitForOperations,
   type Branch,
   type Neon,
@@ -53,7 +53,7 @@ export async function makeOrFindBranch(neon: BranchApi, wanted: WantedBranch, si
       const hint = 'It was not made by this restore, and is left alone. Rename or delete it, and run again.';
       throw new BranchExistsError(projectId, branch, hint);
     }
-    const operations = (await neon.listOperations(projectId)).filter(isUnfinished);
+    const operations = await unfinishedOperations(neon, projectId);
     await waitForOperations(neon, projectId, operations, { signal });
     return { branch, wasThere: true };
   }

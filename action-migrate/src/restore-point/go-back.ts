@@ -1,6 +1,6 @@
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { RestorePoint } from '@neon-fleet/shared/fleet';
-import { BranchExistsError, isUnfinished, waitForOperations, type Neon } from '@neon-fleet/shared/neon';
+import { BranchExistsError, unfinishedOperations, waitForOperations, type Neon } from '@neon-fleet/shared/neon';
 
 export interface GoBackOptions {
   readonly projectId: string;
@@ -53,7 +53,7 @@ export async function goBack(neon: Api, point: RestorePoint, options: GoBackOpti
   } catch (thrown) {
     if (!(thrown instanceof BranchExistsError)) throw thrown;
     // An earlier attempt did it, or another job does it right now.
-    const operations = (await neon.listOperations(projectId)).filter(isUnfinished);
+    const operations = await unfinishedOperations(neon, projectId);
     await waitForOperations(neon, projectId, operations, { signal });
     return { keptAs, alreadyDone: true };
   }

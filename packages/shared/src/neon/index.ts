@@ -2,7 +2,14 @@ export type { NeonOptions } from './caller.js';
 export { openNeon } from './client.js';
 export { systemClock, type Clock } from './clock.js';
 export { BranchExistsError, NeonApiError, StillCreatingError } from './errors.js';
-export { isUnfinished, phaseOf, waitForOperations, type OperationPhase, type WaitOptions } from './operations.js';
+export {
+  isUnfinished,
+  phaseOf,
+  unfinishedOperations,
+  waitForOperations,
+  type OperationPhase,
+  type WaitOptions,
+} from './operations.js';
 export type {
   Branch,
   BranchRestore,
@@ -18,7 +25,7 @@ export type {
 } from './port.js';
 export type { ProjectListing, ProjectRef } from './projects.js';
 export { burstFor, DEFAULT_RATE_PER_MINUTE, RateLimiter } from './rate-limiter.js';
-export { findDatabase, type AssumedNames, type FoundDatabase, type WantedDatabase } from './resolve.js';
+export { findBranch, findDatabase, type AssumedNames, type FoundDatabase, type WantedDatabase } from './resolve.js';
 export type {
   AnnotatedBranch,
   Consumption,

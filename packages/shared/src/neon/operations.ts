@@ -28,6 +28,14 @@ export function isUnfinished({ status }: Operation): boolean {
   return status === 'scheduling' || status === 'running';
 }
 
+/** What is still under way on a project. */
+export async function unfinishedOperations(
+  neon: Pick<Neon, 'listOperations'>,
+  projectId: string,
+): Promise<Operation[]> {
+  return (await neon.listOperations(projectId)).filter(isUnfinished);
+}
+
 export interface WaitOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;

@@ -69,7 +69,8 @@ function notThereEither({ projectId, database, role }: { projectId: string; data
   };
 }
 
-async function findBranch(neon: Api, projectId: string, branch: string): Promise<Branch> {
+/** A branch by its id or name. @throws ExplainedError that lists what there is, when it is not among them */
+export async function findBranch(neon: Pick<Neon, 'listBranches'>, projectId: string, branch: string): Promise<Branch> {
   const branches = await neon.listBranches(projectId);
   const found = branches.find(({ id }) => id === branch) ?? branches.find(({ name }) => name === branch);
   if (found !== undefined) return found;
