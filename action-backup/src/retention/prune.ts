@@ -7,8 +7,10 @@ import { decideRetention, type RetentionDecision, type RetentionPolicy, type Ret
 
 export interface Pruned {
   readonly deleted: readonly string[];
-  /** Garbage that was removed: objects by their key, unfinished uploads in words. */
+  /** Garbage that was removed: the keys of objects. */
   readonly cleared: readonly string[];
+  /** Unfinished uploads that were removed, in words. */
+  readonly aborted: readonly string[];
   /** What could not be deleted or looked at, in words. */
   readonly problems: readonly string[];
 }
@@ -42,7 +44,8 @@ export async function prune(
   now: Date,
   signal: AbortSignal,
 ): Promise<Pruned> {
-  if (rules.retention === undefined && rules.orphans === undefined) return { deleted: [], cleared: [], problems: [] };
+  if (rules.retention === undefined && rules.orphans === undefined)
+    return { deleted: [], cleared: [], aborted: [], problems: [] };
   try {
     const below = databasePrefix(scope.prefix, scope.projectId, scope.database);
     const keys: string[] = [];
@@ -50,7 +53,7 @@ export async function prune(
     const uploads = rules.orphans === undefined ? [] : ((await store.listUploads(below, signal)) ?? []);
     return await carryOut(store, planPrune(keys, uploads, scope, rules, now), signal);
   } catch (thrown) {
-    return { deleted: [], cleared: [], problems: [explain(thrown).message] };
+    return { deleted: [], cleared: [], aborted: [], problems: [explain(thrown).message] };
   }
 }
 
@@ -94,7 +97,8 @@ export async function carryOut(store: Store, { decisions, orphans }: PrunePlan, 
   }
   return {
     deleted: uncommitted.map(({ key }) => key).filter((key) => gone.has(key)),
-    cleared: [...cleared, ...aborted],
+    cleared: [...cleared],
+    aborted,
     problems: refusals.map(({ key, why }) => `${key} was not deleted: ${why}`),
   };
 }

@@ -179,10 +179,16 @@ export async function backUpTenant(
     const { store, prefix, retention, orphans } = surroundings;
     const made = `${placeOf(store.bucket, key)}, ${sizeWords(sizeBytes)} (${sizeWords(dumpBytes)} of SQL)`;
     const scope = { prefix, projectId, database };
-    const { deleted, cleared, problems } = await prune(store, scope, { retention, orphans }, new Date(), signal);
+    const { deleted, cleared, aborted, problems } = await prune(
+      store,
+      scope,
+      { retention, orphans },
+      new Date(),
+      signal,
+    );
     surroundings.onGone?.([...deleted, ...cleared]);
     for (const gone of deleted) note(`Deleted by retention: ${gone}`);
-    for (const gone of cleared) note(`Cleared, since it was never finished: ${gone}`);
+    for (const gone of [...cleared, ...aborted]) note(`Cleared, since it was never finished: ${gone}`);
     for (const problem of problems) note(`Retention: ${problem}`);
     const old = deleted.length === 0 ? '' : `; ${deleted.length} older deleted`;
     return `${made}${old}${problems.length === 0 ? '' : `; retention met a problem: ${problems[0] ?? ''}`}`;

@@ -79,6 +79,23 @@ describe('prune', () => {
     expect(store.uploads.size).toBe(0);
   });
 
+  test('tells uploads that were never finished apart from keys that are gone', async () => {
+    const garbage = store.addUnfinished('misty-1', daysAgo(3));
+    const key = objectKey(store.prefix, {
+      projectId: 'misty-1',
+      database: 'neondb',
+      timestamp: '20261101T000000000000000Z',
+    });
+    store.uploads.set('left', { key, metadata: {}, parts: new Map() });
+    const scope = { prefix: store.prefix, projectId: 'misty-1', database: 'neondb' };
+    await expect(prune(store, scope, RULES, NOW, signal)).resolves.toEqual({
+      deleted: [],
+      cleared: [garbage],
+      aborted: [`the unfinished upload of s3://bucket/${key}`],
+      problems: [],
+    });
+  });
+
   test('changes nothing in a dry run, and says why each of the rest stays', async () => {
     store.add('misty-1', 'ACME', daysAgo(9));
     store.add('misty-1', 'ACME', daysAgo(2));
