@@ -18,7 +18,7 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import type { ListValues } from '../inputs.js';
 import { isOfDatabase, notesOf, selectStored, tenantOfStored } from '../storage/inventory.js';
-import { readPlaces, whereWords, type PlacedDatabase } from '../storage/placed.js';
+import { readPlaces, tellStrays, whereWords, type PlacedDatabase } from '../storage/placed.js';
 import { chooseTenants, fleetOf } from './discover.js';
 import { sizeWords } from '../words/sizes.js';
 
@@ -47,7 +47,8 @@ export async function listCommand(values: ListValues, context: ActionContext): P
   const { signal } = context.stop;
   const onNote = (line: string) => core.warning(printable(line));
   const file = await fleetOf(values);
-  const { databases } = await readPlaces(new Stores(values, process.env), values, file, { signal, onNote });
+  const { databases, strays } = await readPlaces(new Stores(values, process.env), values, file, { signal, onNote });
+  tellStrays(strays, onNote);
   const fleet = await whoThereIs(values, file, context);
   const rows = chooseRows(databases, fleet, values, whereWords(values, file));
   const listed: ListedTenant[] = [];

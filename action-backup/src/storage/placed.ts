@@ -29,7 +29,7 @@ export function placesOf(inputs: PolicyInputs, fleet: Fleet | undefined): Place[
 /** What is found in all places. */
 export interface Found {
   readonly databases: readonly PlacedDatabase[];
-  /** What lies in a place that is not its tenant's any more: told, and not touched. */
+  /** What lies in a place that is not its tenant's any more. */
   readonly strays: readonly PlacedDatabase[];
 }
 
@@ -56,13 +56,16 @@ export async function readPlaces(
   }
   const isStray = ({ member, place, policy }: PlacedDatabase) =>
     member !== undefined && placeWords(place) !== placeWords(policy.place);
-  const strays = found.filter(isStray);
+  return { databases: found.filter((each) => !isStray(each)), strays: found.filter(isStray) };
+}
+
+/** Says of strays that they are left where they are, for commands that leave them. */
+export function tellStrays(strays: readonly PlacedDatabase[], onNote: (line: string) => void): void {
   for (const { name, database, place, backups } of strays) {
-    options.onNote(
+    onNote(
       `${placeWords(place)} still holds ${backups.length} backups of ${name} (${database}), whose place is another one now: they are neither counted nor deleted.`,
     );
   }
-  return { databases: found.filter((each) => !isStray(each)), strays };
 }
 
 /**
@@ -76,7 +79,8 @@ export async function choosePlaced(
   fleet: Fleet | undefined,
   options: { readonly signal: AbortSignal; readonly onNote: (line: string) => void },
 ): Promise<PlacedDatabase[]> {
-  const { databases } = await readPlaces(stores, inputs, fleet, options);
+  const { databases, strays } = await readPlaces(stores, inputs, fleet, options);
+  tellStrays(strays, options.onNote);
   const { tenants = ['*'], database } = inputs;
   return selectStored(databases, { tenants, database }, whereWords(inputs, fleet));
 }
