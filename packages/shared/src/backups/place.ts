@@ -17,9 +17,11 @@ export function placeWords({ bucket, prefix }: Place): string {
   return placeOf(bucket, prefix);
 }
 
-/** Each place once, whatever it is encrypted with. */
+/** Each place once, whatever it is encrypted with: in the order, and with the key, in which it is named first. */
 export function distinctPlaces(places: readonly Place[]): Place[] {
-  return [...new Map(places.toReversed().map((place) => [placeWords(place), place])).values()].toReversed();
+  const distinct = new Map<string, Place>();
+  for (const place of places) if (!distinct.has(placeWords(place))) distinct.set(placeWords(place), place);
+  return [...distinct.values()];
 }
 
 const REGION_OF_KEY = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):/;
