@@ -18,6 +18,7 @@ import {
   migrationInputs,
   neonInputs,
   parsedInput,
+  parseMoment,
   patternInput,
   planFileInputs,
   planFileProblems,
@@ -63,18 +64,6 @@ function retentionInput(description: string): InputDefinition<RetentionPolicy | 
     }
   });
   return { description, accepted: RETENTION_WORDS, required: false, secret: false, schema };
-}
-
-/** A moment that means the same everywhere. @throws Error without an offset */
-function parseMoment(text: string): Date {
-  const moment = new Date(text);
-  if (
-    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
-    Number.isNaN(moment.getTime())
-  ) {
-    throw new Error('not a time with its offset');
-  }
-  return moment;
 }
 
 /** Which of how many equal parts of the tenants a job takes. */

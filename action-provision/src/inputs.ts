@@ -14,6 +14,7 @@ import {
   neededBySome,
   neonInputs,
   parsedInput,
+  parseMoment,
   patternInput,
   runInputs,
   storageInputs,
@@ -28,11 +29,9 @@ import { READY_CHOICES } from './provision-tenant.js';
 
 export const COMMANDS = ['run', 'plan', 'apply', 'import', 'sync', 'status', 'rotate', 'branch', 'retire'] as const;
 
-const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
-
 /** As the API wants it: in UTC, to the second. */
 function momentToCome(text: string): string {
-  const at = MOMENT.test(text) ? new Date(text) : new Date(Number.NaN);
+  const at = parseMoment(text);
   if (!(at.getTime() > Date.now())) throw new Error('no moment that is still to come');
   return at.toISOString().replace(/\.\d{3}Z$/, 'Z');
 }

@@ -47,6 +47,7 @@ export { listenForStop, type Stop } from './stop.js';
 export { writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
+export { parseMoment } from './moment.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
 export { castDoubt, openCatalogIfThere, openNeededCatalog, tellCatalog } from './catalog.js';
 export { catalogInputs, catalogOutputs, catalogProblems, sourceInputs } from './catalog-inputs.js';
