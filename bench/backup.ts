@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
@@ -8,7 +8,7 @@ import pg from 'pg';
 
 import { ROOT } from '../scripts/actions.js';
 import { hasPackagedNode24, node24 } from '../test/support/node24.js';
-import { measured, median, publish, type Measurement } from './measurement.js';
+import { measured, median, runGroups, type Measurement } from './measurement.js';
 import { runProcess, watchMemory } from './process.js';
 
 const MIB = 1024 * 1024;
@@ -18,18 +18,8 @@ const ROUNDS = 3;
 const PG_DUMP = 'pg_dump --no-owner --no-privileges';
 
 /** Measures the backup action; `only` narrows it to the named groups. */
-export async function bench(only: readonly string[]): Promise<void> {
-  const folder = await mkdtemp(path.join(ROOT, '.neon-fleet-bench-'));
-  const rows: Measurement[] = [];
-  try {
-    for (const [name, group] of Object.entries({ large, memory, fleet })) {
-      if (only.length > 0 && !only.includes(name)) continue;
-      rows.push(...(await group(folder)));
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  await publish('backup', rows);
+export function bench(only: readonly string[]): Promise<void> {
+  return runGroups('backup', { large, memory, fleet }, only);
 }
 
 /** One database whose dump has 500 MB of text, JSON and numbers: backup and restore. */

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { ROOT } from '../scripts/actions.js';
@@ -35,6 +35,26 @@ export function median(values: readonly number[]): number {
   const [low, high] = [sorted[middle - 1], sorted[middle]];
   if (high === undefined) throw new Error('the median of nothing');
   return sorted.length % 2 === 1 || low === undefined ? high : (low + high) / 2;
+}
+
+/** Measures groups one after the other in a folder of their own and publishes them; `only` narrows it to those named. */
+export async function runGroups(
+  name: string,
+  groups: Readonly<Record<string, (folder: string) => Promise<Measurement[]>>>,
+  only: readonly string[],
+): Promise<void> {
+  // Inside the checkout, where drizzle-kit and drizzle-orm are found as in a user's own repository.
+  const folder = await mkdtemp(path.join(ROOT, '.neon-fleet-bench-'));
+  const rows: Measurement[] = [];
+  try {
+    for (const [group, measure] of Object.entries(groups)) {
+      if (only.length > 0 && !only.includes(group)) continue;
+      rows.push(...(await measure(folder)));
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  await publish(name, rows);
 }
 
 /** Prints the figures as a table and keeps them in `bench/results/<name>.json`. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
@@ -9,7 +9,7 @@ import pMap from 'p-map';
 import pg from 'pg';
 
 import { ROOT } from '../scripts/actions.js';
-import { measured, median, publish, type Measurement } from './measurement.js';
+import { measured, median, runGroups, type Measurement } from './measurement.js';
 import { runProcess, watchMemory } from './process.js';
 
 const CONCURRENCY = '16';
@@ -26,19 +26,8 @@ export default defineConfig({
 `;
 
 /** Measures the migrate action; `only` narrows it to the named groups. */
-export async function bench(only: readonly string[]): Promise<void> {
-  // Inside the checkout, where drizzle-kit and drizzle-orm are found as in a user's own repository.
-  const folder = await mkdtemp(path.join(ROOT, '.neon-fleet-bench-'));
-  const rows: Measurement[] = [];
-  try {
-    for (const [name, group] of Object.entries({ small, large, plan, faults })) {
-      if (only.length > 0 && !only.includes(name)) continue;
-      rows.push(...(await group(folder)));
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  await publish('migrate', rows);
+export function bench(only: readonly string[]): Promise<void> {
+  return runGroups('migrate', { small, large, plan, faults }, only);
 }
 
 /** 100 tenants and the guide's schema: against one process a tenant, and against the barest loop. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -10,7 +10,7 @@ import pMap from 'p-map';
 import pg from 'pg';
 
 import { ROOT } from '../scripts/actions.js';
-import { measured, median, publish, type Measurement } from './measurement.js';
+import { measured, median, runGroups, type Measurement } from './measurement.js';
 import { runProcess } from './process.js';
 
 const CONCURRENCY = 32;
@@ -18,18 +18,8 @@ const LATENCY_MS = 50;
 const MIB = 1024 * 1024;
 
 /** Measures the provision action and the catalog; `only` narrows it to the named groups. */
-export async function bench(only: readonly string[]): Promise<void> {
-  const folder = await mkdtemp(path.join(ROOT, '.neon-fleet-bench-'));
-  const rows: Measurement[] = [];
-  try {
-    for (const [name, group] of Object.entries({ catalog, converge })) {
-      if (only.length > 0 && !only.includes(name)) continue;
-      rows.push(...(await group(folder)));
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  await publish('provision', rows);
+export function bench(only: readonly string[]): Promise<void> {
+  return runGroups('provision', { catalog, converge }, only);
 }
 
 /** 1,000 tenants from nothing, against a bare loop of the calls that one tenant needs, which also connects once. */
