@@ -110,25 +110,16 @@ async function chooseAll(values: RestoreManyValues, signal: AbortSignal): Promis
   const looking = { signal, onNote };
   const fleet = await fleetOf(values);
   const chosen = await choosePlaced(new Stores(values, process.env), values, fleet, looking);
-  const backups = await pMap(chosen, (stored) => backupOf(stored, values, looking), {
-    concurrency: READS_AT_A_TIME,
-  });
-  const found = chosen.map((stored, index) => ({
-    tenant: tenantOfStored(stored),
-    store: stored.store,
-    backup: backups[index],
-  }));
-  const targets = fillTargets(
-    values.targetUrl,
-    found.map(({ tenant, backup }) => ({
-      ...tenant,
-      source: backup === undefined || 'missing' in backup ? undefined : backup.source,
-    })),
+  const candidates = await pMap(
+    chosen,
+    async (stored) => {
+      const found = await backupOf(stored, values, looking);
+      const source = 'missing' in found ? undefined : found.source;
+      return { ...tenantOfStored(stored), store: stored.store, found, source };
+    },
+    { concurrency: READS_AT_A_TIME },
   );
-  return found.flatMap(({ tenant, store, backup }, index) => {
-    const targetUrl = targets[index];
-    return backup === undefined || targetUrl === undefined ? [] : [{ ...tenant, store, found: backup, targetUrl }];
-  });
+  return fillTargets(values.targetUrl, candidates);
 }
 
 async function backupOf(

@@ -52,19 +52,23 @@ const MOST_SHOWN = 10;
 /**
  * Gives every tenant its target, or none: no two may get the same, and nobody the database that a backup was made of.
  *
- * @returns the URIs (secrets) in the order of the tenants.
+ * @returns the tenants in their order, each with its URI (a secret).
  * @throws ExplainedError that names every tenant there is something wrong with.
  */
-export function fillTargets(template: string, tenants: readonly TemplateTenant[]): string[] {
+export function fillTargets<T extends TemplateTenant>(
+  template: string,
+  tenants: readonly T[],
+): (T & { readonly targetUrl: string })[] {
   const problems: string[] = [];
   const takenBy = new Map<string, TemplateTenant>();
   const sources = new Map(tenants.flatMap((tenant) => (tenant.source === undefined ? [] : [[tenant.source, tenant]])));
-  const uris = tenants.map((tenant) => {
-    const uri = fill(template, tenant);
-    const target = parsed(uri);
+  const filled = tenants.map((tenant) => {
+    const targetUrl = fill(template, tenant);
+    const withTarget = { ...tenant, targetUrl };
+    const target = parsed(targetUrl);
     if (typeof target === 'string') {
       problems.push(`${who(tenant)}: ${target}`);
-      return uri;
+      return withTarget;
     }
     const place = samePlace(target);
     const other = takenBy.get(place);
@@ -74,9 +78,9 @@ export function fillTargets(template: string, tenants: readonly TemplateTenant[]
     const owner = sources.get(place);
     if (owner !== undefined)
       problems.push(`${who(tenant)}: ${placeOf(target)} is what the backup of ${who(owner)} was made of`);
-    return uri;
+    return withTarget;
   });
-  if (problems.length === 0) return uris;
+  if (problems.length === 0) return filled;
   const more = problems.length > MOST_SHOWN ? `; and ${problems.length - MOST_SHOWN} more` : '';
   throw new ExplainedError({
     message: `target-url does not fit the tenants: ${problems.slice(0, MOST_SHOWN).join('; ')}${more}; nothing was done`,

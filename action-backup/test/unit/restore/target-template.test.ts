@@ -48,8 +48,8 @@ describe('a template of targets', () => {
   );
 
   test('gives every tenant a place of its own', () => {
-    const uris = fillTargets(TEMPLATE, [tenant(), tenant({ projectId: 'misty-2' }), tenant({ database: 'other' })]);
-    expect(uris.map((uri) => parseConnectionUri(uri).database)).toEqual([
+    const filled = fillTargets(TEMPLATE, [tenant(), tenant({ projectId: 'misty-2' }), tenant({ database: 'other' })]);
+    expect(filled.map(({ targetUrl }) => parseConnectionUri(targetUrl).database)).toEqual([
       'misty-1_neondb',
       'misty-2_neondb',
       'misty-1_other',
