@@ -1,6 +1,6 @@
 import { explain } from '@neon-fleet/shared/errors';
 import { identify, type Outcome, type Tenant } from '@neon-fleet/shared/fleet';
-import type { Neon } from '@neon-fleet/shared/neon';
+import { findBranch, type Neon } from '@neon-fleet/shared/neon';
 import pMap from 'p-map';
 
 /** The word for all databases of a project. */
@@ -38,12 +38,11 @@ export async function expandDatabases(
 }
 
 async function databasesOf(neon: Pick<Neon, 'listBranches' | 'listDatabases'>, tenant: Tenant): Promise<Tenant[]> {
-  const branches = await neon.listBranches(tenant.projectId);
   const branch =
     tenant.branch === undefined
-      ? branches.find(({ isDefault }) => isDefault)
-      : branches.find(({ id, name }) => id === tenant.branch || name === tenant.branch);
-  if (branch === undefined) throw new Error(`there is no branch ${tenant.branch ?? 'that is the default'}`);
+      ? (await neon.listBranches(tenant.projectId)).find(({ isDefault }) => isDefault)
+      : await findBranch(neon, tenant.projectId, tenant.branch);
+  if (branch === undefined) throw new Error('there is no branch that is the default');
   const databases = await neon.listDatabases(tenant.projectId, branch.id);
   if (databases.length === 0) throw new Error('it has no database');
   return databases.map(({ name, owner }) => ({
