@@ -1,6 +1,7 @@
 import type { Manifest } from '@neon-fleet/shared/backups';
-import { waitForOperations, type Branch, type Neon } from '@neon-fleet/shared/neon';
+import type { Branch, Neon } from '@neon-fleet/shared/neon';
 
+import { makeDatabase, ownerFor } from './make-database.js';
 import { makeOrFindBranch, type BranchApi } from './own-branch.js';
 
 /** A database that was made to restore into. The URI is a secret. */
@@ -44,11 +45,9 @@ export async function makeBranchTarget(
   const database = restoredName(manifest.database, timestamp);
   const databases = await neon.listDatabases(projectId, branch.id);
   const there = databases.find(({ name }) => name === database);
-  const owner = there?.owner ?? databases.find(({ name }) => name === manifest.database)?.owner ?? databases[0]?.owner;
-  const role = owner ?? manifest.role;
+  const role = there?.owner ?? ownerFor(databases, manifest);
   if (there === undefined) {
-    const operations = await neon.createDatabase(projectId, branch.id, { name: database, owner: role });
-    await waitForOperations(neon, projectId, operations, { signal });
+    await makeDatabase(neon, { projectId, branchId: branch.id, name: database, owner: role }, signal);
   }
   const uri = await neon.connectionUri({ projectId, branchId: branch.id, database, role });
   return { projectId, branch, wasThere, database, role, uri };

@@ -6,6 +6,7 @@ import { waitForOperations, type Branch, type Neon } from '@neon-fleet/shared/ne
 import { parseConnectionUri, type LibpqTrust } from '@neon-fleet/shared/postgres';
 
 import { branchOfTenant } from '../restore/find-project.js';
+import { makeDatabase, ownerFor } from '../restore/make-database.js';
 import type { DrillPlace, PlaceForDrill } from './drill-place.js';
 
 type Api = Pick<
@@ -84,11 +85,8 @@ async function makePlace(manifest: Manifest, major: number, options: BranchPlace
   const release = once(() => remove(projectId, branch, cleaner));
   try {
     await waitForOperations(neon, projectId, operations, { signal });
-    const databases = await neon.listDatabases(projectId, branch.id);
-    const owner = databases.find(({ name }) => name === manifest.database)?.owner ?? databases[0]?.owner;
-    const role = owner ?? manifest.role;
-    const made = await neon.createDatabase(projectId, branch.id, { name: DATABASE, owner: role });
-    await waitForOperations(neon, projectId, made, { signal });
+    const role = ownerFor(await neon.listDatabases(projectId, branch.id), manifest);
+    await makeDatabase(neon, { projectId, branchId: branch.id, name: DATABASE, owner: role }, signal);
     const uri = await neon.connectionUri({ projectId, branchId: branch.id, database: DATABASE, role });
     return {
       words: `PostgreSQL ${project.pgVersion}, in a branch of ${projectId}`,
