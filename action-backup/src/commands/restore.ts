@@ -7,7 +7,6 @@ import {
   Stores,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
-import type { Manifest } from '@neon-fleet/shared/backups';
 import { memberNamed, tenantOf, workThroughTenants, type Tenant } from '@neon-fleet/shared/fleet';
 
 import type { RestoreValues } from '../inputs.js';
@@ -17,6 +16,7 @@ import { openRestoreSurroundings } from '../restore/surroundings.js';
 import { asTheFileSays, findWay, type Way } from '../restore/way.js';
 import { archive } from '../storage/archive.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
+import { tenantOfManifest } from '../storage/inventory.js';
 import { fleetOf } from './discover.js';
 
 /** `command: restore` of one tenant: the very moment out of Neon's history, or a backup out of S3. */
@@ -28,8 +28,9 @@ export async function restore(given: RestoreValues, context: ActionContext): Pro
   const stores = new Stores(values, process.env);
   await using surroundings = await openRestoreSurroundings(process.env, signal, (line) => core.info(printable(line)));
   const migrate = await openMigrations(values, values.migrateTo, surroundings.authorities);
+  const neon = neonFor(values, context);
   const way = await findWay(values, {
-    neon: () => neonFor(values, context),
+    neon,
     findBackup: (wanted) =>
       findAnywhere(stores, values, fleet, wanted, {
         signal,
@@ -41,7 +42,7 @@ export async function restore(given: RestoreValues, context: ActionContext): Pro
   tellWay(way, values);
 
   const passwords = new Map<string, string>();
-  const scene: Scene = { values, context, surroundings, migrate, passwords };
+  const scene: Scene = { values, context, surroundings, migrate, neon, passwords };
   const outcomes = await workThroughTenants({
     tenants: [tenantOfWay(way, values)],
     concurrency: 1,
@@ -63,8 +64,4 @@ export async function restore(given: RestoreValues, context: ActionContext): Pro
 /** Whom the report is about: the project as Neon has it, or the tenant as its manifest has it. */
 function tenantOfWay(way: Way, values: RestoreValues): Tenant {
   return way.kind === 'instant' ? tenantOf(way.project, values) : tenantOfManifest(way.manifest);
-}
-
-function tenantOfManifest({ projectId, name, database, role }: Manifest): Tenant {
-  return { key: name, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
 }

@@ -11,7 +11,7 @@ import { archive } from '../storage/archive.js';
 import { ageWords } from '../words/ages.js';
 import { findAnywhere } from '../storage/find-anywhere.js';
 import type { VerifyValues } from '../inputs.js';
-import { notesOf, tenantOfStored } from '../storage/inventory.js';
+import { notesOf, tenantOfManifest, tenantOfStored } from '../storage/inventory.js';
 import { originOf } from '../words/origin.js';
 import { openPlaces } from '../verify/places.js';
 import { choosePlaced, type PlacedDatabase } from '../storage/placed.js';
@@ -85,9 +85,7 @@ async function chooseBackups(values: VerifyValues, looking: Looking): Promise<Ca
   const fleet = await fleetOf(values);
   if (values.backup !== undefined && values.backup !== 'latest') {
     const { manifest, store } = await findAnywhere(stores, values, fleet, { key: values.backup }, looking);
-    const { projectId, name, database, role } = manifest;
-    const assumed = { database: false, role: false };
-    return [{ key: name, projectId, name, database, role, assumed, labels: {}, manifest, stored: undefined, store }];
+    return [{ ...tenantOfManifest(manifest), manifest, stored: undefined, store }];
   }
   const chosen = await choosePlaced(stores, values, fleet, looking);
   return chosen.map((stored) => ({

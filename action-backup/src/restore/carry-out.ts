@@ -2,7 +2,7 @@ import * as core from '@actions/core';
 import { openNeonFor, printable, type ActionContext } from '@neon-fleet/shared/actions';
 import { explain } from '@neon-fleet/shared/errors';
 import { tenantOf, type TenantResult, type WorkContext } from '@neon-fleet/shared/fleet';
-import { findDatabase } from '@neon-fleet/shared/neon';
+import { findDatabase, type Neon } from '@neon-fleet/shared/neon';
 
 import type { RestoreValues } from '../inputs.js';
 import { makeBranchTarget } from './beside.js';
@@ -20,6 +20,8 @@ export interface Scene {
   readonly context: Pick<ActionContext, 'mask' | 'stop'>;
   readonly surroundings: RestoreSurroundings;
   readonly migrate: BringToCurrent;
+  /** Opens the Neon API when it is first asked for: with one budget for all of the restore. */
+  readonly neon: () => Neon;
   /** Of the roles that were made. */
   readonly passwords: Map<string, string>;
 }
@@ -29,12 +31,10 @@ export function carryOut(way: Way, scene: Scene, work: WorkContext): Promise<Ten
   return way.kind === 'instant' ? goInstantly(way, scene, work) : goByDump(way, scene, work);
 }
 
-/** The Neon API for a restore that makes its target. */
-export function neonFor(
-  values: RestoreValues,
-  context: Pick<ActionContext, 'mask' | 'stop'>,
-): ReturnType<typeof openNeonFor> {
-  return openNeonFor({ ...values, neonApiKey: values.neonApiKey ?? '' }, context);
+/** The Neon API for a restore that makes its target; opened once. */
+export function neonFor(values: RestoreValues, context: Pick<ActionContext, 'mask' | 'stop'>): () => Neon {
+  let opened: Neon | undefined;
+  return () => (opened ??= openNeonFor({ ...values, neonApiKey: values.neonApiKey ?? '' }, context));
 }
 
 /** Says in the log which way is gone, and why. */
@@ -50,7 +50,7 @@ async function goInstantly(way: Way & { kind: 'instant' }, scene: Scene, work: W
   const { values, context, migrate } = scene;
   const { project, parent, moment } = way;
   const { projectId } = project;
-  const neon = neonFor(values, context);
+  const neon = scene.neon();
   let made: Awaited<ReturnType<typeof restoreInstantly>>;
   try {
     made = await restoreInstantly(neon, { projectId, parent, moment }, work.signal);
@@ -105,11 +105,11 @@ async function goByDump(way: DumpWay, scene: Scene, work: WorkContext): Promise<
 /** The URI of the database to load into (a secret): as the inputs say, or of what is made for it. */
 async function targetOf(
   { place, manifest }: DumpWay,
-  { values, context }: Scene,
+  { values, context, neon: openNeon }: Scene,
   signal: AbortSignal,
 ): Promise<string> {
   if (place.kind === 'url') return values.targetUrl ?? '';
-  const neon = neonFor(values, context);
+  const neon = openNeon();
   if (place.kind === 'branch') {
     const { project, parent } = place;
     const made = await makeBranchTarget(neon, { projectId: project.projectId, parent }, manifest, signal);

@@ -139,3 +139,8 @@ export function tenantOfStored({
   const role = newest?.role ?? '';
   return { key, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
 }
+
+/** Whom a report is about when one backup is known. */
+export function tenantOfManifest({ projectId, name, database, role }: Manifest): Tenant {
+  return { key: name, projectId, name, database, role, assumed: { database: false, role: false }, labels: {} };
+}
