@@ -2,6 +2,7 @@ import type { Manifest } from '@neon-fleet/shared/backups';
 import { explain, ExplainedError } from '@neon-fleet/shared/errors';
 import {
   connect,
+  directHost,
   placeOf,
   PostgresError,
   type Connection,
@@ -79,8 +80,7 @@ async function createDatabase(target: ConnectionTarget, options: Options): Promi
 
 /** A place that is the same whichever way it is written: the pooler of an endpoint leads to the same database. */
 export function samePlace(target: Pick<ConnectionTarget, 'host' | 'port' | 'database'>): string {
-  const host = target.host.toLowerCase().replace(/^(ep-[a-z0-9-]+)-pooler\./, '$1.');
-  return `${host}:${target.port}/${target.database}`;
+  return `${directHost(target.host)}:${target.port}/${target.database}`;
 }
 
 /** Whether the target is the very database that the backup was made of; its pooler leads there as well. */

@@ -1,6 +1,6 @@
 import { ExplainedError } from '../errors/index.js';
 import type { Neon } from '../neon/index.js';
-import { hostOf } from '../postgres/index.js';
+import { directHost, hostOf } from '../postgres/index.js';
 
 /**
  * The same way to Neon, except to the endpoint that the catalog is behind: whatever a selection or a plan says, nothing is
@@ -24,7 +24,6 @@ export function sparingCatalog<T extends Pick<Neon, 'connectionUri'>>(neon: T, c
   };
 }
 
-/** An endpoint has two hosts, of which one goes through a pooler. */
 function endpointOf(uri: string): string {
-  return hostOf(uri).replace(/^([^.]+)-pooler(?=\.)/, '$1');
+  return directHost(hostOf(uri));
 }

@@ -19,5 +19,5 @@ export {
 export { libpqEnvironment, type LibpqSettings } from './libpq-environment.js';
 export { prepareLibpqTrust, type LibpqTrust, type LibpqTrustEnvironment } from './libpq-trust.js';
 export { LOCK_KEY, takeLock, tryLockSql, type LockMode, type LockOptions } from './lock.js';
-export { hostOf, parseConnectionUri, placeOf, type ConnectionTarget, type TlsMode } from './target.js';
+export { directHost, hostOf, parseConnectionUri, placeOf, type ConnectionTarget, type TlsMode } from './target.js';
 export { trustedAuthorities, trustSource, type TrustEnvironment, type TrustSource } from './trust.js';

@@ -14,6 +14,11 @@ export function hostOf(uri: string): string {
   return port === DEFAULT_PORT ? host : `${host}:${port}`;
 }
 
+/** The host of an endpoint, however it is written: in lower case, and not the one of its two that goes through a pooler. */
+export function directHost(host: string): string {
+  return host.toLowerCase().replace(/^([^.]+)-pooler(?=\.)/, '$1');
+}
+
 /** Where and as whom to connect: a connection URI taken apart. It carries a password. */
 export interface ConnectionTarget {
   readonly host: string;

@@ -139,6 +139,7 @@ describe('the way to Neon', () => {
   test.each([
     'postgresql://x:y@ep-misty-1.eu.aws.neon.tech/other',
     'postgresql://x:y@ep-misty-1-pooler.eu.aws.neon.tech/other?sslmode=require',
+    'postgresql://x:y@EP-Misty-1-Pooler.EU.aws.neon.tech/other',
   ])('does not lead to the catalog at %s', async (url) => {
     await expect(sparingCatalog(neon, url).connectionUri(request)).rejects.toThrow(
       /p-1 is the one that the catalog is in/,
