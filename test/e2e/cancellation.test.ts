@@ -5,9 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { ActionRun } from '@neon-fleet/local-runner';
 import { createApiClient } from '@neondatabase/api-client';
 
+import { silentServer } from '../../packages/shared/test/support/silent-server.js';
 import { ROOT } from '../../scripts/actions.js';
 import { TestFleet, outcomeOf, reportOf, statuses } from '../support/fleet.js';
 import { writeMigrations } from '../support/migrations.js';
+import { Workflow } from '../support/workflow.js';
 import { descendantsOf, listProcesses, type ProcessInfo } from '../support/processes.js';
 
 let fleet: TestFleet;
@@ -84,6 +86,29 @@ describe('a cancelled run', () => {
     const run = await fleet.run('migrate', { tenants: `c${count}-*`, 'migrations-folder': folder, 'time-limit': '1s' });
     expect(run.exitCode).toBe(1);
     expect(reportOf(run).outcomes).toMatchObject([{ projectId: id, status: 'skipped', reason: 'deadline' }]);
+  });
+
+  test('reports its shard although the catalog takes the connection and never answers', async () => {
+    const [id = ''] = await fleet.neon.seedProjects([`c${count}-silent`]);
+    const folder = await writeMigrations(path.join(fleet.folder, `one-${count}`), {
+      '0000_one': ['CREATE TABLE never_made (id int)'],
+    });
+    const workflow = new Workflow(fleet, 'migrate', path.join(fleet.folder, `workflow-${count}`), {
+      'migrations-folder': folder,
+    });
+    expect(await workflow.plan({ tenants: `c${count}-*` })).toMatchObject({ exitCode: 0, outputs: { tenants: '1' } });
+
+    await using catalog = await silentServer();
+    const job = await workflow.startApply(1, { 'catalog-url': catalog.catalogUrl });
+    await catalog.asked;
+    job.cancel();
+    const finished = await job.finished;
+
+    expect(finished).toMatchObject({ exitCode: 1, signal: null, outputs: { verdict: 'incomplete', skipped: '1' } });
+    expect(Object.values(statuses(finished))).toEqual(['skipped: cancelled']);
+    expect(finished.outputs['catalog-replay']).toBeDefined();
+    expect(finished.log).not.toContain('The failures of the other shards are not known');
+    expect(await fleet.tables(id)).toEqual([]);
   });
 
   test('leaves no child process', async () => {

@@ -13,13 +13,15 @@ export async function apply(values: ApplyInputs, context: ActionContext): Promis
   const rollout = await openRollout(values, context, Math.min(values.maxParallel, besides));
   requireAgreement(plan, 'migrate', settingsOf(rollout, values));
   const { catalogUrl } = values;
-  const { id: planId, maxFailures } = plan;
+  const budget = {
+    planId: plan.id,
+    maxFailures: plan.maxFailures,
+    shard: values.shard,
+    attempt: attemptOf(process.env),
+  };
   let report: FleetReport;
   {
-    await using fleet =
-      catalogUrl === undefined
-        ? undefined
-        : countInCatalog(catalogUrl, { planId, maxFailures, shard: values.shard, attempt: attemptOf(process.env) });
+    await using fleet = catalogUrl === undefined ? undefined : countInCatalog(catalogUrl, budget, context.stop.signal);
     report = await applyShard({
       plan,
       shard: values.shard,

@@ -8,6 +8,7 @@ import * as core from '@actions/core';
 import { openCatalog, type Catalog, type CatalogBatch } from '../catalog/index.js';
 import { explain, ExplainedError } from '../errors/index.js';
 import { trustedAuthorities } from '../postgres/index.js';
+import { abortable, abortedLater } from '../s3/index.js';
 import { redact } from './masking.js';
 import { printableLine } from './printable.js';
 
@@ -21,6 +22,11 @@ export interface RunContext {
   readonly GITHUB_ACTION?: string | undefined;
 }
 
+/** @throws PostgresError, ExplainedError; the signal's reason. */
+export async function connectCatalog(url: string, signal: AbortSignal): Promise<Catalog> {
+  return openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
+}
+
 /**
  * Opens the catalog for reading. A catalog that is down is a warning and no failure: everything works from the Neon API
  * as well.
@@ -32,7 +38,7 @@ export async function openCatalogIfThere(
   if (url === undefined) return undefined;
   mask(url);
   try {
-    return await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
+    return await connectCatalog(url, signal);
   } catch (thrown) {
     signal.throwIfAborted();
     core.warning(
@@ -53,7 +59,7 @@ export async function openNeededCatalog(
 ): Promise<Catalog> {
   mask(url);
   try {
-    return await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal });
+    return await connectCatalog(url, signal);
   } catch (thrown) {
     signal.throwIfAborted();
     const { message, code, hint } = explain(thrown);
@@ -97,24 +103,20 @@ const TELL_LIMIT_WHEN_STOPPING_MS = 1_500;
  * file goes away when the catalog has it. When that fails `command: sync` tells it later: a migration or a backup never
  * fails for it.
  *
- * @param stop of the run: also after a cancellation it is tried, but not for long.
+ * @param stop of the run: also after a cancellation, before this or meanwhile, it is tried, but not for long.
  */
 export async function tellCatalog(
   url: string | undefined,
   batch: CatalogBatch,
   env: RunContext = process.env,
-  stop?: AbortSignal,
+  stop: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   if (url === undefined) return;
+  const limit = tellLimit(stop);
   const file = await keepBatch(batch, env).catch(() => undefined);
   try {
-    const limit = AbortSignal.timeout(stop?.aborted === true ? TELL_LIMIT_WHEN_STOPPING_MS : TELL_LIMIT_MS);
-    const catalog = await openCatalog(url, { authorities: await trustedAuthorities(process.env), signal: limit });
-    try {
-      await catalog.write(batch);
-    } finally {
-      await catalog.end();
-    }
+    // Not waited for beyond its limit: a connection that hangs takes some time to be cut, and a run that ends has none.
+    await abortable(write(url, batch, limit.signal), limit.signal);
     if (file !== undefined) await rm(file, { force: true });
   } catch (thrown) {
     const why = redact(explain(thrown).message);
@@ -124,6 +126,35 @@ export async function tellCatalog(
         : `It is kept in ${file}: run provision with "command: sync" and "replay: ${file}" later.`;
     if (file !== undefined) core.setOutput('catalog-replay', file);
     core.warning(printableLine(`The catalog was not told (${why}). ${kept}`));
+  } finally {
+    limit.dispose();
+  }
+}
+
+/** Aborted when telling has taken too long; a stop leaves less time, whenever it comes. */
+function tellLimit(stop: AbortSignal): { readonly signal: AbortSignal; readonly dispose: () => void } {
+  const late = new AbortController();
+  const timer = setTimeout(
+    () => late.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')),
+    TELL_LIMIT_MS,
+  );
+  const hurry = abortedLater(stop, TELL_LIMIT_WHEN_STOPPING_MS);
+  hurry.signal.addEventListener('abort', () => late.abort(hurry.signal.reason), { once: true });
+  return {
+    signal: late.signal,
+    dispose: () => {
+      clearTimeout(timer);
+      hurry.dispose();
+    },
+  };
+}
+
+async function write(url: string, batch: CatalogBatch, signal: AbortSignal): Promise<void> {
+  const catalog = await connectCatalog(url, signal);
+  try {
+    await catalog.write(batch);
+  } finally {
+    await catalog.end();
   }
 }
 

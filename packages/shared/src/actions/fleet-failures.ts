@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import * as core from '@actions/core';
 
-import { openCatalog, type Catalog, type ShardOfPlan } from '../catalog/index.js';
+import type { Catalog, ShardOfPlan } from '../catalog/index.js';
 import { explain } from '../errors/index.js';
 import type { FleetFailures } from '../fleet/index.js';
-import { trustedAuthorities } from '../postgres/index.js';
+import { abortable } from '../s3/index.js';
+import { connectCatalog } from './catalog.js';
 import { redact } from './masking.js';
 import { printableLine } from './printable.js';
 
@@ -24,25 +25,31 @@ export interface CountedFailures extends FleetFailures, AsyncDisposable {}
 /**
  * Counts failures in the catalog. When it cannot be asked, or does not answer, that is said once, and the shard goes on
  * with its own share of the budget.
+ *
+ * @param stop of the run: nobody waits for the catalog after it, and that it did not answer then is no news.
  */
-export function countInCatalog(url: string, { maxFailures, ...shard }: SharedBudget): CountedFailures {
+export function countInCatalog(
+  url: string,
+  { maxFailures, ...shard }: SharedBudget,
+  stop: AbortSignal,
+): CountedFailures {
   let catalog: Promise<Catalog> | undefined;
-  let isThere = true;
 
   const ask = async (failures: number): Promise<number> => {
-    catalog ??= trustedAuthorities(process.env).then((authorities) => openCatalog(url, { authorities }));
+    catalog ??= connectCatalog(url, stop);
     return (await catalog).exchangeFailures(shard, failures);
   };
   const close = async (): Promise<void> => {
     const open = catalog;
     catalog = undefined;
-    await open?.then((each) => each.end()).catch(() => undefined);
+    if (open === undefined) return;
+    const closed = open.then((each) => each.end());
+    await abortable(closed, stop).catch(() => undefined);
   };
 
   return {
     maxFailures,
     async exchange(own) {
-      if (!isThere) return undefined;
       const timeLimit = new AbortController();
       try {
         const limitMs = catalog === undefined ? FIRST_ANSWER_MS : ANSWER_MS;
@@ -52,9 +59,9 @@ export function countInCatalog(url: string, { maxFailures, ...shard }: SharedBud
         const answer = ask(own);
         answer.catch(() => undefined);
         tooLate.catch(() => undefined);
-        return await Promise.race([answer, tooLate]);
+        return await abortable(Promise.race([answer, tooLate]), stop);
       } catch (thrown) {
-        isThere = false;
+        if (stop.aborted) return undefined;
         const why = redact(explain(thrown).message);
         core.warning(
           printableLine(

@@ -14,7 +14,7 @@ export interface FleetFailures {
   readonly maxFailures: number;
   /**
    * Says how many this shard has had so far, and gives how many all shards have had. Undefined, or a rejection: there is
-   * nobody to ask any more.
+   * nobody to ask any more, and nobody does.
    */
   exchange(own: number): Promise<number | undefined>;
 }
@@ -37,6 +37,8 @@ export interface Brakes {
    * halt when this brings it about.
    */
   learn(failuresOfAll: number | undefined): Halt | undefined;
+  /** Whether what all shards have had together counts: there is somebody to ask, who has always answered. */
+  readonly countsFleet: boolean;
   /** What has counted against the budget so far. */
   readonly failures: number;
   /** Set from the moment on from which nobody else may be started; the first cause stays. */
@@ -97,6 +99,9 @@ export function makeBrakes({ budget, breaker, halted }: BrakesOptions): Brakes {
       if (halt !== undefined) return undefined;
       halt = overBudget();
       return halt;
+    },
+    get countsFleet() {
+      return fleet !== undefined;
     },
     get failures() {
       return failures;

@@ -69,7 +69,10 @@ const DEFAULT_STOP_GRACE_MS = 3_000;
 export async function workThroughTenants<T extends Tenant>(options: EngineOptions<T>): Promise<Outcome[]> {
   const { tenants, concurrency, onOutcome, onHalt, now = () => new Date() } = options;
   const brakes = makeBrakes(options);
-  const fleet = watchFleet(options.budget?.fleet, brakes, (halt) => tell(onHalt, halt));
+  const fleet = watchFleet(options.budget?.fleet, brakes, {
+    signal: options.signal,
+    onHalt: (halt) => tell(onHalt, halt),
+  });
   let done = 0;
 
   const accountForEach = pMap(

@@ -10,6 +10,15 @@ export interface FleetWatch {
   end(): Promise<void>;
 }
 
+export interface WatchOptions {
+  /** Of the run: after a stop nobody is started, so that what the others have had does not matter any more. */
+  readonly signal: AbortSignal;
+  /** Called with the halt that the failures of the others bring about. */
+  readonly onHalt: (halt: Halt) => void;
+  /** Default: 3 s. */
+  readonly askEveryMs?: number;
+}
+
 /** How often a shard that has no failures of its own asks for those of the others. */
 const ASK_EVERY_MS = 3_000;
 
@@ -26,18 +35,17 @@ const ALONE: FleetWatch = {
 export function watchFleet(
   fleet: FleetFailures | undefined,
   brakes: Brakes,
-  onHalt: (halt: Halt) => void,
-  askEveryMs = ASK_EVERY_MS,
+  { signal, onHalt, askEveryMs = ASK_EVERY_MS }: WatchOptions,
 ): FleetWatch {
   if (fleet === undefined) return ALONE;
-  let isThere = true;
+  const isStopped = () => signal.aborted;
   let asking = false;
   let last = Promise.resolve();
   /** Failures that no exchange has begun to tell yet: one exchange tells any number of them. */
   let untold = false;
 
   const exchange = async (): Promise<void> => {
-    if (!isThere) return;
+    if (isStopped() || !brakes.countsFleet) return;
     untold = false;
     asking = true;
     let all: number | undefined;
@@ -47,7 +55,7 @@ export function watchFleet(
       // The same as undefined: the port has told why.
     }
     asking = false;
-    isThere = all !== undefined;
+    if (isStopped()) return;
     const halt = brakes.learn(all);
     if (halt !== undefined) onHalt(halt);
   };

@@ -1,4 +1,4 @@
-export { abortedLater } from './abortable.js';
+export { abortable, abortedLater } from './abortable.js';
 export { openStore, placeOf, type Keeping, type StoreCredentials, type StoreOptions } from './client.js';
 export { cut } from './cut.js';
 export { isHopeless, isNotFound, isTaken, S3Error } from './errors.js';

@@ -34,11 +34,9 @@ await meet();
 const plan = await readPlan(setting('PLAN'));
 const { id: planId, maxFailures } = plan;
 const catalogUrl = process.env['CATALOG_URL'];
-await using fleet =
-  catalogUrl === undefined
-    ? undefined
-    : countInCatalog(catalogUrl, { planId, maxFailures, shard, attempt: attemptOf(process.env) });
 const stop = listenForStop(process);
+const budget = { planId, maxFailures, shard, attempt: attemptOf(process.env) };
+await using fleet = catalogUrl === undefined ? undefined : countInCatalog(catalogUrl, budget, stop.signal);
 const report = await applyShard({
   plan,
   shard,

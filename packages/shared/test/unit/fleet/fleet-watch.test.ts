@@ -100,7 +100,8 @@ describe('a budget that shards share', () => {
     const brakes = makeBrakes({ budget: { maxFailures: 0, fleet: counter.of('mine') } });
     let halted: (halt: Halt) => void = () => undefined;
     const halt = new Promise<Halt>((resolve) => (halted = resolve));
-    const watch = watchFleet(counter.of('mine'), brakes, (each) => halted(each), 1);
+    const { signal } = new AbortController();
+    const watch = watchFleet(counter.of('mine'), brakes, { signal, onHalt: (each) => halted(each), askEveryMs: 1 });
     await watch.told();
     await counter.of('elsewhere').exchange(1);
     expect((await halt).reason).toBe('budget');
