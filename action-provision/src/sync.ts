@@ -21,23 +21,19 @@ export async function syncCatalog(values: ProvisionInputs, context: ActionContex
   if (catalogUrl === undefined) throw new ExplainedError({ message: 'sync: catalog-url is not set; nothing was done' });
   context.mask(catalogUrl);
   const authorities = await trustedAuthorities(process.env);
-  const catalog = await openCatalog(catalogUrl, { authorities, signal: context.stop.signal });
-  try {
-    for (const file of replay) {
-      await catalog.write(await readBatch(file));
-      core.info(printableLine(`Told the catalog what was kept in ${file}`));
-    }
-    const outcomes = fleetFile === undefined ? [] : await reconcile(catalog, values, context);
-    await publishRun({
-      action: 'provision',
-      command: 'sync',
-      startedAt: context.startedAt,
-      outcomes,
-      allowSkipped: values.allowSkipped,
-    });
-  } finally {
-    await catalog.end();
+  await using catalog = await openCatalog(catalogUrl, { authorities, signal: context.stop.signal });
+  for (const file of replay) {
+    await catalog.write(await readBatch(file));
+    core.info(printableLine(`Told the catalog what was kept in ${file}`));
   }
+  const outcomes = fleetFile === undefined ? [] : await reconcile(catalog, values, context);
+  await publishRun({
+    action: 'provision',
+    command: 'sync',
+    startedAt: context.startedAt,
+    outcomes,
+    allowSkipped: values.allowSkipped,
+  });
 }
 
 async function readBatch(file: string) {

@@ -25,24 +25,28 @@ export async function believeCatalog(
   catalogUrl: string,
   context: ActionContext,
 ): Promise<Believed> {
-  const { mask, stop, startedAt } = context;
-  const catalog = await openNeededCatalog(catalogUrl, { mask, signal: stop.signal });
-  const known = new Map<string, readonly CatalogVersion[]>();
-  try {
-    for await (const page of catalog.versions()) {
-      for (const { projectId, versions } of page) if (versions !== undefined) known.set(projectId, versions);
-    }
-  } finally {
-    await catalog.end();
-  }
+  const known = await knownVersions(catalogUrl, context);
   const withWork: Tenant[] = [];
   const settled: Outcome[] = [];
   for (const tenant of tenants) {
     const result = foreseenByCatalog(tenant, known.get(tenant.projectId) ?? [], await engine.schemaOf(tenant));
     if (result === undefined) withWork.push(tenant);
-    else settled.push(settle(tenant, result, startedAt));
+    else settled.push(settle(tenant, result, context.startedAt));
   }
   return { withWork, settled };
+}
+
+/** What is certain about the databases of each project. */
+async function knownVersions(
+  catalogUrl: string,
+  { mask, stop }: ActionContext,
+): Promise<ReadonlyMap<string, readonly CatalogVersion[]>> {
+  await using catalog = await openNeededCatalog(catalogUrl, { mask, signal: stop.signal });
+  const known = new Map<string, readonly CatalogVersion[]>();
+  for await (const page of catalog.versions()) {
+    for (const { projectId, versions } of page) known.set(projectId, versions);
+  }
+  return known;
 }
 
 /**

@@ -83,14 +83,12 @@ export async function castDoubt(
   tenants: readonly { readonly projectId: string }[],
   { mask, stop }: { readonly mask: (secret: string) => void; readonly stop: { readonly signal: AbortSignal } },
 ): Promise<void> {
-  const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
+  await using catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
   if (catalog === undefined) return;
   try {
     await catalog.doubt(tenants.map(({ projectId }) => projectId));
   } catch (thrown) {
     core.warning(printableLine(`The catalog was not told what is about to change: ${redact(explain(thrown).message)}`));
-  } finally {
-    await catalog.end();
   }
 }
 
@@ -150,12 +148,8 @@ function tellLimit(stop: AbortSignal): { readonly signal: AbortSignal; readonly 
 }
 
 async function write(url: string, batch: CatalogBatch, signal: AbortSignal): Promise<void> {
-  const catalog = await connectCatalog(url, signal);
-  try {
-    await catalog.write(batch);
-  } finally {
-    await catalog.end();
-  }
+  await using catalog = await connectCatalog(url, signal);
+  await catalog.write(batch);
 }
 
 async function keepBatch(batch: CatalogBatch, env: RunContext): Promise<string> {

@@ -24,12 +24,8 @@ export async function discoverFleet(
   const { source, catalogUrl, tenants } = values;
   const surroundings = { mask, signal: stop.signal };
   if (source === 'catalog' && catalogUrl !== undefined) {
-    const catalog = await openNeededCatalog(catalogUrl, surroundings);
-    try {
-      return await tenantsOfCatalog(catalog, tenants, values, { catalogProject: await catalog.ownProject() });
-    } finally {
-      await catalog.end();
-    }
+    await using catalog = await openNeededCatalog(catalogUrl, surroundings);
+    return await tenantsOfCatalog(catalog, tenants, values, { catalogProject: await catalog.ownProject() });
   }
   const catalogProject = await catalogProjectOf(catalogUrl, { mask, stop });
   // GitHub's own runners are on the public internet; others may have a way of their own.
@@ -45,12 +41,10 @@ export async function catalogProjectOf(
   url: string | undefined,
   { mask, stop }: Pick<ActionContext, 'mask' | 'stop'>,
 ): Promise<string | undefined> {
-  const catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
+  await using catalog = await openCatalogIfThere(url, { mask, signal: stop.signal });
   try {
     return await catalog?.ownProject();
   } catch {
     return undefined;
-  } finally {
-    await catalog?.end();
   }
 }

@@ -17,8 +17,11 @@ export interface CatalogOptions {
   readonly authorities?: readonly string[] | undefined;
 }
 
-/** The catalog database. Everything it is told may be told again: nothing is counted twice. */
-export interface Catalog {
+/**
+ * The catalog database. Everything it is told may be told again: nothing is counted twice. Disposing of it is the same as
+ * `end`.
+ */
+export interface Catalog extends AsyncDisposable {
   /** All tenants that are not retired, page by page. */
   tenants(): AsyncGenerator<CatalogTenant[]>;
   status(): AsyncGenerator<CatalogStatus[]>;
@@ -104,6 +107,8 @@ export function catalogOver(connection: Connection): Catalog {
     }
   }
 
+  const end = () => inTurn(() => connection.close());
+
   return {
     tenants: () => pages(QUERIES.tenants, readTenant),
     status: () => pages(QUERIES.status, readStatus),
@@ -180,6 +185,7 @@ export function catalogOver(connection: Connection): Catalog {
       return typeof id === 'string' && id !== '' ? id : undefined;
     },
 
-    end: () => inTurn(() => connection.close()),
+    end,
+    [Symbol.asyncDispose]: end,
   };
 }

@@ -27,13 +27,13 @@ const STATUS = `SELECT ${PROJECT_COLUMNS}, newest.created_at AS "backupAt", newe
   WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
   ORDER BY p.neon_project_id LIMIT $2`;
 
-/** $1 and $2 as above: what each database was certainly at. */
+/** $1 and $2 as above: what each database was certainly at. Projects of which nothing is certain are left out. */
 const VERSIONS = `SELECT p.neon_project_id AS "projectId", each.versions
   FROM fleet.project p CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('branch', v.branch_name,
       'database', v.database_name, 'table', v.migrations_table, 'version', v.schema_version,
       'digest', v.migrations_digest)) AS versions
     FROM fleet.database_version v WHERE v.project_id = p.id AND v.migrations_digest IS NOT NULL) each
-  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready')
+  WHERE p.neon_project_id > $1 AND p.status IN ('creating', 'ready') AND each.versions IS NOT NULL
   ORDER BY p.neon_project_id LIMIT $2`;
 
 // With a limit these are looked up row by row along the index, whatever the planner thinks of the length of a batch.

@@ -35,21 +35,19 @@ const statusSchema = tenantSchema.extend({
 
 const versionsSchema = z.object({
   projectId: z.string(),
-  versions: z
-    .array(
-      z.object({
-        /** As the inputs named it; empty: the default branch. */
-        branch: z.string(),
-        database: z.string(),
-        /** Drizzle's own table, with its schema. */
-        table: z.string(),
-        /** The newest migration that it had. */
-        version: z.string(),
-        /** Of the folder's migrations up to that one, all of which it had, and no other. */
-        digest: z.string(),
-      }),
-    )
-    .exactOptional(),
+  versions: z.array(
+    z.object({
+      /** As the inputs named it; empty: the default branch. */
+      branch: z.string(),
+      database: z.string(),
+      /** Drizzle's own table, with its schema. */
+      table: z.string(),
+      /** The newest migration that it had. */
+      version: z.string(),
+      /** Of the folder's migrations up to that one, all of which it had, and no other. */
+      digest: z.string(),
+    }),
+  ),
 });
 
 /** A tenant as the catalog knows it. */
@@ -60,7 +58,7 @@ export type CatalogStatus = Readonly<z.infer<typeof statusSchema>>;
 
 /** What the databases of a project were certainly at, when they were last looked at. */
 export type CatalogVersions = Readonly<z.infer<typeof versionsSchema>>;
-export type CatalogVersion = NonNullable<CatalogVersions['versions']>[number];
+export type CatalogVersion = CatalogVersions['versions'][number];
 
 export const readTenant = reader(tenantSchema);
 export const readStatus = reader(statusSchema);

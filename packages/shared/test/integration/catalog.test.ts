@@ -369,6 +369,17 @@ describe('what a database is at', () => {
     await catalog.write({ schemaVersion: 1, projects: [projectRecord('acme', { database: 'neondb' })] });
   });
 
+  test('is read page by page, without those of which nothing is certain', async () => {
+    const keys = Array.from({ length: 2_000 }, (_, index) => `t${index}`);
+    await catalog.write({ schemaVersion: 1, projects: keys.map((key) => projectRecord(key)) });
+    const known = keys.filter((_, index) => index % 4 !== 0);
+    await tell(...known.map((key) => outcome(key, { verified })));
+    const pages: string[][] = [];
+    for await (const page of catalog.versions()) pages.push(page.map(({ projectId }) => projectId));
+    expect(pages.map(({ length }) => length)).toEqual([1_000, 500]);
+    expect(pages.flat().toSorted()).toEqual(known.map((key) => `p-${key}`).toSorted());
+  });
+
   test('is kept for each database and each branch, and the tenant is at what its own database is at', async () => {
     await tell(
       outcome('acme', { verified, to: '0002' }),
