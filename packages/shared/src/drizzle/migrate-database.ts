@@ -101,7 +101,7 @@ async function afterFailure(
   options: MigrateOptions,
 ): Promise<TenantResult> {
   if (result.status !== 'failed' || options.onFailure !== 'restore' || !run.changed) return result;
-  return putBack(result, run, target, connection, { ...options, rollBack: options.rollBack });
+  return putBack(result, run, target, connection, options);
 }
 
 async function migrateInSessions(target: ConnectionTarget, options: MigrateOptions, run: Run): Promise<TenantResult> {

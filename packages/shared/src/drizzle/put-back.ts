@@ -1,4 +1,4 @@
-import { explain, ExplainedError } from '../errors/index.js';
+import { explain, ExplainedError, type Explanation } from '../errors/index.js';
 import type { RestorePoint, TenantResult } from '../fleet/index.js';
 import type { Connection, ConnectionTarget } from '../postgres/index.js';
 import { keepsLock, underLock, type LockDatabaseOptions } from './lock-database.js';
@@ -9,7 +9,7 @@ import { isBackAt, standingOf, standingWords, type Standing } from './standing.j
 export interface PutBackOptions extends Omit<LockDatabaseOptions, 'applicationName'> {
   readonly folder: MigrationFolder;
   /** Puts the database back and says so in words. It ends all sessions of the database, the one with the lock included. */
-  readonly rollBack: ((restorePoint: RestorePoint) => Promise<string>) | undefined;
+  readonly rollBack?: ((restorePoint: RestorePoint) => Promise<string>) | undefined;
 }
 
 type Failure = TenantResult & { readonly status: 'failed' };
@@ -112,31 +112,38 @@ function heldByOthers(): ExplainedError {
   });
 }
 
-function notPutBack(failure: Failure, thrown: unknown, what: string): TenantResult {
-  const why = explain(thrown);
+/** The failure stays the cause; added are what came after it, and what there is to do, or to know, now. */
+function stillFailed(
+  failure: Failure,
+  { message, hint }: Required<Pick<Explanation, 'message' | 'hint'>>,
+  what: string,
+): Failure {
+  const { code } = failure.error;
   const error = {
-    message: `${failure.error.message}; and putting the database back failed as well: ${why.message}`,
-    ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-    hint: why.hint ?? 'The restore point is in the report; undo goes back to it.',
+    message: `${failure.error.message}; and ${message}`,
+    ...(code === undefined ? {} : { code }),
+    hint,
   };
   return { ...failure, error, detail: `${error.message}; ${what}` };
 }
 
+function notPutBack(failure: Failure, thrown: unknown, what: string): TenantResult {
+  const why = explain(thrown);
+  const message = `putting the database back failed as well: ${why.message}`;
+  const hint = why.hint ?? 'The restore point is in the report; undo goes back to it.';
+  return stillFailed(failure, { message, hint }, what);
+}
+
 function notSeen(failure: Failure, thrown: unknown, words: string): TenantResult {
   const why = explain(thrown);
-  const error = {
-    message: `${failure.error.message}; and it was put back, but whether it is back could not be looked at: ${why.message}`,
-    ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-    hint: why.hint ?? 'Look at the tenant; the restore point is in the report.',
-  };
-  return { ...failure, error, detail: `${error.message}; ${words}` };
+  const message = `it was put back, but whether it is back could not be looked at: ${why.message}`;
+  const hint = why.hint ?? 'Look at the tenant; the restore point is in the report.';
+  return stillFailed(failure, { message, hint }, words);
 }
 
 function notWhereItWas(failure: Failure, run: Run, words: string, standing: Standing): TenantResult {
-  const error = {
-    message: `${failure.error.message}; and it was put back, but is not at ${run.from ?? 'no migration'} again: ${standingWords(standing)}`,
-    ...(failure.error.code === undefined ? {} : { code: failure.error.code }),
-    hint: 'Did another run migrate it again at once? Look at it, and at the branch that keeps what it held, before anything else is done.',
-  };
-  return { ...failure, error, detail: `${error.message}; ${words}`, migration: recordOf(run) };
+  const message = `it was put back, but is not at ${run.from ?? 'no migration'} again: ${standingWords(standing)}`;
+  const hint =
+    'Did another run migrate it again at once? Look at it, and at the branch that keeps what it held, before anything else is done.';
+  return { ...stillFailed(failure, { message, hint }, words), migration: recordOf(run) };
 }
