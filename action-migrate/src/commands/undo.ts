@@ -15,9 +15,9 @@ import {
   fleetReportSchema,
   findIdleExclusions,
   maxFailuresOf,
-  NEON_DEFAULTS,
   rollOut,
   selectTenants,
+  tenantOf,
   type FleetReport,
   type Outcome,
   type Tenant,
@@ -65,17 +65,8 @@ export async function undo(values: UndoInputs, context: ActionContext): Promise<
 }
 
 /** Where a tenant of the report is: the same inputs as of the rollout say so. */
-function tenantIn({ projectId, name, database }: Outcome, { branch, database: given, role }: MigrateInputs): Tenant {
-  return {
-    key: name,
-    projectId,
-    name,
-    ...(branch === undefined ? {} : { branch }),
-    database,
-    role: role ?? NEON_DEFAULTS.role,
-    assumed: { database: given === undefined, role: role === undefined },
-    labels: {},
-  };
+function tenantIn(outcome: Outcome, values: MigrateInputs): Tenant {
+  return { ...tenantOf(outcome, values), database: outcome.database };
 }
 
 /** @throws ExplainedError when the file is not the report of a rollout. */

@@ -1,10 +1,10 @@
 import {
   findIdleExclusions,
-  NEON_DEFAULTS,
   nobodyLeft,
   nothingMatches,
   selectTenants,
   settle,
+  tenantOf,
   type Discovery,
   type Location,
   type Tenant,
@@ -36,7 +36,7 @@ export async function tenantsOfCatalog(
   const creating = new Set<Tenant>();
   for await (const page of catalog.tenants()) {
     for (const known of page) {
-      const tenant = tenantOf(known, location);
+      const tenant = tenantIn(known, location);
       everybody.push(tenant);
       if (known.status === 'creating') creating.add(tenant);
     }
@@ -60,20 +60,11 @@ const CREATING = {
   detail: 'by the catalog its creation has not been finished; run provision',
 } as const;
 
-function tenantOf(known: CatalogTenant, location: Location): Tenant {
-  const branch = location.branch ?? known.branch;
-  const database = location.database ?? known.database;
-  const role = location.role ?? known.role;
-  return {
-    key: known.key,
-    name: known.name,
-    projectId: known.projectId,
-    ...(branch === undefined ? {} : { branch }),
-    database: database ?? NEON_DEFAULTS.database,
-    role: role ?? NEON_DEFAULTS.role,
-    assumed: { database: database === undefined, role: role === undefined },
-    labels: {},
-    regionId: known.regionId,
-    pgVersion: known.pgVersion,
-  };
+function tenantIn(known: CatalogTenant, location: Location): Tenant {
+  const tenant = tenantOf(known, {
+    branch: location.branch ?? known.branch,
+    database: location.database ?? known.database,
+    role: location.role ?? known.role,
+  });
+  return { ...tenant, key: known.key };
 }

@@ -36,8 +36,11 @@ export interface Location {
 /** The names that Neon gives to a new project's database and role. */
 export const NEON_DEFAULTS = { database: 'neondb', role: 'neondb_owner' } as const;
 
-/** Makes a tenant of a listed project: the inputs first, then Neon's defaults. */
-export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
+/** A project as it was listed, or as much of it as is known where nobody has listed it. */
+export type KnownProject = Pick<ProjectRef, 'projectId' | 'name'> & Partial<ProjectRef>;
+
+/** Makes a tenant of a project: the inputs first, then Neon's defaults. */
+export function tenantOf(project: KnownProject, location: Location = {}): Tenant {
   return {
     key: project.name,
     projectId: project.projectId,
@@ -50,8 +53,8 @@ export function tenantOf(project: ProjectRef, location: Location = {}): Tenant {
     ...(project.historyRetentionSeconds === undefined
       ? {}
       : { historyRetentionSeconds: project.historyRetentionSeconds }),
-    regionId: project.regionId,
-    pgVersion: project.pgVersion,
+    ...(project.regionId === undefined ? {} : { regionId: project.regionId }),
+    ...(project.pgVersion === undefined ? {} : { pgVersion: project.pgVersion }),
     ...(project.storageBytes === undefined ? {} : { storageBytes: project.storageBytes }),
   };
 }
