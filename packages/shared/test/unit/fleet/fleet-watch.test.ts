@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { makeBrakes } from '../../../src/fleet/brakes.js';
 import { watchFleet } from '../../../src/fleet/fleet-watch.js';
 import {
+  StoppedError,
   workThroughTenants,
   type FleetFailures,
   type Halt,
@@ -190,4 +191,27 @@ describe('a shard that cannot ask the others any more', () => {
     const { words } = await work({ fleet, results: repeated(FAILED, 5), share: 1 });
     expect(words).toStrictEqual([...repeated('failed', 3), ...repeated('budget', 2)]);
   });
+});
+
+test('a shard that is stopped while it waits for an answer says so, and does not blame its own share', async () => {
+  const stop = new AbortController();
+  const halts: Halt[] = [];
+  const fleet: FleetFailures = {
+    maxFailures: 100,
+    exchange: (own) => {
+      if (own < 2) return Promise.resolve(own);
+      stop.abort(new StoppedError('cancelled'));
+      return Promise.resolve(undefined);
+    },
+  };
+  const outcomes = await workThroughTenants({
+    tenants: tenants(4),
+    concurrency: 1,
+    signal: stop.signal,
+    budget: { maxFailures: 0, fleet },
+    work: () => Promise.resolve(FAILED),
+    onHalt: (halt) => halts.push(halt),
+  });
+  expect(outcomes.map(wordsOf)).toStrictEqual(['failed', 'failed', 'cancelled', 'cancelled']);
+  expect(halts).toStrictEqual([]);
 });
