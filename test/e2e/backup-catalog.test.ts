@@ -61,6 +61,15 @@ const backups = () =>
       ORDER BY c.name, b.created_at`,
   );
 
+test('list does not miss a backup of the project that the catalog is in', async () => {
+  expect((await fleet.run('backup', inputs({ tenants: tenants() }))).exitCode).toBe(0);
+  const all = inputs({ command: 'list', tenants: `${tenants()}\ncat ${count}*`, 'max-age': '1h' });
+  const asked = await fleet.run('backup', all);
+  expect(asked.log).toContain(`"cat ${count}*"`);
+  const listed = await fleet.run('backup', { ...all, tenants: `*\n!b[!${count}]*\n!b${count}[0-9]*\n!cat*` });
+  expect(listed.log).not.toContain(`there is no backup of cat ${count}`);
+});
+
 describe('backup with a catalog', () => {
   test('tells it what it has made, what a drill showed, and what is not there any more', async () => {
     const folder = await writeMigrations(path.join(fleet.folder, `drizzle-${count}`), { '0000_init': GUIDE_TABLES });

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { openStorage, tellCatalog, type ActionContext } from '@neon-fleet/shared/actions';
-import { normalisePrefix } from '@neon-fleet/shared/backups';
+import { placeFor } from '@neon-fleet/shared/backups';
 import type { EventRecord } from '@neon-fleet/shared/catalog';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DesiredTenant, WorkResult } from '@neon-fleet/shared/fleet';
@@ -87,10 +87,11 @@ async function proveAndDelete(
   // The inputs were checked for it; said once more for the compiler.
   if (s3Bucket === undefined) throw new Error('s3-bucket is needed');
   found(projectId);
-  const store = openStorage({ ...values, s3Bucket }, process.env);
+  const place = placeFor({ ...values, s3Bucket }, tenant.settings.backup);
+  const store = openStorage({ ...values, s3Bucket }, process.env, place);
   const proof = await proveProject(neon, { projectId }, tenant.settings.branch, {
     store,
-    prefix: normalisePrefix(values.s3Prefix),
+    prefix: place.prefix,
     maxAgeMs: values.maxBackupAge,
     signal,
   });

@@ -52,7 +52,7 @@ export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.j
 export { castDoubt, openCatalogIfThere, openNeededCatalog, tellCatalog } from './catalog.js';
 export { catalogInputs, catalogOutputs, catalogProblems, sourceInputs } from './catalog-inputs.js';
 export { knownTenants, runRecordOf, type KnownTenant } from './catalog-record.js';
-export { catalogProjectOf, discoverFleet, type FleetSource } from './discover-fleet.js';
+export { catalogProjectOf, discoverFleet, mayBePrivate, type FleetSource } from './discover-fleet.js';
 export { countInCatalog, type CountedFailures } from './fleet-failures.js';
 export { sparingCatalog } from './sparing-catalog.js';
 export { tellRun } from './tell-run.js';
