@@ -114,19 +114,19 @@ function batchOf(
     ),
   );
   const reached = new Map(reachable.map((project) => [project.projectId, project]));
-  const ready = reachable.filter(({ projectId }) => green.has(projectId));
+  // Of one that only got its secret nobody read what schema it has.
+  const isReady = (project: ProvisionedProject) => project.ready && green.has(project.projectId);
+  const ready = reachable.filter(isReady);
   const run = runRecordOf(report, ({ projectId }) => {
     const project = reached.get(projectId);
+    const isProven = project !== undefined && isReady(project);
     return {
       // What is at home in the project was found by its own names, which are registered in the same transaction.
       isDatabaseAssumed: true,
       ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
-      ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
+      ...(version === undefined || !isProven ? {} : { to: version }),
       // Where a branch was named, its database is known under that name and not as the one of the default branch.
-      ...(migrate === undefined ||
-      project === undefined ||
-      !green.has(projectId) ||
-      project.found.branchId !== undefined
+      ...(migrate === undefined || !isProven || project.found.branchId !== undefined
         ? {}
         : { verified: { table: qualifiedName(migrate.table), digest: migrate.folder.digest } }),
     };

@@ -21,6 +21,8 @@ export interface ProvisionedProject {
   readonly name: string;
   readonly projectId: string;
   readonly created: boolean;
+  /** Whether this run connected to it and brought its schema to the fleet's; else only its URI was asked for. */
+  readonly ready: boolean;
   readonly host: string;
   readonly found: FoundDatabase;
   readonly pooledUri?: string;
@@ -104,9 +106,11 @@ export async function provisionTenant(
       ? { projectId, status: 'unchanged', reason: 'up-to-date', detail }
       : { projectId, status: 'succeeded', detail };
   }
-  const reached = await reach(neon, tenant, project, created, options);
+  const asFound = await reach(neon, tenant, project, created, options);
+  options.onReachable(asFound);
+  const ready = await makeReady(asFound.found.uri, { ...options, settings: tenant.settings });
+  const reached = { ...asFound, ready: isGreen(ready) };
   options.onReachable(reached);
-  const ready = await makeReady(reached.found.uri, { ...options, settings: tenant.settings });
   const { projectId } = project;
   const provided = isGreen(ready) ? await haveApplication(reached, tenant, options) : undefined;
   if (provided !== undefined) {
@@ -220,6 +224,7 @@ async function reach(
     regionId,
     pgVersion,
     created,
+    ready: false,
     host,
     found,
     ...(pooledUri === undefined ? {} : { pooledUri }),

@@ -106,6 +106,7 @@ async function rotate(
       name,
       projectId,
       created: false,
+      ready: false,
       host: parseConnectionUri(uri).host,
       found: { ...before, branchId, uri },
       pooledUri,

@@ -7,7 +7,8 @@ import type { FinishedAction } from '@neon-fleet/local-runner';
 import { createApiClient } from '@neondatabase/api-client';
 import pg from 'pg';
 
-import { TestFleet, statuses } from '../support/fleet.js';
+import { outcomeOf, TestFleet, statuses } from '../support/fleet.js';
+import { LocalGitHub } from '../support/github.js';
 import { GUIDE_TABLES, writeMigrations } from '../support/migrations.js';
 import { placesThatShow } from '../support/secrets.js';
 
@@ -163,6 +164,36 @@ describe('with a catalog', () => {
       await ask('SELECT slug, schema_version FROM fleet.project JOIN fleet.customer ON customer.id = customer_id'),
     ).toEqual([{ slug: name, schema_version: '0000_init' }]);
     expect(await ask('SELECT count(*)::int AS n FROM fleet.migration_outcome')).toEqual([{ n: 1 }]);
+  });
+
+  test('a tenant that only gets its secret is not recorded as migrated, and a plan by the catalog has it', async () => {
+    const name = `late${count}`;
+    await provision(`tenants:\n  - { key: ${name}, name: ${name} }\n`);
+    const folder = await writeMigrations(path.join(fleet.folder, `drizzle-${count}`), {
+      '0000_init': GUIDE_TABLES,
+      '0001_more': ['CREATE TABLE more (id int)'],
+    });
+    await using github = await LocalGitHub.start();
+    const text = `tenants:\n  - { key: ${name}, name: ${name}, application-role: late_app${count} }\n`;
+    const run = await fleet.run(
+      'provision',
+      await inputsFor(text, {
+        'migrations-folder': folder,
+        'github-secret': 'auto',
+        'github-token': 'github_pat_0123456789abcdefghij',
+      }),
+      { env: { GITHUB_API_URL: github.apiUrl } },
+    );
+    // Its secret was lacking and it was ready, so that nobody migrated it.
+    expect(outcomeOf(run, name).detail).toContain(`made the role late_app${count}`);
+    expect(JSON.parse(run.outputs['projects'] ?? '')).toMatchObject([{ key: name }]);
+    const [project] = await projectsNamed(name);
+    expect(await fleet.tables(project?.id ?? '')).not.toContain('public.more');
+    expect(await ask('SELECT schema_version FROM fleet.project')).toEqual([{ schema_version: '0000_init' }]);
+
+    const catalog = { 'catalog-url': catalogUrl, 'migrations-folder': folder, tenants: name };
+    const plan = await fleet.run('migrate', { ...catalog, command: 'plan', state: 'catalog' });
+    expect(plan.outputs).toMatchObject({ verdict: 'succeeded', tenants: '1' });
   });
 
   test('sync takes in what exists, and follows names and deletions', async () => {
