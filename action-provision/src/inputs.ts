@@ -224,7 +224,8 @@ const KEYS_OF_FILE: Readonly<Record<string, string>> = {
 };
 
 function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs>): InputProblem[] {
-  const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants?.length === 1;
+  // How many the patterns select shows only against the file.
+  const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants !== undefined;
   if (isOne) return [];
   const input = fleetFile === undefined ? 'name' : 'tenants';
   return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];

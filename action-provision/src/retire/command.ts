@@ -26,6 +26,7 @@ interface Retired {
 export async function retire(values: ProvisionInputs, context: ActionContext): Promise<void> {
   let retired: Retired | undefined;
   await workOnExisting(values, context, {
+    ofOne: true,
     work: async (existing) => {
       const { tenant } = existing;
       assertMayGo(tenant, values.confirm);
