@@ -180,6 +180,17 @@ describe('the role of an application', () => {
       expect(run.log).toContain('may do more than an application should');
     }
   });
+
+  test('can connect where nobody may but who was told to, also without the schema public', async () => {
+    await fleet.query(id, 'DROP SCHEMA public CASCADE');
+    await fleet.query(
+      id,
+      "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+    );
+    const run = await ok({ 'migrations-folder': '' });
+    expect(await as(run.outputs['application-uri'], 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(statuses(await ok({ 'migrations-folder': '' }))).toEqual({ [name]: 'unchanged: up-to-date' });
+  });
 });
 
 /** What the real server has written so far. */
