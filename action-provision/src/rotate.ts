@@ -19,8 +19,10 @@ import type { ProvisionedProject } from './provision-tenant.js';
 export async function rotatePasswords(values: ProvisionInputs, context: ActionContext): Promise<void> {
   const authorities = await trustedAuthorities(process.env);
   const rotated: ProvisionedProject[] = [];
+  let single = false;
   await workOnExisting(values, context, {
     work: async (existing) => {
+      single = existing.isOnly;
       try {
         const { reached, result } = await rotate(existing, values, { authorities, mask: context.mask });
         rotated.push(reached);
@@ -41,7 +43,7 @@ export async function rotatePasswords(values: ProvisionInputs, context: ActionCo
       })),
     }),
   });
-  setProjectOutputs(rotated, { single: rotated.length === 1, mask: context.mask });
+  setProjectOutputs(rotated, { single, mask: context.mask });
   if (rotated.length > 0) core.info('Sessions that are open go on; new ones need the new password.');
 }
 
@@ -126,7 +128,7 @@ async function rotate(
     ownerUri: string,
   ): Promise<{ done: readonly string[]; uri?: string }> {
     const isTold = existing.isOnly && Boolean(process.env['GITHUB_OUTPUT']);
-    const handOn = handingOn(tenant, existing.secrets) ?? (isTold ? () => Promise.resolve('') : undefined);
+    const handOn = handingOn(tenant, existing.secrets, isTold);
     // A password that nobody is told would only lock the application out.
     if (handOn === undefined)
       return { done: [`that of ${applicationRole} was left: there is no github-secret to hand it on`] };

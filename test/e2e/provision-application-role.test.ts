@@ -198,6 +198,25 @@ function serverLog(): Promise<string> {
   return readFile(path.join(path.dirname(fleet.neon.caFile), 'postgres.log'), 'utf8');
 }
 
+describe('with an output', () => {
+  test('a rotation that fails afterwards has handed the new URI on', async () => {
+    const before = (await ok()).outputs['application-uri'];
+    fleet.neon.faults.set({ kind: 'status', status: 404, path: 'resetProjectBranchRolePassword' });
+    const run = await provision({ command: 'rotate' });
+    expect(run.exitCode).toBe(1);
+    await expect(as(before, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
+    await as(run.outputs['application-uri'], 'SELECT * FROM users');
+    const { password } = new URL(run.outputs['application-uri'] ?? '');
+    expect(placesThatShow(password, run, ['application-uri'])).toEqual([]);
+  });
+
+  test('a tenant that is not the only one selected sets no output, also when the others fail', async () => {
+    const run = await provision({ command: 'rotate', name: `${name}\nnobody`, 'application-role': '' });
+    expect(statuses(run)).toEqual({ [name]: 'succeeded', nobody: 'failed' });
+    expect(run.outputs['connection-uri']).toBeUndefined();
+  });
+});
+
 describe('with a secret', () => {
   test('that secret holds the URI of the application, and rotate changes both', async () => {
     const run = await ok(GITHUB);
