@@ -1,11 +1,4 @@
-import {
-  logTenant,
-  openNeonFor,
-  publishRun,
-  tellCatalog,
-  runRecordOf,
-  type ActionContext,
-} from '@neon-fleet/shared/actions';
+import { logTenant, openNeonFor, publishRun, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type DesiredTenant, type FindingContext, type WorkResult } from '@neon-fleet/shared/fleet';
@@ -58,8 +51,9 @@ export async function workOnExisting(
   await register?.end();
   const knownIds = register?.knownIds;
   const plan = await planFor(neon, desired, { ...values, knownIds }, signal);
+  const tenants = plan.steps.map((step) => ({ ...tenantOfStep(step), step }));
   const outcomes = await workThroughTenants({
-    tenants: plan.steps.map((step) => ({ ...tenantOfStep(step), step })),
+    tenants,
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
@@ -83,14 +77,8 @@ export async function workOnExisting(
     allowSkipped: values.allowSkipped,
     ...(appendix === undefined ? {} : { appendix: appendix() }),
   });
-  const keyOf = new Map(
-    plan.steps.flatMap((step) => ('project' in step ? [[step.project.projectId, step.tenant.key]] : [])),
-  );
-  const run = runRecordOf(report, ({ projectId }) => {
-    const key = keyOf.get(projectId);
-    return key === undefined ? {} : { key };
-  });
-  await tellCatalog(values.catalogUrl, { schemaVersion: 1, run, ...news?.(new Date()) });
+  const { catalogUrl } = values;
+  await tellRun(report, { catalogUrl, tenants, besides: news?.(new Date()) ?? {}, signal });
 }
 
 const NAMES_SHOWN = 5;

@@ -96,7 +96,8 @@ async function proveAndDelete(
     signal,
   });
   for (const { database, key } of proof.backups) note(`Proven: ${database} by ${key}`);
-  await tellCatalog(catalogUrl, { schemaVersion: 1, events: [eventOf('retirement-begun', projectId, new Date())] });
+  const begun = [eventOf('retirement-begun', projectId, new Date())];
+  await tellCatalog(catalogUrl, { schemaVersion: 1, events: begun }, process.env, signal);
   signal.throwIfAborted();
   await deleteOnce(neon.manage, projectId);
   note(`Deleted project ${projectId}`);
