@@ -4,10 +4,12 @@ import path from 'node:path';
 
 import * as core from '@actions/core';
 import {
+  eventOf,
   logTenant,
   openNeonFor,
   publishRun,
   runRecordOf,
+  runUrl,
   tellCatalog,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
@@ -45,7 +47,10 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         };
   const neon = openNeonFor(values, context);
   const secrets = await openTenantSecrets(values, desired, context);
-  const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
+  const register = await openRegister(values.catalogUrl, context, {
+    waitMs: values.lockWait,
+    runUrl: runUrl(process.env),
+  });
   const plan = await planFor(neon, desired, { ...values, knownIds: register?.knownIds }, signal);
   for (const line of planLines(plan)) core.info(line);
   core.setOutput('plan', await writePlan(plan));
@@ -131,7 +136,8 @@ function batchOf(
         : { verified: { table: qualifiedName(migrate.table), digest: migrate.folder.digest } }),
     };
   });
-  const readyAt = new Date().toISOString();
+  const at = new Date();
+  const readyAt = at.toISOString();
   return {
     schemaVersion: 1,
     projects: ready.map(({ key, name, projectId, regionId, pgVersion, found }) => ({
@@ -148,21 +154,8 @@ function batchOf(
     run,
     events: ready
       .filter(({ created }) => created)
-      .map(({ projectId }) => ({
-        eventKey: `created/${projectId}`,
-        at: readyAt,
-        action: 'provision',
-        what: 'created',
-        projectId,
-        ...(run.actor === undefined ? {} : { actor: run.actor }),
-        ...(run.runUrl === undefined ? {} : { runUrl: run.runUrl }),
-      })),
+      .map(({ projectId }) => eventOf('provision', 'created', projectId, at)),
   };
-}
-
-function runUrl(): string | undefined {
-  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = process.env;
-  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }
 
 /** A plan is no run: green means that it could be made, and that everything in it can be done. */

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import type { ActionContext } from '@neon-fleet/shared/actions';
+import { eventOf, type ActionContext } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { tenantOf, type WorkResult } from '@neon-fleet/shared/fleet';
 import { findDatabase, NeonApiError, waitForOperations } from '@neon-fleet/shared/neon';
@@ -33,14 +33,9 @@ export async function rotatePasswords(values: ProvisionInputs, context: ActionCo
       }
     },
     news: (now) => ({
-      events: rotated.map(({ projectId }) => ({
-        eventKey: `password-rotated/${projectId}/${now.toISOString()}`,
-        at: now.toISOString(),
-        action: 'provision',
-        what: 'password-rotated',
-        projectId,
-        ...(process.env['GITHUB_ACTOR'] === undefined ? {} : { actor: process.env['GITHUB_ACTOR'] }),
-      })),
+      events: rotated.map(({ projectId }) =>
+        eventOf('provision', 'password-rotated', projectId, now, { repeats: true }),
+      ),
     }),
   });
   setProjectOutputs(rotated, { single, mask: context.mask });

@@ -97,7 +97,12 @@ describe('with a catalog', () => {
     expect(await ask('SELECT action, verdict, actor FROM fleet.migration_run')).toEqual([
       { action: 'provision', verdict: 'succeeded', actor: 'octocat' },
     ]);
-    expect(await ask('SELECT what, actor FROM fleet.event')).toEqual([{ what: 'created', actor: 'octocat' }]);
+    const made = { actor: 'octocat', run_url: 'https://github.com/org/app/actions/runs/1' };
+    expect(await ask('SELECT what, actor, run_url FROM fleet.event')).toEqual([{ what: 'created', ...made }]);
+    await provision(`tenants:\n  - { key: ${name}, name: ${name} ACME }\n`, { command: 'rotate', tenants: name });
+    expect(await ask("SELECT what, actor, run_url FROM fleet.event WHERE what <> 'created'")).toEqual([
+      { what: 'password-rotated', ...made },
+    ]);
     expect(await ask('SELECT * FROM fleet.creation_intent')).toEqual([]);
     expect(placesThatShow(new URL(catalogUrl).password, run)).toEqual([]);
   });

@@ -1,7 +1,6 @@
 import * as core from '@actions/core';
-import { openStorage, tellCatalog, type ActionContext } from '@neon-fleet/shared/actions';
+import { eventOf, openStorage, tellCatalog, type ActionContext } from '@neon-fleet/shared/actions';
 import { normalisePrefix } from '@neon-fleet/shared/backups';
-import type { EventRecord } from '@neon-fleet/shared/catalog';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DesiredTenant, WorkResult } from '@neon-fleet/shared/fleet';
 import { NeonApiError, type ProjectState } from '@neon-fleet/shared/neon';
@@ -37,7 +36,7 @@ export async function retire(values: ProvisionInputs, context: ActionContext): P
       retired === undefined
         ? {}
         : {
-            events: [eventOf('retired', retired.project.projectId, now)],
+            events: [eventOf('provision', 'retired', retired.project.projectId, now)],
             closures: [{ projectId: retired.project.projectId, status: 'retired', at: now.toISOString() }],
           },
     appendix: () => (retired === undefined ? '' : renderRetirement(retired.project, retired.proof)),
@@ -96,7 +95,7 @@ async function proveAndDelete(
     signal,
   });
   for (const { database, key } of proof.backups) note(`Proven: ${database} by ${key}`);
-  const begun = [eventOf('retirement-begun', projectId, new Date())];
+  const begun = [eventOf('provision', 'retirement-begun', projectId, new Date())];
   await tellCatalog(catalogUrl, { schemaVersion: 1, events: begun }, process.env, signal);
   signal.throwIfAborted();
   await deleteOnce(neon.manage, projectId);
@@ -118,17 +117,4 @@ async function tidyUp({ tenant, secrets }: ExistingTenant, { project, proof }: R
   const detail = done.join('; ');
   if (proof === undefined && !hadSecret) return { projectId, status: 'unchanged', reason: 'up-to-date', detail };
   return { projectId, status: 'succeeded', detail };
-}
-
-/** One of each kind for a project, however often the command is run. */
-function eventOf(what: string, projectId: string, now: Date): EventRecord {
-  const actor = process.env['GITHUB_ACTOR'];
-  return {
-    eventKey: `${what}/${projectId}`,
-    at: now.toISOString(),
-    action: 'provision',
-    what,
-    projectId,
-    ...(actor === undefined ? {} : { actor }),
-  };
 }

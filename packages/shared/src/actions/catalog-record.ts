@@ -1,5 +1,6 @@
-import type { OutcomeRecord, RunRecord } from '../catalog/index.js';
+import type { EventRecord, OutcomeRecord, RunRecord } from '../catalog/index.js';
 import { identityOf, STATUS_WEIGHTS, type FleetReport, type Outcome, type Tenant } from '../fleet/index.js';
+import { runUrl, type RunEnvironment } from './announce.js';
 import { attemptOf } from './apply-shard.js';
 import type { RunContext } from './catalog.js';
 
@@ -57,6 +58,33 @@ export function runRecordOf(
     outcomes: report.outcomes
       .filter(({ projectId }) => projectId !== '')
       .map((outcome) => outcomeRecord(report, outcome, known(outcome))),
+  };
+}
+
+/**
+ * What an action did to a project, as the catalog takes it: who, and in which run, is as the runner says.
+ *
+ * @param repeats whether it may happen to a project more than once; else there is one of its kind, however often it is told.
+ */
+export function eventOf(
+  action: FleetReport['action'],
+  what: string,
+  projectId: string,
+  at: Date,
+  {
+    repeats = false,
+    env = process.env,
+  }: { readonly repeats?: boolean; readonly env?: RunContext & RunEnvironment } = {},
+): EventRecord {
+  const url = runUrl(env);
+  return {
+    eventKey: `${what}/${projectId}${repeats ? `/${at.toISOString()}` : ''}`,
+    at: at.toISOString(),
+    action,
+    what,
+    projectId,
+    ...(env.GITHUB_ACTOR === undefined ? {} : { actor: env.GITHUB_ACTOR }),
+    ...(url === undefined ? {} : { runUrl: url }),
   };
 }
 
