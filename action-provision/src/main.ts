@@ -1,4 +1,4 @@
-import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
+import { maskSecretInputs, readInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
 import { changeBranch } from './branch.js';
 import { convergeFleet } from './converge-fleet.js';
@@ -11,6 +11,7 @@ import { syncCatalog } from './sync.js';
 
 /** The provision action: a project for each tenant, set as it should be, reachable and at the fleet's schema version. */
 export async function main(context: ActionContext): Promise<void> {
+  maskSecretInputs(inputs, context);
   const values = readInputs(inputs, context.readInput, checkInputs);
   context.stop.limit(values.timeLimit);
   switch (values.command) {

@@ -12,6 +12,7 @@ export {
   InputError,
   integerInput,
   linesInput,
+  maskSecretInputs,
   parsedInput,
   patternInput,
   readInputs,
