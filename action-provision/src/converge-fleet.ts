@@ -15,7 +15,7 @@ import {
 } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
 import { qualifiedName, readMigrations, type MigrationFolder, type MigrationsTable } from '@neon-fleet/shared/drizzle';
-import { workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
+import { isGreen, workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
 import { readDesired } from './desired.js';
@@ -113,11 +113,7 @@ function batchOf(
   migrate: { readonly folder: MigrationFolder; readonly table: MigrationsTable } | undefined,
 ): CatalogBatch {
   const version = migrate?.folder.migrations.at(-1)?.tag;
-  const green = new Set(
-    report.outcomes.flatMap(({ status, projectId }) =>
-      status === 'succeeded' || status === 'unchanged' ? [projectId] : [],
-    ),
-  );
+  const green = new Set(report.outcomes.flatMap(({ status, projectId }) => (isGreen(status) ? [projectId] : [])));
   const reached = new Map(reachable.map((project) => [project.projectId, project]));
   // Of one that only got its secret nobody read what schema it has.
   const isReady = (project: ProvisionedProject) => project.ready && green.has(project.projectId);

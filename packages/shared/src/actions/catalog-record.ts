@@ -1,5 +1,5 @@
 import type { EventRecord, OutcomeRecord, RunRecord } from '../catalog/index.js';
-import { identityOf, STATUS_WEIGHTS, type FleetReport, type Outcome, type Tenant } from '../fleet/index.js';
+import { identityOf, isGreen, type FleetReport, type Outcome, type Tenant } from '../fleet/index.js';
 import { runUrl, type RunEnvironment } from './announce.js';
 import { attemptOf } from './apply-shard.js';
 import type { RunContext } from './catalog.js';
@@ -93,7 +93,7 @@ function outcomeRecord(report: FleetReport, outcome: Outcome, known: KnownTenant
   const { migration } = outcome;
   // Nobody was looked at for what a plan settled without work, or what was not started.
   const isSeen = outcome.attempts > 0;
-  const isGood = STATUS_WEIGHTS[outcome.status] === 'green';
+  const isGood = isGreen(outcome.status);
   const { verified } = migration ?? {};
   return {
     projectId: outcome.projectId,
@@ -121,5 +121,5 @@ function outcomeRecord(report: FleetReport, outcome: Outcome, known: KnownTenant
 function leavesDoubt({ action, command }: FleetReport, { status }: Outcome): boolean {
   if (action === 'backup') return false;
   if (command === 'undo') return status !== 'unchanged' && status !== 'skipped';
-  return STATUS_WEIGHTS[status] !== 'green';
+  return !isGreen(status);
 }
