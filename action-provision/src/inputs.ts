@@ -1,6 +1,7 @@
 import {
   catalogInputs,
   catalogOutputs,
+  catalogProblems,
   booleanInput,
   choiceInput,
   commonOutputs,
@@ -15,6 +16,7 @@ import {
   neonInputs,
   parsedInput,
   patternInput,
+  readCommandInputs,
   runInputs,
   storageInputs,
   textInput,
@@ -147,8 +149,26 @@ export const inputs = {
 
 export type ProvisionInputs = InputValues<typeof inputs>;
 
+/** What each command cannot do without, besides what says whom it is about. */
+const NEEDS = {
+  run: [],
+  plan: [],
+  apply: [],
+  import: [],
+  sync: ['catalog-url'],
+  status: [],
+  rotate: [],
+  branch: ['branch', 'branch-action'],
+  retire: ['confirm', 's3-bucket'],
+} as const satisfies Record<(typeof COMMANDS)[number], readonly (keyof typeof inputs)[]>;
+
+/** Reads all inputs. @throws InputError with every problem at once. */
+export function readProvisionInputs(read: (name: string) => string): ProvisionInputs {
+  return readCommandInputs(inputs, read, NEEDS, contradictions);
+}
+
 /** Finds what is wrong about inputs taken together. */
-export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
+function contradictions(values: Partial<ProvisionInputs>): InputProblem[] {
   const { command, fleetFile, name, key, tenants, migrationsFolder } = values;
   return [
     ...(migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder)),
@@ -173,14 +193,7 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
       ? [{ input: 'tenants', given: 'nothing together with rotate', accepted: "globs; '*' for everybody in the file" }]
       : []),
     ...(command === 'branch' || command === 'retire' ? oneTenantProblems(values) : []),
-    ...(command === 'retire' ? retireProblems(values) : []),
-    ...(command === 'branch'
-      ? (['branch', 'branch-action'] as const).flatMap((input) =>
-          values[input === 'branch' ? input : 'branchAction'] === undefined
-            ? [{ input, given: 'nothing together with command: branch', accepted: inputs[input].accepted }]
-            : [],
-        )
-      : []),
+    ...catalogProblems(values),
     ...(values.githubSecret !== undefined && values.githubToken === undefined && command !== 'plan'
       ? [
           {
@@ -229,18 +242,6 @@ function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs
   if (isOne) return [];
   const input = fleetFile === undefined ? 'name' : 'tenants';
   return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];
-}
-
-function retireProblems(values: Partial<ProvisionInputs>): InputProblem[] {
-  const needed = [
-    ['confirm', values.confirm],
-    ['s3-bucket', values.s3Bucket],
-  ] as const;
-  return needed.flatMap(([input, value]) =>
-    value === undefined
-      ? [{ input, given: 'nothing together with command: retire', accepted: inputs[input].accepted }]
-      : [],
-  );
 }
 
 export const outputs = {

@@ -223,6 +223,18 @@ describe('with a catalog', () => {
   });
 });
 
+describe('the input catalog-url', () => {
+  test('is missed by sync together with all else, and its form is looked at before anything is done', async () => {
+    const missing = await fleet.run('provision', { command: 'sync', concurrency: '0' });
+    expect(missing.log).toMatch(/catalog-url: given nothing; accepted: .*needed for sync/);
+    expect(missing.log).toMatch(/concurrency: given "0"/);
+    const run = await fleet.run('provision', { name: 'a', 'catalog-url': 'mysql://a:secret-word@host/c' });
+    expect(run.exitCode).toBe(1);
+    expect(run.log).toMatch(/catalog-url: given a secret \(.*\); accepted: postgresql:/);
+    expect(placesThatShow('secret-word', run)).toEqual([]);
+  });
+});
+
 describe('a status', () => {
   test('shows versions, laggards, failures, backups and use, as summary, JSON and page', async () => {
     const name = `st${count}`;
