@@ -100,7 +100,7 @@ describe('a drill in a branch', () => {
     const manifest = await fleet.backUp(await fleet.tenant('left', NOTES));
     const { projectId } = manifest;
     const past = new Date(Date.now() - 1_000).toISOString();
-    const future = new Date(Date.now() + 60_000).toISOString();
+    const future = new Date(Date.now() + 3_600_000).toISOString();
     for (const [name, annotations] of [
       ['left behind', { 'neon-fleet-drill': past }],
       ['still at work', { 'neon-fleet-drill': future }],

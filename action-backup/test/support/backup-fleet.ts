@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
 import type { Manifest } from '@neon-fleet/shared/backups';
 import { tenantOf, type Tenant } from '@neon-fleet/shared/fleet';
@@ -70,7 +72,7 @@ export class BackupFleet implements AsyncDisposable {
     const [high, low] = LOCK_KEY;
     const released = this.query(projectId, `SELECT pg_advisory_lock(${high}, ${low}), pg_sleep(${seconds})`);
     const held = 'SELECT FROM pg_locks WHERE locktype = $$advisory$$ AND granted';
-    while ((await this.query(projectId, held)).length === 0);
+    while ((await this.query(projectId, held)).length === 0) await delay(10);
     return { released };
   }
 
