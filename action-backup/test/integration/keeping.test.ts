@@ -3,7 +3,7 @@ import {
   GetObjectRetentionCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { manifestKey, writeVerification } from '@neon-fleet/shared/backups';
@@ -129,9 +129,8 @@ describe('against a second S3 server', () => {
       console.warn(`The tests against a second S3 server are left out: ${gateway}`);
       return;
     }
-    process.env['AWS_ACCESS_KEY_ID'] = gateway.accessKeyId;
-    process.env['AWS_SECRET_ACCESS_KEY'] = gateway.secretAccessKey;
-    client = new S3Client({ region: 'us-east-1', endpoint: gateway.endpoint, forcePathStyle: true });
+    gateway.useCredentials();
+    client = gateway.client();
     await client.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
   }, 600_000);
   afterAll(async () => {
@@ -142,20 +141,9 @@ describe('against a second S3 server', () => {
     process.env['AWS_SECRET_ACCESS_KEY'] = fleet.local.s3.secretAccessKey;
   });
 
-  const second = (bucket: string, keeping: Keeping): ObjectStore =>
-    openStore({
-      bucket,
-      region: 'us-east-1',
-      endpoint: typeof gateway === 'string' ? '' : gateway.endpoint,
-      forcePathStyle: true,
-      compatible: false,
-      maxAttempts: 2,
-      keeping,
-    });
-
   test('lock and tags are what the server itself gives back, and retention tells what is still locked', async () => {
     if (typeof gateway === 'string') return;
-    const store = second('locked', { lock: { mode: 'GOVERNANCE', days: 3 } });
+    const store = gateway.store('locked', { keeping: { lock: { mode: 'GOVERNANCE', days: 3 } } });
     const tenant = await fleet.tenant('locked away', 'CREATE TABLE notes (id int)');
     const first = await fleet.backUp(tenant, { store, tags: true });
     for (const Key of [first.key, manifestKey(first.key)]) {

@@ -8,12 +8,16 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
+import { S3Client } from '@aws-sdk/client-s3';
+import { openStore, type ObjectStore, type StoreOptions } from '@neon-fleet/shared/s3';
+
 import { FETCH_TIMEOUT_MS, fetchOnce } from './fetch-once.js';
 
 const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
 /** Outside of the checkout, so that it is built once a machine. */
 const FOLDER = path.join(tmpdir(), 'neon-fleet-versitygw-1.8.0');
 const PROGRAM = 'versitygw';
+const REGION = 'us-east-1';
 
 /** A production-grade S3 server of somebody else's: what s3rver does not know, it does. */
 export class VersityGateway implements AsyncDisposable {
@@ -72,6 +76,26 @@ export class VersityGateway implements AsyncDisposable {
         return gateway;
       await delay(20);
     }
+  }
+
+  /** Lets what takes its credentials from the environment, as the action does, speak to this server. */
+  useCredentials(): void {
+    process.env['AWS_ACCESS_KEY_ID'] = this.accessKeyId;
+    process.env['AWS_SECRET_ACCESS_KEY'] = this.secretAccessKey;
+  }
+
+  /** Amazon's own client, for what the action never asks. */
+  client(): S3Client {
+    const { endpoint, accessKeyId, secretAccessKey } = this;
+    const credentials = { accessKeyId, secretAccessKey };
+    return new S3Client({ region: REGION, endpoint, forcePathStyle: true, credentials });
+  }
+
+  /** A bucket with all that Amazon's has: checksums of the whole, conditional writes, tags. */
+  store(bucket: string, more: Partial<StoreOptions> = {}): ObjectStore {
+    const { endpoint } = this;
+    const own = { bucket, region: REGION, endpoint, forcePathStyle: true, compatible: false, maxAttempts: 2 };
+    return openStore({ ...own, ...more });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
