@@ -5,7 +5,7 @@ import { GetObjectTaggingCommand, HeadObjectCommand, type S3Client } from '@aws-
 import { databasePrefix, manifestKey, objectKey } from '@neon-fleet/shared/backups';
 import { uploadStream, type ObjectStore } from '@neon-fleet/shared/s3';
 
-import { BackupFleet } from '../support/backup-fleet.js';
+import { BackupFleet, bulk } from '../support/backup-fleet.js';
 import { FailingProxy } from '../support/failing-proxy.js';
 import { VersityGateway } from '../support/versitygw.js';
 
@@ -46,7 +46,7 @@ function against(name: string, run: () => Promise<void>): void {
   });
 }
 
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
 
 async function* pieces(...bodies: readonly Buffer[]): AsyncGenerator<Buffer> {
   for (const body of bodies) yield await Promise.resolve(body);
