@@ -1,5 +1,13 @@
 import * as core from '@actions/core';
-import { type ActionContext, catalogProjectOf, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import {
+  type ActionContext,
+  catalogProjectOf,
+  logTenant,
+  openNeonFor,
+  printable,
+  publishRun,
+  Stores,
+} from '@neon-fleet/shared/actions';
 import { instantOf, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
