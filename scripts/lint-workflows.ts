@@ -121,10 +121,15 @@ function ownRules(text: string): Finding[] {
  * who calls it would have to grant.
  */
 function setsThemInJobs(document: Document): boolean {
-  const { on, jobs } = document.toJS() as { on?: unknown; jobs?: Record<string, object> };
-  const isOnlyCalled = typeof on === 'object' && on !== null && Object.keys(on).join() === 'workflow_call';
-  const without = Object.values(jobs ?? {}).filter((job) => !('permissions' in job));
-  return isOnlyCalled && without.length <= 1;
+  const { on, jobs } = document.toJS() as { on?: unknown; jobs?: Readonly<Record<string, unknown>> | null };
+  const triggers = typeof on === 'object' && on !== null && !Array.isArray(on) ? Object.keys(on) : [on].flat();
+  const all = Object.values(jobs ?? {});
+  const setting = all.filter(setsPermissions).length;
+  return triggers.join() === 'workflow_call' && setting > 0 && all.length - setting <= 1;
+}
+
+function setsPermissions(job: unknown): boolean {
+  return typeof job === 'object' && job !== null && 'permissions' in job;
 }
 
 async function lintAction(action: string): Promise<Problem[]> {

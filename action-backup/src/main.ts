@@ -1,8 +1,8 @@
-import type { ActionContext } from '@neon-fleet/shared/actions';
+import { maskSecretInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
 import { eraseCommand } from './commands/erase.js';
 import { apply, plan, report } from './commands/fan-out.js';
-import { readBackupInputs, type BackupValues, type RestoreValues } from './inputs.js';
+import { inputs, readBackupInputs, type BackupValues, type RestoreValues } from './inputs.js';
 import { listCommand } from './commands/list.js';
 import { pruneCommand } from './commands/prune.js';
 import { restoreMany } from './commands/restore-many.js';
@@ -12,11 +12,7 @@ import { verifyCommand } from './commands/verify.js';
 
 /** The backup action: dumps every selected tenant to S3, and does what has to do with those dumps. */
 export async function main(context: ActionContext): Promise<void> {
-  // Before anything can print them, also in the message about inputs that are wrong.
-  for (const name of ['neon-api-key', 'catalog-url', 'target-url', 'github-token']) {
-    const secret = context.readInput(name);
-    if (secret.trim() !== '') context.mask(secret);
-  }
+  maskSecretInputs(inputs, context);
   for (const name of ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) {
     const secret = process.env[name] ?? '';
     if (secret !== '') context.mask(secret);

@@ -1,4 +1,4 @@
-import type { ActionContext } from '@neon-fleet/shared/actions';
+import { maskSecretInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
 import { apply } from './commands/apply.js';
 import { assertAtLeast } from './commands/assert.js';
@@ -8,15 +8,11 @@ import { plan } from './commands/plan.js';
 import { report } from './commands/report.js';
 import { run } from './commands/run.js';
 import { undo } from './commands/undo.js';
-import { readMigrateInputs } from './inputs.js';
+import { inputs, readMigrateInputs } from './inputs.js';
 
 /** The migrate action: rolls the migrations of a folder out to every selected tenant. */
 export async function main(context: ActionContext): Promise<void> {
-  // Before anything can print them, also in the message about inputs that are wrong.
-  for (const name of ['neon-api-key', 'catalog-url', 'scratch-url']) {
-    const secret = context.readInput(name);
-    if (secret.trim() !== '') context.mask(secret);
-  }
+  maskSecretInputs(inputs, context);
   const values = readMigrateInputs(context.readInput);
   context.stop.limit(values.timeLimit);
   switch (values.command) {

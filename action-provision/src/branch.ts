@@ -28,6 +28,7 @@ export async function changeBranch(values: ProvisionInputs, context: ActionConte
   // The inputs were checked for it; said once more for the compiler.
   if (name === undefined || branchAction === undefined) throw new Error('branch and branch-action are needed');
   await workOnExisting(values, context, {
+    ofOne: true,
     work: async (existing) => {
       const project = existing.project();
       const branches = await existing.neon.manage.listAnnotatedBranches(project.projectId);

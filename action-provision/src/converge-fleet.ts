@@ -4,16 +4,18 @@ import path from 'node:path';
 
 import * as core from '@actions/core';
 import {
+  eventOf,
   logTenant,
   openNeonFor,
   publishRun,
   runRecordOf,
+  runUrl,
   tellCatalog,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
 import { qualifiedName, readMigrations, type MigrationFolder, type MigrationsTable } from '@neon-fleet/shared/drizzle';
-import { workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
+import { isGreen, workThroughTenants, type FleetReport, type Outcome } from '@neon-fleet/shared/fleet';
 import { trustedAuthorities } from '@neon-fleet/shared/postgres';
 
 import { readDesired } from './desired.js';
@@ -45,7 +47,10 @@ export async function convergeFleet(values: ProvisionInputs, context: ActionCont
         };
   const neon = openNeonFor(values, context);
   const secrets = await openTenantSecrets(values, desired, context);
-  const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: runUrl() });
+  const register = await openRegister(values.catalogUrl, context, {
+    waitMs: values.lockWait,
+    runUrl: runUrl(process.env),
+  });
   const plan = await planFor(neon, desired, { ...values, knownIds: register?.knownIds }, signal);
   for (const line of planLines(plan)) core.info(line);
   core.setOutput('plan', await writePlan(plan));
@@ -108,30 +113,27 @@ function batchOf(
   migrate: { readonly folder: MigrationFolder; readonly table: MigrationsTable } | undefined,
 ): CatalogBatch {
   const version = migrate?.folder.migrations.at(-1)?.tag;
-  const green = new Set(
-    report.outcomes.flatMap(({ status, projectId }) =>
-      status === 'succeeded' || status === 'unchanged' ? [projectId] : [],
-    ),
-  );
+  const green = new Set(report.outcomes.flatMap(({ status, projectId }) => (isGreen(status) ? [projectId] : [])));
   const reached = new Map(reachable.map((project) => [project.projectId, project]));
-  const ready = reachable.filter(({ projectId }) => green.has(projectId));
+  // Of one that only got its secret nobody read what schema it has.
+  const isReady = (project: ProvisionedProject) => project.ready && green.has(project.projectId);
+  const ready = reachable.filter(isReady);
   const run = runRecordOf(report, ({ projectId }) => {
     const project = reached.get(projectId);
+    const isProven = project !== undefined && isReady(project);
     return {
       // What is at home in the project was found by its own names, which are registered in the same transaction.
       isDatabaseAssumed: true,
       ...(project === undefined ? {} : { key: project.key, regionId: project.regionId, pgVersion: project.pgVersion }),
-      ...(version === undefined || project === undefined || !green.has(projectId) ? {} : { to: version }),
+      ...(version === undefined || !isProven ? {} : { to: version }),
       // Where a branch was named, its database is known under that name and not as the one of the default branch.
-      ...(migrate === undefined ||
-      project === undefined ||
-      !green.has(projectId) ||
-      project.found.branchId !== undefined
+      ...(migrate === undefined || !isProven || project.found.branchId !== undefined
         ? {}
         : { verified: { table: qualifiedName(migrate.table), digest: migrate.folder.digest } }),
     };
   });
-  const readyAt = new Date().toISOString();
+  const at = new Date();
+  const readyAt = at.toISOString();
   return {
     schemaVersion: 1,
     projects: ready.map(({ key, name, projectId, regionId, pgVersion, found }) => ({
@@ -148,21 +150,8 @@ function batchOf(
     run,
     events: ready
       .filter(({ created }) => created)
-      .map(({ projectId }) => ({
-        eventKey: `created/${projectId}`,
-        at: readyAt,
-        action: 'provision',
-        what: 'created',
-        projectId,
-        ...(run.actor === undefined ? {} : { actor: run.actor }),
-        ...(run.runUrl === undefined ? {} : { runUrl: run.runUrl }),
-      })),
+      .map(({ projectId }) => eventOf('provision', 'created', projectId, at)),
   };
-}
-
-function runUrl(): string | undefined {
-  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = process.env;
-  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }
 
 /** A plan is no run: green means that it could be made, and that everything in it can be done. */

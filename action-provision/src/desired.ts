@@ -1,5 +1,4 @@
-import { ExplainedError } from '@neon-fleet/shared/errors';
-import { readFleetFile, selectTenants, type DesiredTenant } from '@neon-fleet/shared/fleet';
+import { readFleetFile, selectMembers, type DesiredTenant } from '@neon-fleet/shared/fleet';
 
 import type { ProvisionInputs } from './inputs.js';
 
@@ -18,28 +17,8 @@ export async function readDesired(values: ProvisionInputs): Promise<DesiredFleet
     return { tenants: name.map((each) => tenantOfInputs(each, values)), others: [], ignored: [] };
   }
   const { members: all, ignored } = await readFleetFile(fleetFile);
-  const tenants = select(all, values.tenants);
-  if (tenants.length === 0) {
-    throw new ExplainedError({ message: `fleet-file: ${JSON.stringify(fleetFile)} names no tenant; nothing was done` });
-  }
+  const tenants = selectMembers(all, values.tenants).selected;
   return { tenants, others: all.filter((tenant) => !tenants.includes(tenant)), ignored };
-}
-
-function select(all: readonly DesiredTenant[], patterns: readonly string[] | undefined): DesiredTenant[] {
-  if (patterns === undefined) return [...all];
-  const selectable = all.map((tenant) => ({ ...tenant, projectId: tenant.projectId ?? '', tenant }));
-  const { selected, unmatched } = selectTenants(selectable, patterns);
-  if (unmatched.length > 0 || selected.length === 0) {
-    const what = unmatched.map((pattern) => JSON.stringify(pattern)).join(', ');
-    throw new ExplainedError({
-      message:
-        unmatched.length > 0
-          ? `tenants: no tenant of the fleet file matches ${what}; nothing was done`
-          : 'tenants: the patterns select nobody; nothing was done',
-      hint: 'A pattern is compared with the key, the name and the project-id of each tenant.',
-    });
-  }
-  return selected.map(({ tenant }) => tenant);
 }
 
 function tenantOfInputs(name: string, values: ProvisionInputs): DesiredTenant {

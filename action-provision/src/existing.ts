@@ -1,16 +1,10 @@
-import {
-  logTenant,
-  openNeonFor,
-  publishRun,
-  tellCatalog,
-  runRecordOf,
-  type ActionContext,
-} from '@neon-fleet/shared/actions';
+import { logTenant, openNeonFor, publishRun, tellRun, type ActionContext } from '@neon-fleet/shared/actions';
 import type { CatalogBatch } from '@neon-fleet/shared/catalog';
+import { ExplainedError } from '@neon-fleet/shared/errors';
 import { workThroughTenants, type DesiredTenant, type FindingContext, type WorkResult } from '@neon-fleet/shared/fleet';
 import type { ProjectState } from '@neon-fleet/shared/neon';
 
-import { readDesired } from './desired.js';
+import { readDesired, type DesiredFleet } from './desired.js';
 import { openTenantSecrets, type TenantSecrets } from './github/tenant-secrets.js';
 import type { ProvisionInputs } from './inputs.js';
 import { existingProject, planFor, tenantOfStep } from './look.js';
@@ -33,6 +27,8 @@ export interface ExistingTenant extends FindingContext {
 }
 
 export interface ExistingRun {
+  /** Whether it is about a single tenant: then nothing is done when the inputs select several. */
+  readonly ofOne?: true;
   readonly work: (tenant: ExistingTenant) => Promise<WorkResult>;
   /** What the catalog is told besides the outcomes. */
   readonly news?: (now: Date) => Omit<CatalogBatch, 'schemaVersion' | 'run'>;
@@ -44,18 +40,20 @@ export interface ExistingRun {
 export async function workOnExisting(
   values: ProvisionInputs,
   context: ActionContext,
-  { work, news, appendix }: ExistingRun,
+  { ofOne, work, news, appendix }: ExistingRun,
 ): Promise<void> {
   const { signal } = context.stop;
   const desired = await readDesired(values);
+  if (ofOne === true) assertOne(values.command, desired);
   const neon = openNeonFor(values, context);
   const secrets = await openTenantSecrets(values, desired, context);
   const register = await openRegister(values.catalogUrl, context, { waitMs: values.lockWait, runUrl: undefined });
   await register?.end();
   const knownIds = register?.knownIds;
   const plan = await planFor(neon, desired, { ...values, knownIds }, signal);
+  const tenants = plan.steps.map((step) => ({ ...tenantOfStep(step), step }));
   const outcomes = await workThroughTenants({
-    tenants: plan.steps.map((step) => ({ ...tenantOfStep(step), step })),
+    tenants,
     concurrency: values.concurrency,
     signal,
     onOutcome: logTenant,
@@ -79,12 +77,19 @@ export async function workOnExisting(
     allowSkipped: values.allowSkipped,
     ...(appendix === undefined ? {} : { appendix: appendix() }),
   });
-  const keyOf = new Map(
-    plan.steps.flatMap((step) => ('project' in step ? [[step.project.projectId, step.tenant.key]] : [])),
-  );
-  const run = runRecordOf(report, ({ projectId }) => {
-    const key = keyOf.get(projectId);
-    return key === undefined ? {} : { key };
+  const { catalogUrl } = values;
+  await tellRun(report, { catalogUrl, tenants, besides: news?.(new Date()) ?? {}, signal });
+}
+
+const NAMES_SHOWN = 5;
+
+/** The inputs hold patterns: how many tenants they select shows only against the file. */
+function assertOne(command: string, { tenants }: DesiredFleet): void {
+  if (tenants.length === 1) return;
+  const names = tenants.slice(0, NAMES_SHOWN).map(({ key }) => JSON.stringify(key));
+  const more = tenants.length > NAMES_SHOWN ? ' and others' : '';
+  throw new ExplainedError({
+    message: `tenants: ${tenants.length} tenants are selected (${names.join(', ')}${more}), and ${command} is for a single one; nothing was done`,
+    hint: 'Set tenants to the key of the one that is meant.',
   });
-  await tellCatalog(values.catalogUrl, { schemaVersion: 1, run, ...news?.(new Date()) });
 }

@@ -1,6 +1,7 @@
 import {
   catalogInputs,
   catalogOutputs,
+  catalogProblems,
   booleanInput,
   choiceInput,
   commonOutputs,
@@ -16,6 +17,7 @@ import {
   parsedInput,
   parseMoment,
   patternInput,
+  readCommandInputs,
   runInputs,
   storageInputs,
   textInput,
@@ -146,8 +148,26 @@ export const inputs = {
 
 export type ProvisionInputs = InputValues<typeof inputs>;
 
+/** What each command cannot do without, besides what says whom it is about. */
+const NEEDS = {
+  run: [],
+  plan: [],
+  apply: [],
+  import: [],
+  sync: ['catalog-url'],
+  status: [],
+  rotate: [],
+  branch: ['branch', 'branch-action'],
+  retire: ['confirm', 's3-bucket'],
+} as const satisfies Record<(typeof COMMANDS)[number], readonly (keyof typeof inputs)[]>;
+
+/** Reads all inputs. @throws InputError with every problem at once. */
+export function readProvisionInputs(read: (name: string) => string): ProvisionInputs {
+  return readCommandInputs(inputs, read, NEEDS, contradictions);
+}
+
 /** Finds what is wrong about inputs taken together. */
-export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
+function contradictions(values: Partial<ProvisionInputs>): InputProblem[] {
   const { command, fleetFile, name, key, tenants, migrationsFolder } = values;
   return [
     ...(migrationsFolder === undefined ? [] : migrationsFolderProblems(migrationsFolder)),
@@ -172,14 +192,7 @@ export function checkInputs(values: Partial<ProvisionInputs>): InputProblem[] {
       ? [{ input: 'tenants', given: 'nothing together with rotate', accepted: "globs; '*' for everybody in the file" }]
       : []),
     ...(command === 'branch' || command === 'retire' ? oneTenantProblems(values) : []),
-    ...(command === 'retire' ? retireProblems(values) : []),
-    ...(command === 'branch'
-      ? (['branch', 'branch-action'] as const).flatMap((input) =>
-          values[input === 'branch' ? input : 'branchAction'] === undefined
-            ? [{ input, given: 'nothing together with command: branch', accepted: inputs[input].accepted }]
-            : [],
-        )
-      : []),
+    ...catalogProblems(values),
     ...(values.githubSecret !== undefined && values.githubToken === undefined && command !== 'plan'
       ? [
           {
@@ -223,22 +236,11 @@ const KEYS_OF_FILE: Readonly<Record<string, string>> = {
 };
 
 function oneTenantProblems({ name, fleetFile, tenants }: Partial<ProvisionInputs>): InputProblem[] {
-  const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants?.length === 1;
+  // How many the patterns select shows only against the file.
+  const isOne = fleetFile === undefined ? name === undefined || name.length === 1 : tenants !== undefined;
   if (isOne) return [];
   const input = fleetFile === undefined ? 'name' : 'tenants';
   return [{ input, given: 'more than one tenant, or all of them', accepted: 'a single one for this command' }];
-}
-
-function retireProblems(values: Partial<ProvisionInputs>): InputProblem[] {
-  const needed = [
-    ['confirm', values.confirm],
-    ['s3-bucket', values.s3Bucket],
-  ] as const;
-  return needed.flatMap(([input, value]) =>
-    value === undefined
-      ? [{ input, given: 'nothing together with command: retire', accepted: inputs[input].accepted }]
-      : [],
-  );
 }
 
 export const outputs = {

@@ -1,9 +1,9 @@
-import { readInputs, type ActionContext } from '@neon-fleet/shared/actions';
+import { maskSecretInputs, type ActionContext } from '@neon-fleet/shared/actions';
 
 import { changeBranch } from './branch.js';
 import { convergeFleet } from './converge-fleet.js';
 import { importFleet } from './import-fleet.js';
-import { checkInputs, inputs } from './inputs.js';
+import { inputs, readProvisionInputs } from './inputs.js';
 import { retire } from './retire/command.js';
 import { rotatePasswords } from './rotate.js';
 import { showStatus } from './status/command.js';
@@ -11,7 +11,8 @@ import { syncCatalog } from './sync.js';
 
 /** The provision action: a project for each tenant, set as it should be, reachable and at the fleet's schema version. */
 export async function main(context: ActionContext): Promise<void> {
-  const values = readInputs(inputs, context.readInput, checkInputs);
+  maskSecretInputs(inputs, context);
+  const values = readProvisionInputs(context.readInput);
   context.stop.limit(values.timeLimit);
   switch (values.command) {
     case 'run':

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { ExplainedError } from '@neon-fleet/shared/errors';
-import { tenantOf, type DesiredTenant, type WorkResult } from '@neon-fleet/shared/fleet';
+import { isGreen, tenantOf, type DesiredTenant, type WorkResult } from '@neon-fleet/shared/fleet';
 import { findDatabase, type FoundDatabase, type Management, type Neon, type ProjectRef } from '@neon-fleet/shared/neon';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 
@@ -21,6 +21,8 @@ export interface ProvisionedProject {
   readonly name: string;
   readonly projectId: string;
   readonly created: boolean;
+  /** Whether this run connected to it and brought its schema to the fleet's; else only its URI was asked for. */
+  readonly ready: boolean;
   readonly host: string;
   readonly found: FoundDatabase;
   readonly pooledUri?: string;
@@ -104,17 +106,19 @@ export async function provisionTenant(
       ? { projectId, status: 'unchanged', reason: 'up-to-date', detail }
       : { projectId, status: 'succeeded', detail };
   }
-  const reached = await reach(neon, tenant, project, created, options);
+  const asFound = await reach(neon, tenant, project, created, options);
+  options.onReachable(asFound);
+  const ready = await makeReady(asFound.found.uri, { ...options, settings: tenant.settings });
+  const reached = { ...asFound, ready: isGreen(ready.status) };
   options.onReachable(reached);
-  const ready = await makeReady(reached.found.uri, { ...options, settings: tenant.settings });
   const { projectId } = project;
-  const provided = isGreen(ready) ? await haveApplication(reached, tenant, options) : undefined;
+  const provided = isGreen(ready.status) ? await haveApplication(reached, tenant, options) : undefined;
   if (provided !== undefined) {
     options.onReachable(provided.reached);
     return { ...withHistory(together(ready, provided.result), created, changed), projectId };
   }
   const result = withHistory(ready, created, changed);
-  if (secrets === undefined || !isGreen(result)) return { ...result, projectId };
+  if (secrets === undefined || !isGreen(result.status)) return { ...result, projectId };
   // Also where there is one: it cannot be read, and may be that of a project or password that is no more.
   const detail = `${result.detail}; secret ${await secrets.publish(tenant, reached.found.uri)} written`;
   if (lacksSecret && result.status === 'unchanged') return { status: 'succeeded', detail, projectId };
@@ -123,14 +127,10 @@ export async function provisionTenant(
 
 /** Two steps in a row as one: the second one's failure is that of both. */
 function together(first: WorkResult, second: WorkResult): WorkResult {
-  if (!isGreen(second)) return second;
+  if (!isGreen(second.status)) return second;
   const detail = [first.detail, second.detail].filter((text) => text !== '').join('; ');
   if (second.status === 'unchanged') return { ...first, detail };
   return { status: 'succeeded', detail };
-}
-
-function isGreen({ status }: WorkResult): boolean {
-  return status === 'succeeded' || status === 'unchanged';
 }
 
 async function haveProject(
@@ -220,6 +220,7 @@ async function reach(
     regionId,
     pgVersion,
     created,
+    ready: false,
     host,
     found,
     ...(pooledUri === undefined ? {} : { pooledUri }),

@@ -1,5 +1,5 @@
 import { migrateDatabase, type MigrateOptions } from '@neon-fleet/shared/drizzle';
-import type { TenantSettings, WorkResult } from '@neon-fleet/shared/fleet';
+import { isGreen, type TenantSettings, type WorkResult } from '@neon-fleet/shared/fleet';
 import { connect, parseConnectionUri, type Connection } from '@neon-fleet/shared/postgres';
 
 import { ensureExtensions } from './extensions.js';
@@ -46,7 +46,7 @@ export async function makeReady(uri: string, options: ReadyOptions): Promise<Wor
       ? { status: 'unchanged', reason: 'up-to-date', detail: 'its schema was left as it is: no migrations-folder' }
       : await migrateDatabase(uri, { ...migrate, authorities, signal, note });
   // A schema that is not the fleet's is nothing to put rows into.
-  if (schema.status !== 'succeeded' && schema.status !== 'unchanged') return schema;
+  if (!isGreen(schema.status)) return schema;
 
   if (seed !== undefined) done.push(...(await withConnection((connection) => applySeed(connection, seed))));
   return together(schema, done);

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import type { ActionContext } from '@neon-fleet/shared/actions';
+import { eventOf, type ActionContext } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import { tenantOf, type WorkResult } from '@neon-fleet/shared/fleet';
 import { findDatabase, NeonApiError, waitForOperations } from '@neon-fleet/shared/neon';
@@ -19,8 +19,10 @@ import type { ProvisionedProject } from './provision-tenant.js';
 export async function rotatePasswords(values: ProvisionInputs, context: ActionContext): Promise<void> {
   const authorities = await trustedAuthorities(process.env);
   const rotated: ProvisionedProject[] = [];
+  let single = false;
   await workOnExisting(values, context, {
     work: async (existing) => {
+      single = existing.isOnly;
       try {
         const { reached, result } = await rotate(existing, values, { authorities, mask: context.mask });
         rotated.push(reached);
@@ -31,17 +33,12 @@ export async function rotatePasswords(values: ProvisionInputs, context: ActionCo
       }
     },
     news: (now) => ({
-      events: rotated.map(({ projectId }) => ({
-        eventKey: `password-rotated/${projectId}/${now.toISOString()}`,
-        at: now.toISOString(),
-        action: 'provision',
-        what: 'password-rotated',
-        projectId,
-        ...(process.env['GITHUB_ACTOR'] === undefined ? {} : { actor: process.env['GITHUB_ACTOR'] }),
-      })),
+      events: rotated.map(({ projectId }) =>
+        eventOf('provision', 'password-rotated', projectId, now, { repeats: true }),
+      ),
     }),
   });
-  setProjectOutputs(rotated, { single: rotated.length === 1, mask: context.mask });
+  setProjectOutputs(rotated, { single, mask: context.mask });
   if (rotated.length > 0) core.info('Sessions that are open go on; new ones need the new password.');
 }
 
@@ -106,6 +103,7 @@ async function rotate(
       name,
       projectId,
       created: false,
+      ready: false,
       host: parseConnectionUri(uri).host,
       found: { ...before, branchId, uri },
       pooledUri,
@@ -125,7 +123,7 @@ async function rotate(
     ownerUri: string,
   ): Promise<{ done: readonly string[]; uri?: string }> {
     const isTold = existing.isOnly && Boolean(process.env['GITHUB_OUTPUT']);
-    const handOn = handingOn(tenant, existing.secrets) ?? (isTold ? () => Promise.resolve('') : undefined);
+    const handOn = handingOn(tenant, existing.secrets, isTold);
     // A password that nobody is told would only lock the application out.
     if (handOn === undefined)
       return { done: [`that of ${applicationRole} was left: there is no github-secret to hand it on`] };

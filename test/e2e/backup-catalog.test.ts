@@ -61,6 +61,15 @@ const backups = () =>
       ORDER BY c.name, b.created_at`,
   );
 
+test('list does not miss a backup of the project that the catalog is in', async () => {
+  const asked = { command: 'list', tenants: '*' };
+  const named = statuses(await fleet.run('backup', inputs(asked)));
+  expect(Object.keys(named)).toContain(name(0));
+  expect(Object.keys(named)).not.toContain(`cat ${count}`);
+  const unaware = statuses(await fleet.run('backup', inputs({ ...asked, 'catalog-url': '' })));
+  expect(Object.keys(unaware)).toContain(`cat ${count}`);
+});
+
 describe('backup with a catalog', () => {
   test('tells it what it has made, what a drill showed, and what is not there any more', async () => {
     const folder = await writeMigrations(path.join(fleet.folder, `drizzle-${count}`), { '0000_init': GUIDE_TABLES });

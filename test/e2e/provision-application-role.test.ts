@@ -180,12 +180,42 @@ describe('the role of an application', () => {
       expect(run.log).toContain('may do more than an application should');
     }
   });
+
+  test('can connect where nobody may but who was told to, also without the schema public', async () => {
+    await fleet.query(id, 'DROP SCHEMA public CASCADE');
+    await fleet.query(
+      id,
+      "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+    );
+    const run = await ok({ 'migrations-folder': '' });
+    expect(await as(run.outputs['application-uri'], 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(statuses(await ok({ 'migrations-folder': '' }))).toEqual({ [name]: 'unchanged: up-to-date' });
+  });
 });
 
 /** What the real server has written so far. */
 function serverLog(): Promise<string> {
   return readFile(path.join(path.dirname(fleet.neon.caFile), 'postgres.log'), 'utf8');
 }
+
+describe('with an output', () => {
+  test('a rotation that fails afterwards has handed the new URI on', async () => {
+    const before = (await ok()).outputs['application-uri'];
+    fleet.neon.faults.set({ kind: 'status', status: 404, path: 'resetProjectBranchRolePassword' });
+    const run = await provision({ command: 'rotate' });
+    expect(run.exitCode).toBe(1);
+    await expect(as(before, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
+    await as(run.outputs['application-uri'], 'SELECT * FROM users');
+    const { password } = new URL(run.outputs['application-uri'] ?? '');
+    expect(placesThatShow(password, run, ['application-uri'])).toEqual([]);
+  });
+
+  test('a tenant that is not the only one selected sets no output, also when the others fail', async () => {
+    const run = await provision({ command: 'rotate', name: `${name}\nnobody`, 'application-role': '' });
+    expect(statuses(run)).toEqual({ [name]: 'succeeded', nobody: 'failed' });
+    expect(run.outputs['connection-uri']).toBeUndefined();
+  });
+});
 
 describe('with a secret', () => {
   test('that secret holds the URI of the application, and rotate changes both', async () => {

@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { FinishedAction } from '@neon-fleet/local-runner';
 import { createApiClient } from '@neondatabase/api-client';
@@ -118,6 +121,28 @@ describe('a branch for development', () => {
         .slice(start)
         .filter(({ method }) => method !== 'GET'),
     ).toEqual([]);
+  });
+
+  test('is that of one tenant: patterns that select several, or nobody, are refused before anything is done', async () => {
+    const [other = ''] = await fleet.neon.seedProjects([`${name} b`]);
+    await branch('create');
+    await branch('create', { name: `${name} b` });
+    const file = path.join(fleet.folder, `fleet-${count}.yml`);
+    await writeFile(
+      file,
+      `tenants:\n  - { key: a${count}, name: ${name}, project-id: ${id} }\n  - { key: b${count}, name: ${name} b, project-id: ${other} }\n`,
+    );
+    const start = fleet.neon.requests().length;
+    for (const tenants of ['*', `!c${count}`]) {
+      const run = await branch('delete', { name: '', 'fleet-file': file, tenants });
+      expect(run.exitCode).toBe(1);
+      expect(run.log).toMatch(/nothing was done/);
+    }
+    expect(fleet.neon.requests().slice(start)).toEqual([]);
+    expect(await branches()).toHaveLength(2);
+    const one = await branch('delete', { name: '', 'fleet-file': file, tenants: `*\n!b${count}` });
+    expect(statuses(one)).toEqual({ [name]: 'succeeded' });
+    expect(await branches()).toHaveLength(1);
   });
 
   test('needs to be told all there is to know', async () => {

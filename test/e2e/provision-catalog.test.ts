@@ -7,7 +7,8 @@ import type { FinishedAction } from '@neon-fleet/local-runner';
 import { createApiClient } from '@neondatabase/api-client';
 import pg from 'pg';
 
-import { TestFleet, statuses } from '../support/fleet.js';
+import { outcomeOf, TestFleet, statuses } from '../support/fleet.js';
+import { LocalGitHub } from '../support/github.js';
 import { GUIDE_TABLES, writeMigrations } from '../support/migrations.js';
 import { placesThatShow } from '../support/secrets.js';
 
@@ -96,7 +97,12 @@ describe('with a catalog', () => {
     expect(await ask('SELECT action, verdict, actor FROM fleet.migration_run')).toEqual([
       { action: 'provision', verdict: 'succeeded', actor: 'octocat' },
     ]);
-    expect(await ask('SELECT what, actor FROM fleet.event')).toEqual([{ what: 'created', actor: 'octocat' }]);
+    const made = { actor: 'octocat', run_url: 'https://github.com/org/app/actions/runs/1' };
+    expect(await ask('SELECT what, actor, run_url FROM fleet.event')).toEqual([{ what: 'created', ...made }]);
+    await provision(`tenants:\n  - { key: ${name}, name: ${name} ACME }\n`, { command: 'rotate', tenants: name });
+    expect(await ask("SELECT what, actor, run_url FROM fleet.event WHERE what <> 'created'")).toEqual([
+      { what: 'password-rotated', ...made },
+    ]);
     expect(await ask('SELECT * FROM fleet.creation_intent')).toEqual([]);
     expect(placesThatShow(new URL(catalogUrl).password, run)).toEqual([]);
   });
@@ -165,6 +171,36 @@ describe('with a catalog', () => {
     expect(await ask('SELECT count(*)::int AS n FROM fleet.migration_outcome')).toEqual([{ n: 1 }]);
   });
 
+  test('a tenant that only gets its secret is not recorded as migrated, and a plan by the catalog has it', async () => {
+    const name = `late${count}`;
+    await provision(`tenants:\n  - { key: ${name}, name: ${name} }\n`);
+    const folder = await writeMigrations(path.join(fleet.folder, `drizzle-${count}`), {
+      '0000_init': GUIDE_TABLES,
+      '0001_more': ['CREATE TABLE more (id int)'],
+    });
+    await using github = await LocalGitHub.start();
+    const text = `tenants:\n  - { key: ${name}, name: ${name}, application-role: late_app${count} }\n`;
+    const run = await fleet.run(
+      'provision',
+      await inputsFor(text, {
+        'migrations-folder': folder,
+        'github-secret': 'auto',
+        'github-token': 'github_pat_0123456789abcdefghij',
+      }),
+      { env: { GITHUB_API_URL: github.apiUrl } },
+    );
+    // Its secret was lacking and it was ready, so that nobody migrated it.
+    expect(outcomeOf(run, name).detail).toContain(`made the role late_app${count}`);
+    expect(JSON.parse(run.outputs['projects'] ?? '')).toMatchObject([{ key: name }]);
+    const [project] = await projectsNamed(name);
+    expect(await fleet.tables(project?.id ?? '')).not.toContain('public.more');
+    expect(await ask('SELECT schema_version FROM fleet.project')).toEqual([{ schema_version: '0000_init' }]);
+
+    const catalog = { 'catalog-url': catalogUrl, 'migrations-folder': folder, tenants: name };
+    const plan = await fleet.run('migrate', { ...catalog, command: 'plan', state: 'catalog' });
+    expect(plan.outputs).toMatchObject({ verdict: 'succeeded', tenants: '1' });
+  });
+
   test('sync takes in what exists, and follows names and deletions', async () => {
     const name = `sync${count}`;
     const [a = '', b = ''] = await fleet.neon.seedProjects([`${name} a`, `${name} b`, `${name} stranger`]);
@@ -184,6 +220,18 @@ describe('with a catalog', () => {
       { name: `${name} b`, status: 'gone' },
       { name: `${name} renamed`, status: 'ready' },
     ]);
+  });
+});
+
+describe('the input catalog-url', () => {
+  test('is missed by sync together with all else, and its form is looked at before anything is done', async () => {
+    const missing = await fleet.run('provision', { command: 'sync', concurrency: '0' });
+    expect(missing.log).toMatch(/catalog-url: given nothing; accepted: .*needed for sync/);
+    expect(missing.log).toMatch(/concurrency: given "0"/);
+    const run = await fleet.run('provision', { name: 'a', 'catalog-url': 'mysql://a:secret-word@host/c' });
+    expect(run.exitCode).toBe(1);
+    expect(run.log).toMatch(/catalog-url: given a secret \(.*\); accepted: postgresql:/);
+    expect(placesThatShow('secret-word', run)).toEqual([]);
   });
 });
 

@@ -244,7 +244,12 @@ tenants:
     expect((await projectsNamed(name)).map((project) => project.name)).toEqual([`${name} a`]);
     const typo = await provision(text, { tenants: 'c' });
     expect(typo.exitCode).toBe(1);
-    expect(typo.log).toContain('no tenant of the fleet file matches "c"');
+    expect(typo.log).toContain('nobody in the fleet file matches "c"');
+    // Whoever is to be left out and is misspelled would be worked on.
+    const slip = await provision(text, { tenants: `*\n!${name}-bb` });
+    expect(slip.exitCode).toBe(1);
+    expect(slip.log).toContain(`nobody in the fleet file matches "!${name}-bb"; nothing was done`);
+    expect(await projectsNamed(name)).toHaveLength(1);
   });
 
   test('takes a hostile name as data, from the file to the summary', async () => {

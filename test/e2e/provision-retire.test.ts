@@ -162,6 +162,23 @@ async function remove(key: string): Promise<void> {
   await s3.send(new DeleteObjectCommand({ Bucket: fleet.neon.s3.bucket, Key: key }));
 }
 
+test('retire looks where the fleet file says that the backups of the tenant are', async () => {
+  const leaver = await Leaver.make(', backup: { prefix: own/place }');
+  const elsewhere = await leaver.backUp();
+  expect(elsewhere.exitCode).toBe(0);
+  await leaver.verify();
+  const refused = await leaver.retire();
+  expect(refused.exitCode).toBe(1);
+  expect(refused.log).toContain(`own/place/${leaver.id}/`);
+  expect(await leaver.isThere()).toBe(true);
+  const file = { 'fleet-file': path.join(fleet.folder, 'fleet.yml'), tenants: leaver.key };
+  expect((await leaver.backUp(file)).exitCode).toBe(0);
+  expect((await leaver.verify(file)).exitCode).toBe(0);
+  const retired = await leaver.retire();
+  expect({ exitCode: retired.exitCode, log: retired.log }).toMatchObject({ exitCode: 0 });
+  expect(await leaver.isThere()).toBe(false);
+});
+
 describe('retire, as the example has it', () => {
   test('backs up every database, proves it, deletes the project, and closes what belongs to it', async () => {
     const leaver = await Leaver.make();

@@ -143,6 +143,20 @@ describe('no secret shows', () => {
     }
   });
 
+  test.each([
+    ['provision', ['neon-api-key', 'catalog-url', 'github-token']],
+    ['migrate', ['neon-api-key', 'catalog-url', 'github-token', 'scratch-url']],
+    ['backup', ['neon-api-key', 'catalog-url', 'github-token', 'target-url']],
+  ] as const)('when the inputs of %s are wrong, and one repeats a secret', async (action, secrets) => {
+    for (const input of secrets) {
+      const secret = `only-${input}-knows`;
+      const run = await fleet.run(action, { [input]: secret, concurrency: secret });
+      expect(run.exitCode).toBe(1);
+      expect(run.masks).toContain(secret);
+      expect(placesThatShow(secret, { ...run, log: '' })).toEqual([]);
+    }
+  });
+
   test('when pg_dump is killed', async () => {
     const [id = ''] = await seed('killed');
     await fill(id);

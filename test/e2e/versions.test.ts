@@ -135,19 +135,23 @@ describe('an organisation whose tenants differ', () => {
 
   test('may be further than the checkout that holds it against a migration', async () => {
     const [ahead, beside, before] = ['further-ahead', 'further-beside', 'further-before'] as const;
-    await fleet.neon.seedProjects([ahead, beside, before]);
+    const ids = await fleet.neon.seedProjects([ahead, beside, before]);
+    const connections = async () => Promise.all(ids.map(async (id) => (await fleet.neon.connections(id)).direct));
     const migrate = async (tenants: string, common: number) =>
       fleet.run('migrate', { tenants, 'migrations-folder': await branchedOff(tenants, common) });
     await migrate(ahead, 4);
     await migrate(beside, 2);
     await migrate(before, 1);
 
+    const earlier = await connections();
     const run = await fleet.run('migrate', {
       command: 'assert',
       'migrations-folder': await checkout('further-now', FILES),
       tenants: 'further-*',
       'at-least': '0001',
     });
+    // One look at each is enough.
+    expect(await connections()).toEqual(earlier.map((count) => count + 1));
     expect(statuses(run)).toEqual({
       [ahead]: 'unchanged: up-to-date',
       [beside]: 'unchanged: up-to-date',

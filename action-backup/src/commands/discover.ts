@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import {
   catalogProjectOf,
   discoverFleet,
+  mayBePrivate,
   printableLine,
   tellIdleExclusions,
   type ActionContext,
@@ -34,15 +35,12 @@ export function chooseTenants(
   listing: ProjectListing,
   values: SelectionValues,
   fleet: Fleet | undefined,
-  catalogProject?: string,
+  catalogProject: string | undefined,
 ): Discovery {
-  // GitHub's own runners are on the public internet; others may have a way of their own.
-  const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
+  const context = { mayBePrivate: mayBePrivate(), catalogProject };
   const { tenants: patterns } = values;
-  if (fleet === undefined) {
-    return discoverTenants(listing, patterns ?? [], values, new Date(), { mayBePrivate, catalogProject });
-  }
-  const found = discoverMembers(listing, fleet, patterns, values, new Date(), { mayBePrivate });
+  if (fleet === undefined) return discoverTenants(listing, patterns ?? [], values, new Date(), context);
+  const found = discoverMembers(listing, fleet, patterns, values, new Date(), context);
   if (patterns === undefined && found.strangers.length > 0) {
     const names = found.strangers.slice(0, 10).map(({ name, projectId }) => `${JSON.stringify(name)} (${projectId})`);
     const more = found.strangers.length > names.length ? `, and ${found.strangers.length - names.length} more` : '';

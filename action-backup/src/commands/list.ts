@@ -1,5 +1,13 @@
 import * as core from '@actions/core';
-import { type ActionContext, logTenant, openNeonFor, printable, publishRun, Stores } from '@neon-fleet/shared/actions';
+import {
+  type ActionContext,
+  catalogProjectOf,
+  logTenant,
+  openNeonFor,
+  printable,
+  publishRun,
+  Stores,
+} from '@neon-fleet/shared/actions';
 import { instantOf, readCoverage, readVerification } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import {
@@ -87,7 +95,12 @@ async function whoThereIs(values: ListValues, file: Fleet | undefined, context: 
   if (neonApiKey !== undefined) {
     const listing = await openNeonFor({ ...values, neonApiKey }, context).listProjects();
     const selection = { ...values, tenants: file === undefined ? (patterns ?? ['*']) : patterns };
-    const { tenants, settled } = chooseTenants(listing, selection, file);
+    const { tenants, settled } = chooseTenants(
+      listing,
+      selection,
+      file,
+      await catalogProjectOf(values.catalogUrl, context),
+    );
     // Whose project is gone has a line by the backups that are left of it.
     const others = settled.filter((outcome) => !('reason' in outcome && outcome.reason === 'gone'));
     return { tenants, existing: new Set(listing.projects.map(({ projectId }) => projectId)), settled: others };

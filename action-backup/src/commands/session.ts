@@ -7,7 +7,7 @@ import {
   Stores,
   type ActionContext,
 } from '@neon-fleet/shared/actions';
-import { checkPlaces, distinctPlaces, type Manifest } from '@neon-fleet/shared/backups';
+import { checkPlaces, distinctPlaces, placeFor, type Manifest } from '@neon-fleet/shared/backups';
 import type { Tenant } from '@neon-fleet/shared/fleet';
 import type { Neon } from '@neon-fleet/shared/neon';
 import {
@@ -89,7 +89,7 @@ export async function openSession(values: SessionValues, context: ActionContext,
       return { ...surroundings, store: stores.of(place), prefix: place.prefix, retention, due };
     },
     checkPlacesOf: async (tenants) => {
-      const places = tenants.map(({ backup }) => policyOf(values, backup).place);
+      const places = tenants.map(({ backup }) => placeFor(values, backup));
       checkPlaces(places);
       const unlistable = await checkStorages(stores, distinctPlaces(places), signal);
       for (const why of unlistable) core.warning(printable(`The bucket cannot be listed: ${why}`));

@@ -1,12 +1,8 @@
-import { normalisePrefix, type Place } from '@neon-fleet/shared/backups';
+import { placeFor, type Place, type PlaceInputs } from '@neon-fleet/shared/backups';
 import { parseRetention, type BackupSettings, type RetentionPolicy } from '@neon-fleet/shared/fleet';
 
 /** The inputs that are the policy of everybody of whom the fleet file says nothing else. */
-export interface PolicyInputs {
-  readonly s3Bucket: string;
-  readonly s3Prefix: string | undefined;
-  readonly awsRegion: string | undefined;
-  readonly kmsKeyId: string | undefined;
+export interface PolicyInputs extends PlaceInputs {
   /** In milliseconds. */
   readonly every: number | undefined;
   readonly retention: RetentionPolicy | undefined;
@@ -24,12 +20,7 @@ export interface Policy {
 /** The policy of one tenant: what the fleet file says, else the inputs, each setting by itself. */
 export function policyOf(inputs: PolicyInputs, own: BackupSettings = {}): Policy {
   return {
-    place: {
-      bucket: own.bucket ?? inputs.s3Bucket,
-      prefix: normalisePrefix(own.prefix ?? inputs.s3Prefix),
-      region: own['aws-region'] ?? inputs.awsRegion,
-      kmsKeyId: own['kms-key'] ?? inputs.kmsKeyId,
-    },
+    place: placeFor(inputs, own),
     everyMs: own.every === undefined ? inputs.every : own.every * 1_000,
     retention: own.retention === undefined ? inputs.retention : parseRetention(own.retention),
   };

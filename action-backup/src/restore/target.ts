@@ -85,7 +85,7 @@ export function samePlace(target: Pick<ConnectionTarget, 'host' | 'port' | 'data
 
 /** Whether the target is the very database that the backup was made of; its pooler leads there as well. */
 export function isSource({ source }: Pick<Manifest, 'source'>, target: ConnectionTarget): boolean {
-  return source !== undefined && source === samePlace(target);
+  return source !== undefined && (source === samePlace(target) || source === placeOf(target));
 }
 
 export function isTheSource({ key }: Pick<Manifest, 'key'>, place: string): ExplainedError {

@@ -1,5 +1,5 @@
 import type { Stores } from '@neon-fleet/shared/actions';
-import { checkPlaces, distinctPlaces, type Place, placeWords } from '@neon-fleet/shared/backups';
+import { checkPlaces, distinctPlaces, placeFor, type Place, placeWords } from '@neon-fleet/shared/backups';
 import { membersBy, type DesiredTenant, type Fleet } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
@@ -20,8 +20,8 @@ export interface PlacedDatabase extends NamedDatabase {
 
 /** All places where backups of a fleet may be, the one of the inputs first. @throws ExplainedError for contradictions */
 export function placesOf(inputs: PolicyInputs, fleet: Fleet | undefined): Place[] {
-  const own = (fleet?.members ?? []).map(({ settings }) => policyOf(inputs, settings.backup).place);
-  const all = [policyOf(inputs).place, ...own];
+  const own = (fleet?.members ?? []).map(({ settings }) => placeFor(inputs, settings.backup));
+  const all = [placeFor(inputs), ...own];
   checkPlaces(all);
   return distinctPlaces(all);
 }

@@ -8,7 +8,7 @@ import { StoppedError, type Tenant } from '@neon-fleet/shared/fleet';
 import type { ObjectStore } from '@neon-fleet/shared/s3';
 
 import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
-import { BackupFleet, openStoreAt } from '../support/backup-fleet.js';
+import { BackupFleet, bulk, openStoreAt } from '../support/backup-fleet.js';
 import { FailingProxy, type Fault } from '../support/failing-proxy.js';
 
 let fleet: BackupFleet;
@@ -26,10 +26,6 @@ afterEach(() => {
 const LARGE = bulk(20_000);
 /** Large enough for pg_dump to be far from its end when the first part is full. */
 const LARGER = bulk(40_000);
-
-function bulk(rows: number): string {
-  return `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, ${rows}) n`;
-}
 
 /** The processes of pg_dump that this process started. */
 function pgDumps(): number[] {

@@ -3,18 +3,18 @@ import {
   GetObjectRetentionCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { manifestKey, writeVerification } from '@neon-fleet/shared/backups';
-import { openStore, type Keeping, type ObjectStore } from '@neon-fleet/shared/s3';
+import type { Keeping } from '@neon-fleet/shared/s3';
 
 import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
-import { BackupFleet } from '../support/backup-fleet.js';
+import { BackupFleet, bulk, openStoreAt } from '../support/backup-fleet.js';
 import { FailingProxy, type Refusal, type SeenRequest } from '../support/failing-proxy.js';
 import { VersityGateway } from '../support/versitygw.js';
 
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
 const KEY = 'arn:aws:kms:eu-central-1:123456789012:key/7f0c4a1e-0000-4000-8000-000000000000';
 const KEEPING: Keeping = {
   encryption: 'aws:kms',
@@ -31,11 +31,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
 });
-
-function storeAt(endpoint: string, keeping: Keeping): ObjectStore {
-  const { bucket, region } = fleet.local.s3;
-  return openStore({ bucket, region, endpoint, forcePathStyle: true, maxAttempts: 2, keeping });
-}
 
 /** What of a request says how an object is kept. */
 function kept({ headers }: SeenRequest) {
@@ -61,7 +56,7 @@ describe('how objects are kept', () => {
       seen.push(request);
       return undefined;
     });
-    const store = storeAt(proxy.endpoint, KEEPING);
+    const store = openStoreAt(fleet.local, proxy.endpoint, KEEPING);
     const before = Date.now();
     const manifest = await fleet.backUp(tenant, { store, tags: true });
     await writeVerification(
@@ -115,7 +110,9 @@ describe('how objects are kept', () => {
     await using proxy = await FailingProxy.start(fleet.local.s3.endpoint, ({ method, url }) =>
       method === 'POST' && /[?&]uploads/.test(url) ? refusal : undefined,
     );
-    await expect(fleet.backUp(tenant, { store: storeAt(proxy.endpoint, KEEPING) })).rejects.toThrow(words);
+    await expect(fleet.backUp(tenant, { store: openStoreAt(fleet.local, proxy.endpoint, KEEPING) })).rejects.toThrow(
+      words,
+    );
     expect(await fleet.keysOf(tenant)).toEqual([]);
   });
 });
@@ -129,9 +126,8 @@ describe('against a second S3 server', () => {
       console.warn(`The tests against a second S3 server are left out: ${gateway}`);
       return;
     }
-    process.env['AWS_ACCESS_KEY_ID'] = gateway.accessKeyId;
-    process.env['AWS_SECRET_ACCESS_KEY'] = gateway.secretAccessKey;
-    client = new S3Client({ region: 'us-east-1', endpoint: gateway.endpoint, forcePathStyle: true });
+    gateway.useCredentials();
+    client = gateway.client();
     await client.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
   }, 600_000);
   afterAll(async () => {
@@ -142,20 +138,9 @@ describe('against a second S3 server', () => {
     process.env['AWS_SECRET_ACCESS_KEY'] = fleet.local.s3.secretAccessKey;
   });
 
-  const second = (bucket: string, keeping: Keeping): ObjectStore =>
-    openStore({
-      bucket,
-      region: 'us-east-1',
-      endpoint: typeof gateway === 'string' ? '' : gateway.endpoint,
-      forcePathStyle: true,
-      compatible: false,
-      maxAttempts: 2,
-      keeping,
-    });
-
   test('lock and tags are what the server itself gives back, and retention tells what is still locked', async () => {
     if (typeof gateway === 'string') return;
-    const store = second('locked', { lock: { mode: 'GOVERNANCE', days: 3 } });
+    const store = gateway.store('locked', { keeping: { lock: { mode: 'GOVERNANCE', days: 3 } } });
     const tenant = await fleet.tenant('locked away', 'CREATE TABLE notes (id int)');
     const first = await fleet.backUp(tenant, { store, tags: true });
     for (const Key of [first.key, manifestKey(first.key)]) {

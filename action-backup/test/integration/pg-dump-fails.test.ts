@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openClientFinder, type ClientPrograms } from '@neon-fleet/shared/postgres';
 
 import { WHOLE_PLAIN_DUMP } from '../../src/dump/dump-options.js';
-import { BackupFleet } from '../support/backup-fleet.js';
+import { BackupFleet, bulk } from '../support/backup-fleet.js';
 import { ClientFolder } from '../support/client-folder.js';
 
 let fleet: BackupFleet;
@@ -17,7 +17,7 @@ afterAll(async () => {
 
 const SMALL = 'CREATE TABLE notes AS SELECT n FROM generate_series(1, 100) n';
 /** Needs several parts: those before the last are with the store when the dump fails. */
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
 
 /** How a dump fails: what pg_dump does in place of what it should, and what is said of it. */
 const FAILURES: readonly [string, string, RegExp][] = [

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { GetObjectTaggingCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectTaggingCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { databasePrefix, manifestKey, objectKey } from '@neon-fleet/shared/backups';
-import { openStore, uploadStream, type ObjectStore } from '@neon-fleet/shared/s3';
+import { uploadStream, type ObjectStore } from '@neon-fleet/shared/s3';
 
-import { BackupFleet } from '../support/backup-fleet.js';
+import { BackupFleet, bulk } from '../support/backup-fleet.js';
 import { FailingProxy } from '../support/failing-proxy.js';
 import { VersityGateway } from '../support/versitygw.js';
 
@@ -23,9 +23,8 @@ beforeAll(async () => {
     console.warn(`The tests against a second S3 server are left out: ${gateway}`);
     return;
   }
-  process.env['AWS_ACCESS_KEY_ID'] = gateway.accessKeyId;
-  process.env['AWS_SECRET_ACCESS_KEY'] = gateway.secretAccessKey;
-  client = new S3Client({ region: 'us-east-1', endpoint: gateway.endpoint, forcePathStyle: true });
+  gateway.useCredentials();
+  client = gateway.client();
 }, 600_000);
 afterAll(async () => {
   if (typeof gateway !== 'string') {
@@ -35,17 +34,9 @@ afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
 });
 
-/** The second server with all that Amazon's has: checksums of the whole, conditional writes, tags. */
 function second(endpoint?: string): ObjectStore {
-  const at = endpoint ?? (typeof gateway === 'string' ? '' : gateway.endpoint);
-  return openStore({
-    bucket: BUCKET,
-    region: 'us-east-1',
-    endpoint: at,
-    forcePathStyle: true,
-    compatible: false,
-    maxAttempts: 2,
-  });
+  if (typeof gateway === 'string') throw new Error(gateway);
+  return gateway.store(BUCKET, endpoint === undefined ? {} : { endpoint });
 }
 
 /** Runs only where the second server could be had. */
@@ -55,7 +46,7 @@ function against(name: string, run: () => Promise<void>): void {
   });
 }
 
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
 
 async function* pieces(...bodies: readonly Buffer[]): AsyncGenerator<Buffer> {
   for (const body of bodies) yield await Promise.resolve(body);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Tenant } from '@neon-fleet/shared/fleet';
 
 import { backUpTenant } from '../../src/tenant/back-up-tenant.js';
-import { BackupFleet, openStoreAt } from '../support/backup-fleet.js';
+import { BackupFleet, bulk, openStoreAt } from '../support/backup-fleet.js';
 import { FailingProxy, type Failure, type Fault, type SeenRequest } from '../support/failing-proxy.js';
 
 let fleet: BackupFleet;
@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 /** Compresses badly, so that the dump needs several parts. */
-const LARGE = `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, 20000) n`;
+const LARGE = bulk(20_000);
 
 const SMALL = 'CREATE TABLE notes AS SELECT n FROM generate_series(1, 100) n';
 

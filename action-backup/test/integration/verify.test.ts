@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { manifestKey, readVerification, verificationKey, type Manifest } from '@neon-fleet/shared/backups';
@@ -172,10 +172,14 @@ describe('verify', () => {
 
   test("the job's own server leaves nothing on the disk", async () => {
     const another = await startScratchServer({ major: 15, env: process.env, signal, onNote: () => undefined });
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('neon-fleet-drill-')).length;
+    const connection = await connect(another.target('postgres'));
+    const [row] = await connection.query('SHOW data_directory');
+    await connection.close();
+    const folder = path.dirname(String(row?.['data_directory']));
+    expect(path.basename(folder)).toMatch(/^neon-fleet-drill-/);
+    expect(existsSync(folder)).toBe(true);
     await another.stop();
-    const after = readdirSync(tmpdir()).filter((name) => name.startsWith('neon-fleet-drill-')).length;
-    expect(after).toBe(before - 1);
+    expect(existsSync(folder)).toBe(false);
     await expect(connect(another.target('postgres'), { connectTimeoutMs: 1_000 })).rejects.toThrow();
   });
 });

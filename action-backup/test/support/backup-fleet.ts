@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { startLocalNeon, type LocalNeon } from '@neon-fleet/local-neon';
 import type { Manifest } from '@neon-fleet/shared/backups';
 import { tenantOf, type Tenant } from '@neon-fleet/shared/fleet';
@@ -9,7 +11,7 @@ import {
   trustedAuthorities,
   type LibpqTrust,
 } from '@neon-fleet/shared/postgres';
-import { openStore, type ObjectStore } from '@neon-fleet/shared/s3';
+import { openStore, type Keeping, type ObjectStore } from '@neon-fleet/shared/s3';
 import pg from 'pg';
 
 import { backUpTenant, type BackupSurroundings } from '../../src/tenant/back-up-tenant.js';
@@ -70,7 +72,7 @@ export class BackupFleet implements AsyncDisposable {
     const [high, low] = LOCK_KEY;
     const released = this.query(projectId, `SELECT pg_advisory_lock(${high}, ${low}), pg_sleep(${seconds})`);
     const held = 'SELECT FROM pg_locks WHERE locktype = $$advisory$$ AND granted';
-    while ((await this.query(projectId, held)).length === 0);
+    while ((await this.query(projectId, held)).length === 0) await delay(10);
     return { released };
   }
 
@@ -136,6 +138,12 @@ export class BackupFleet implements AsyncDisposable {
 }
 
 /** The bucket of a local Neon, at its own address or at that of a proxy in front of it. */
-export function openStoreAt({ s3 }: LocalNeon, endpoint: string): ObjectStore {
-  return openStore({ bucket: s3.bucket, region: s3.region, endpoint, forcePathStyle: true, maxAttempts: 2 });
+export function openStoreAt({ s3 }: LocalNeon, endpoint: string, keeping: Keeping = {}): ObjectStore {
+  const { bucket, region } = s3;
+  return openStore({ bucket, region, endpoint, forcePathStyle: true, maxAttempts: 2, keeping });
+}
+
+/** The SQL of a table that compresses badly: with 20 000 rows its dump needs several parts. */
+export function bulk(rows: number): string {
+  return `CREATE TABLE bulk AS SELECT n, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 40) i) AS body FROM generate_series(1, ${rows}) n`;
 }

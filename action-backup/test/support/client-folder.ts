@@ -24,9 +24,9 @@ export class ClientFolder implements AsyncDisposable {
     return new ClientFolder(folder);
   }
 
-  /** Finds these programs, and those of other folders. */
-  finder(...others: readonly string[]): ClientFinder {
-    return openClientFinder({ env: process.env, folders: () => Promise.resolve([this.folder, ...others]) });
+  /** Finds these programs and no others. */
+  finder(): ClientFinder {
+    return openClientFinder({ env: process.env, folders: () => Promise.resolve([this.folder]) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

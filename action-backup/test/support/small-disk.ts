@@ -3,21 +3,34 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** A file system in memory that is full before long. Only root can make one. */
+/** A file system in memory that is full before long. Only root can make one, and not everywhere. */
 export class SmallDisk implements Disposable {
   private constructor(readonly folder: string) {}
 
-  /** @param owner whose it is, by name. @returns undefined where this user may not mount anything */
-  static mount(megabytes: number, owner: string): SmallDisk | undefined {
-    if (process.getuid?.() !== 0) return undefined;
+  /**
+   * Tries whether one can be made, and leaves nothing.
+   *
+   * @returns why not, in words; undefined when it can
+   */
+  static refusal(): string | undefined {
+    if (process.getuid?.() !== 0) return 'only root may mount a file system';
+    try {
+      SmallDisk.mount(1, 0)[Symbol.dispose]();
+      return undefined;
+    } catch (thrown) {
+      return `this machine refuses to mount a file system: ${String(thrown)}`;
+    }
+  }
+
+  /** @param uid whose it is. @throws Error where this user may not mount anything */
+  static mount(megabytes: number, uid: number): SmallDisk {
     const folder = mkdtempSync(path.join(tmpdir(), 'neon-fleet-small-disk-'));
-    const uid = execFileSync('id', ['-u', owner]).toString().trim();
     try {
       const options = `size=${megabytes}m,uid=${uid},mode=0700`;
-      execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
-    } catch {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'pipe' });
+    } catch (thrown) {
       rmdirSync(folder);
-      return undefined;
+      throw thrown;
     }
     return new SmallDisk(folder);
   }
@@ -27,7 +40,8 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    execFileSync('umount', [this.folder]);
+    // Lazily: a server that still has a file open there must not keep it mounted for good.
+    execFileSync('umount', ['--lazy', this.folder]);
     rmdirSync(this.folder);
   }
 }

@@ -1,15 +1,23 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
+import { S3Client } from '@aws-sdk/client-s3';
+import { openStore, type ObjectStore, type StoreOptions } from '@neon-fleet/shared/s3';
+
+import { FETCH_TIMEOUT_MS, fetchOnce } from './fetch-once.js';
+
 const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
 /** Outside of the checkout, so that it is built once a machine. */
 const FOLDER = path.join(tmpdir(), 'neon-fleet-versitygw-1.8.0');
+const PROGRAM = 'versitygw';
+const REGION = 'us-east-1';
 
 /** A production-grade S3 server of somebody else's: what s3rver does not know, it does. */
 export class VersityGateway implements AsyncDisposable {
@@ -23,8 +31,8 @@ export class VersityGateway implements AsyncDisposable {
 
   /** Starts it with one bucket, which has versions for Object Lock. @returns a reason in words when it cannot be had */
   static async start(bucket: string): Promise<VersityGateway | string> {
-    const program = await findProgram();
-    if (program === undefined) return 'versitygw is not here, and could not be installed with go install';
+    const missing = await installVersityGateway();
+    if (missing !== undefined) return `versitygw is not here, and could not be installed with go install: ${missing}`;
     const folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-versity-'));
     const data = path.join(folder, 'data');
     await mkdir(path.join(data, bucket), { recursive: true });
@@ -32,7 +40,7 @@ export class VersityGateway implements AsyncDisposable {
     const port = await freePort();
     const [accessKeyId, secretAccessKey] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
     const child = spawn(
-      program,
+      path.join(FOLDER, PROGRAM),
       [
         '--port',
         `127.0.0.1:${port}`,
@@ -70,6 +78,26 @@ export class VersityGateway implements AsyncDisposable {
     }
   }
 
+  /** Lets what takes its credentials from the environment, as the action does, speak to this server. */
+  useCredentials(): void {
+    process.env['AWS_ACCESS_KEY_ID'] = this.accessKeyId;
+    process.env['AWS_SECRET_ACCESS_KEY'] = this.secretAccessKey;
+  }
+
+  /** Amazon's own client, for what the action never asks. */
+  client(): S3Client {
+    const { endpoint, accessKeyId, secretAccessKey } = this;
+    const credentials = { accessKeyId, secretAccessKey };
+    return new S3Client({ region: REGION, endpoint, forcePathStyle: true, credentials });
+  }
+
+  /** A bucket with all that Amazon's has: checksums of the whole, conditional writes, tags. */
+  store(bucket: string, more: Partial<StoreOptions> = {}): ObjectStore {
+    const { endpoint } = this;
+    const own = { bucket, region: REGION, endpoint, forcePathStyle: true, compatible: false, maxAttempts: 2 };
+    return openStore({ ...own, ...more });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const ended = new Promise((resolve) => this.child.once('exit', resolve));
@@ -80,20 +108,17 @@ export class VersityGateway implements AsyncDisposable {
   }
 }
 
-async function findProgram(): Promise<string | undefined> {
-  const program = path.join(FOLDER, 'versitygw');
-  const there = () =>
-    access(program).then(
-      () => true,
-      () => false,
-    );
-  if (await there()) return program;
-  const environment = { ...process.env, GOBIN: FOLDER, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' };
-  for (const go of ['go', '/usr/local/go/bin/go']) {
-    await promisify(execFile)(go, ['install', MODULE], { env: environment, timeout: 480_000 }).catch(() => undefined);
-    if (await there()) return program;
-  }
-  return undefined;
+/** Builds it where it is not yet. @returns why it cannot be had, in words; undefined when it is there */
+function installVersityGateway(): Promise<string | undefined> {
+  return fetchOnce(FOLDER, PROGRAM, async (into) => {
+    const environment = { ...process.env, GOBIN: into, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' };
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    for (const go of ['go', '/usr/local/go/bin/go']) {
+      await promisify(execFile)(go, ['install', MODULE], { env: environment, signal }).catch(() => undefined);
+      if (existsSync(path.join(into, PROGRAM))) return;
+    }
+    throw new Error('go install did not build it');
+  });
 }
 
 async function freePort(): Promise<number> {

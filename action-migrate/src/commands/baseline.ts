@@ -32,6 +32,8 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
   const { tenants, settled } = discovery;
   const told = tellIdleExclusions(discovery);
   const unequal: UnequalTenant[] = [];
+  const verified = proofOf({ folder, table }, at.tag);
+  const migration = { to: at.tag, applied: [], ...(verified === undefined ? {} : { verified }) };
   const worked = await workThroughTenants({
     tenants,
     concurrency: values.concurrency,
@@ -55,8 +57,7 @@ export async function baseline(values: BaselineInputs, context: ActionContext): 
       });
       if (differences.length > 0) unequal.push({ name: tenant.name, differences });
       if (dryRun || result.status !== 'succeeded') return result;
-      const verified = proofOf({ folder, table }, at.tag);
-      return { ...result, migration: { to: at.tag, applied: [], ...(verified === undefined ? {} : { verified }) } };
+      return { ...result, migration };
     },
   });
   const report = await publishRun({

@@ -1,4 +1,4 @@
-import { plannedRecord } from '@neon-fleet/shared/drizzle';
+import { assess, plannedRecord, type Assessment } from '@neon-fleet/shared/drizzle';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 
 import type { Rollout } from '../rollout.js';
@@ -19,7 +19,13 @@ export async function hasMigration(
 ): Promise<TenantResult> {
   const look = await lookAt(rollout, tenant, { signal });
   // Of two branches each has migrations that the other one lacks. Only those up to the wanted one matter.
-  return judge(isBeside(look) ? await lookAt(rollout, tenant, { signal, nothingAfter: true }) : look);
+  return judge(isBeside(look) ? { ...look, assessment: assessUpToTarget(look) } : look);
+}
+
+/** Takes what comes after the wanted migration for unknown: what the folder says of it does not matter then. */
+function assessUpToTarget({ state, wanted: { folder, target } }: Look): Assessment {
+  const end = folder.migrations.findIndex(({ tag }) => tag === target) + 1;
+  return assess({ ...folder, migrations: folder.migrations.slice(0, end) }, state, { to: target });
 }
 
 function isBeside({ assessment }: Look): boolean {

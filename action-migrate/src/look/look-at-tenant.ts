@@ -4,6 +4,7 @@ import {
   plannedRecord,
   type Assessment,
   type Migration,
+  type SchemaState,
 } from '@neon-fleet/shared/drizzle';
 import type { Tenant, TenantResult, WorkContext } from '@neon-fleet/shared/fleet';
 import { findDatabase } from '@neon-fleet/shared/neon';
@@ -14,35 +15,21 @@ import type { Rollout } from '../rollout.js';
 /** What a look at one tenant showed; the tenant was not touched. */
 export interface Look {
   readonly assessment: Assessment;
+  readonly state: SchemaState;
   /** What it was held against. */
   readonly wanted: WantedSchema;
   /** Such as `17.2`. */
   readonly serverVersion: string;
 }
 
-export interface LookOptions extends Pick<WorkContext, 'signal'> {
-  /** Take what comes after the wanted migration for unknown: what the folder says of it does not matter then. */
-  readonly nothingAfter?: boolean;
-}
-
 /** Looks at a tenant without changing anything. Wakes its compute. */
-export async function lookAt(
-  rollout: Rollout,
-  tenant: Tenant,
-  { signal, nothingAfter = false }: LookOptions,
-): Promise<Look> {
+export async function lookAt(rollout: Rollout, tenant: Tenant, { signal }: Pick<WorkContext, 'signal'>): Promise<Look> {
   const { neon, engine, authorities } = rollout;
   const wanted = await engine.schemaOf(tenant);
   const { uri } = await findDatabase(neon, tenant);
-  const { table, target } = wanted;
-  const folder = nothingAfter ? upTo(wanted) : wanted.folder;
+  const { folder, table, target } = wanted;
   const seen = await inspectDatabase(uri, { folder, table, to: target, authorities, signal });
   return { ...seen, wanted };
-}
-
-function upTo({ folder, target }: WantedSchema): WantedSchema['folder'] {
-  const end = folder.migrations.findIndex(({ tag }) => tag === target) + 1;
-  return { ...folder, migrations: folder.migrations.slice(0, end) };
 }
 
 /** What migrating would make of a tenant as it is now; undefined when there is work for it. */

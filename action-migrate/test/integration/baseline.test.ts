@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DRIZZLE_TABLE, findMigration, readMigrations, type MigrationFolder } from '@neon-fleet/shared/drizzle';
@@ -278,9 +279,7 @@ describe('baseline', () => {
     const stop = new AbortController();
     const running = baseline(id, { folder: slow, at: '0000_slow', signal: stop.signal });
     running.catch(() => undefined);
-    const sleeping =
-      "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname LIKE 'neon_fleet_scratch%'";
-    while ((await fleet.admin(sleeping)).length === 0);
+    while ((await fleet.admin(`SELECT ${SLEEPING}`)).length === 0) await delay(10);
     expect(await scratchDatabases()).toHaveLength(1);
     stop.abort(new Error('stopped'));
     await expect(running).rejects.toThrow();
@@ -311,7 +310,10 @@ describe('baseline', () => {
       const scratchUrl = place === 'beside the tenant' ? undefined : fleet.local.postgresUrl;
       const child = startBaseline({ uri: await fleet.uriOf(id), migrations: slow, scratchUrl });
       const ended = once(child, 'exit');
-      while ((await fleet.admin(`SELECT ${SLEEPING}`)).length === 0) expect(child.exitCode).toBeNull();
+      while ((await fleet.admin(`SELECT ${SLEEPING}`)).length === 0) {
+        expect(child.exitCode).toBeNull();
+        await delay(10);
+      }
 
       // While it lives, another run leaves its database alone.
       const again = { dryRun: true, reference: { scratchUrl } };
@@ -322,7 +324,7 @@ describe('baseline', () => {
       await ended;
       // PostgreSQL only notices that the client is gone when its statement ends.
       await fleet.admin(`SELECT pg_terminate_backend(pid) ${SLEEPING}`);
-      while ((await fleet.admin(HELD)).length > 0);
+      while ((await fleet.admin(HELD)).length > 0) await delay(10);
       expect(await scratchDatabases()).toHaveLength(1);
 
       await baseline(id, again);

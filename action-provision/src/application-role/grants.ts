@@ -38,9 +38,10 @@ function promised(objects: 'r' | 'S', privilege: string): string {
       AND a.grantee = (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $1::name) AND a.privilege_type = ${privilege})`;
 }
 
+// Always one row: a database whose schema public was dropped is one to connect to as well.
 const DATABASE = `SELECT current_database() AS name, NOT has_database_privilege($1::name, current_database(), 'CONNECT') AS closed,
-  has_schema_privilege($1::name, '${SHARED_SCHEMA}', 'CREATE') AS creates
-  FROM pg_catalog.pg_namespace WHERE nspname = '${SHARED_SCHEMA}'`;
+  EXISTS (SELECT FROM pg_catalog.pg_namespace n
+    WHERE n.nspname = '${SHARED_SCHEMA}' AND has_schema_privilege($1::name, n.oid, 'CREATE')) AS creates`;
 
 const WITHHELD = `SELECT EXISTS (SELECT FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p
     WHERE has_table_privilege($1::name, c.oid, p)) AS given

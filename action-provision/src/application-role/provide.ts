@@ -4,6 +4,9 @@ import { connect, parseConnectionUri, takeLock, type Connection } from '@neon-fl
 import type { Withheld } from './grants.js';
 import { ensureRole, givePassword, lookAtRole } from './role.js';
 
+/** Hands on a URI, which is masked already. Gives where to, for the detail of the outcome; empty: nothing to be said. */
+export type HandOn = (uri: string) => Promise<string>;
+
 export interface ApplicationRoleOptions {
   readonly role: string;
   readonly withheld: Withheld;
@@ -17,7 +20,7 @@ export interface ApplicationRoleOptions {
    * Hands a new URI on before its password begins to hold, and says where. Absent: there is nobody to take it, and a role
    * that has no password yet gets none.
    */
-  readonly handOn?: ((uri: string) => Promise<string>) | undefined;
+  readonly handOn?: HandOn | undefined;
 }
 
 /** What became of the role. */
@@ -54,9 +57,9 @@ export async function provideApplicationRole(ownerUri: string, options: Applicat
 /** Gives the application's role a new password. @throws as above, and ExplainedError when there is no such role. */
 export async function rotateApplicationRole(
   ownerUri: string,
-  options: ApplicationRoleOptions,
+  options: ApplicationRoleOptions & { readonly handOn: HandOn },
 ): Promise<{ readonly done: readonly string[]; readonly uri: string }> {
-  const { role, handOn = () => Promise.resolve('') } = options;
+  const { role, handOn } = options;
   return underLock(ownerUri, options, async (connection) => {
     if ((await lookAtRole(connection, role)) === 'missing') {
       throw new ExplainedError({
@@ -76,7 +79,7 @@ export async function rotateApplicationRole(
 async function newPassword(
   connection: Connection,
   ownerUri: string,
-  handOn: (uri: string) => Promise<string>,
+  handOn: HandOn,
   { role, mask, authorities, signal }: ApplicationRoleOptions,
 ): Promise<{ readonly uri: string; readonly where: string }> {
   let uri: string;

@@ -1,3 +1,4 @@
+import { setSecretOutput } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DesiredTenant, WorkResult } from '@neon-fleet/shared/fleet';
 import { parseConnectionUri } from '@neon-fleet/shared/postgres';
@@ -5,7 +6,7 @@ import { parseConnectionUri } from '@neon-fleet/shared/postgres';
 import type { TenantSecrets } from '../github/tenant-secrets.js';
 import type { ProvisionedProject } from '../provision-tenant.js';
 import type { Withheld } from './grants.js';
-import { asRole, provideApplicationRole, TenantLocked, type ApplicationRoleOptions } from './provide.js';
+import { asRole, provideApplicationRole, TenantLocked, type HandOn } from './provide.js';
 
 /** The connections of an application. Secrets. */
 export interface ApplicationUris {
@@ -51,7 +52,7 @@ export async function haveApplication(
   if (role === undefined) return undefined;
   const { secrets, isTold } = options;
   try {
-    const handOn = handingOn(tenant, secrets) ?? (isTold ? () => Promise.resolve('') : undefined);
+    const handOn = handingOn(tenant, secrets, isTold);
     const { done, uri, isLocked } = await provideApplicationRole(reached.found.uri, { ...options, role, handOn });
     if (uri === undefined && !isLocked && secrets?.isMissing(tenant) === true) {
       if (await secrets.isStillMissing(tenant)) throw passwordUnknown(role);
@@ -73,10 +74,21 @@ export async function haveApplication(
   }
 }
 
-/** Writes a new URI into the tenant's secret; undefined without one. */
-export function handingOn(tenant: DesiredTenant, secrets: TenantSecrets | undefined): ApplicationRoleOptions['handOn'] {
-  if (secrets === undefined) return undefined;
-  return async (uri) => `; secret ${await secrets.publish(tenant, uri)} written`;
+/**
+ * Writes a new URI into the tenant's secret, or else into the output of the step, so that it is not lost when the run
+ * fails after the password began to hold. Undefined: there is nobody to take it.
+ */
+export function handingOn(
+  tenant: DesiredTenant,
+  secrets: TenantSecrets | undefined,
+  isTold: boolean,
+): HandOn | undefined {
+  if (secrets !== undefined) return async (uri) => `; secret ${await secrets.publish(tenant, uri)} written`;
+  if (!isTold) return undefined;
+  return (uri) => {
+    setSecretOutput('application-uri', uri);
+    return Promise.resolve('');
+  };
 }
 
 /** The direct connection, and the pooled one when the owner's is known. */

@@ -1,4 +1,4 @@
-import type { ActionContext } from '@neon-fleet/shared/actions';
+import { GITHUB_API, type ActionContext } from '@neon-fleet/shared/actions';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DesiredTenant } from '@neon-fleet/shared/fleet';
 
@@ -21,8 +21,6 @@ export interface TenantSecrets {
 
 /** How many secrets GitHub keeps for one repository, and for one environment. */
 export const MOST_SECRETS = 100;
-
-const DEFAULT_API = 'https://api.github.com';
 
 /**
  * Opens the secrets that `github-secret` asks for; undefined when it does not. Whatever would keep them from being written
@@ -54,7 +52,7 @@ export async function openTenantSecrets(
     token: githubToken,
     repository,
     environment: githubEnvironment,
-    apiUrl: env['GITHUB_API_URL'] ?? DEFAULT_API,
+    apiUrl: env['GITHUB_API_URL'] ?? GITHUB_API,
     signal: stop.signal,
   });
   return tenantSecretsOver(store, names, { adds: command !== 'retire' });

@@ -1,7 +1,6 @@
 import * as core from '@actions/core';
-import { openStorage, tellCatalog, type ActionContext } from '@neon-fleet/shared/actions';
-import { normalisePrefix } from '@neon-fleet/shared/backups';
-import type { EventRecord } from '@neon-fleet/shared/catalog';
+import { eventOf, openStorage, tellCatalog, type ActionContext } from '@neon-fleet/shared/actions';
+import { placeFor } from '@neon-fleet/shared/backups';
 import { ExplainedError } from '@neon-fleet/shared/errors';
 import type { DesiredTenant, WorkResult } from '@neon-fleet/shared/fleet';
 import { NeonApiError, type ProjectState } from '@neon-fleet/shared/neon';
@@ -26,6 +25,7 @@ interface Retired {
 export async function retire(values: ProvisionInputs, context: ActionContext): Promise<void> {
   let retired: Retired | undefined;
   await workOnExisting(values, context, {
+    ofOne: true,
     work: async (existing) => {
       const { tenant } = existing;
       assertMayGo(tenant, values.confirm);
@@ -36,7 +36,7 @@ export async function retire(values: ProvisionInputs, context: ActionContext): P
       retired === undefined
         ? {}
         : {
-            events: [eventOf('retired', retired.project.projectId, now)],
+            events: [eventOf('provision', 'retired', retired.project.projectId, now)],
             closures: [{ projectId: retired.project.projectId, status: 'retired', at: now.toISOString() }],
           },
     appendix: () => (retired === undefined ? '' : renderRetirement(retired.project, retired.proof)),
@@ -87,15 +87,17 @@ async function proveAndDelete(
   // The inputs were checked for it; said once more for the compiler.
   if (s3Bucket === undefined) throw new Error('s3-bucket is needed');
   found(projectId);
-  const store = openStorage({ ...values, s3Bucket }, process.env);
+  const place = placeFor({ ...values, s3Bucket }, tenant.settings.backup);
+  const store = openStorage({ ...values, s3Bucket }, process.env, place);
   const proof = await proveProject(neon, { projectId }, tenant.settings.branch, {
     store,
-    prefix: normalisePrefix(values.s3Prefix),
+    prefix: place.prefix,
     maxAgeMs: values.maxBackupAge,
     signal,
   });
   for (const { database, key } of proof.backups) note(`Proven: ${database} by ${key}`);
-  await tellCatalog(catalogUrl, { schemaVersion: 1, events: [eventOf('retirement-begun', projectId, new Date())] });
+  const begun = [eventOf('provision', 'retirement-begun', projectId, new Date())];
+  await tellCatalog(catalogUrl, { schemaVersion: 1, events: begun }, process.env, signal);
   signal.throwIfAborted();
   await deleteOnce(neon.manage, projectId);
   note(`Deleted project ${projectId}`);
@@ -116,17 +118,4 @@ async function tidyUp({ tenant, secrets }: ExistingTenant, { project, proof }: R
   const detail = done.join('; ');
   if (proof === undefined && !hadSecret) return { projectId, status: 'unchanged', reason: 'up-to-date', detail };
   return { projectId, status: 'succeeded', detail };
-}
-
-/** One of each kind for a project, however often the command is run. */
-function eventOf(what: string, projectId: string, now: Date): EventRecord {
-  const actor = process.env['GITHUB_ACTOR'];
-  return {
-    eventKey: `${what}/${projectId}`,
-    at: now.toISOString(),
-    action: 'provision',
-    what,
-    projectId,
-    ...(actor === undefined ? {} : { actor }),
-  };
 }

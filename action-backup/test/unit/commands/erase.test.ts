@@ -3,7 +3,7 @@ import { manifestKey } from '@neon-fleet/shared/backups';
 
 import { chooseErased, erase } from '../../../src/commands/erase.js';
 import { readInventory } from '../../../src/storage/inventory.js';
-import { StoredBackups } from '../../support/stored-backups.js';
+import { StoredBackups } from '../../../../packages/shared/test/support/stored-backups.js';
 
 const AT = new Date('2026-11-24T12:00:00.000Z');
 const { signal } = new AbortController();

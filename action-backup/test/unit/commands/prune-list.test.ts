@@ -14,7 +14,7 @@ import { chooseRows, describeRow, judge, type Row } from '../../../src/commands/
 import type { PlacedDatabase } from '../../../src/storage/placed.js';
 import { prune, type PruneRules } from '../../../src/retention/prune.js';
 import { pruneStored } from '../../../src/commands/prune.js';
-import { StoredBackups } from '../../support/stored-backups.js';
+import { StoredBackups } from '../../../../packages/shared/test/support/stored-backups.js';
 
 const NOW = new Date('2026-11-24T12:00:00.000Z');
 const daysAgo = (days: number) => new Date(NOW.getTime() - days * 86_400_000);

@@ -3,7 +3,7 @@ import type { Branch, ProjectRef } from '@neon-fleet/shared/neon';
 
 import { asTheFileSays, findWay, gapWords, type WayInputs } from '../../../src/restore/way.js';
 import { findBackup } from '../../../src/storage/find-backup.js';
-import { StoredBackups } from '../../support/stored-backups.js';
+import { StoredBackups } from '../../../../packages/shared/test/support/stored-backups.js';
 
 const NOW = new Date('2026-11-24T12:00:00Z');
 const PROJECT: ProjectRef = {

@@ -3,7 +3,7 @@ import type { Stores } from '@neon-fleet/shared/actions';
 import { parseFleetFile, resolveFleet, type DesiredTenant } from '@neon-fleet/shared/fleet';
 
 import { findAnywhere } from '../../../src/storage/find-anywhere.js';
-import { StoredBackups } from '../../support/stored-backups.js';
+import { StoredBackups } from '../../../../packages/shared/test/support/stored-backups.js';
 
 const INPUTS = {
   s3Bucket: 'home',

@@ -1,59 +1,23 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { backupTimestamp, manifestKey, objectKey, renderManifest, type Manifest } from '@neon-fleet/shared/backups';
-import type { ListedObject } from '@neon-fleet/shared/s3';
-import { S3Error } from '@neon-fleet/shared/s3';
+import { manifestKey } from '@neon-fleet/shared/backups';
 
 import { findBackup, type WantedBackup } from '../../../src/storage/find-backup.js';
+import { StoredBackups } from '../../../../packages/shared/test/support/stored-backups.js';
 
-let objects: Map<string, Buffer>;
+let store: StoredBackups;
 let notes: string[];
 beforeEach(() => {
-  objects = new Map();
+  store = new StoredBackups();
   notes = [];
 });
 
-const store = {
-  bucket: 'backups',
-  get: (key: string) => {
-    const found = objects.get(key);
-    const missing = new S3Error({ message: 'none', reason: 'NoSuchKey', status: 404 }, `reading ${key}`);
-    return found === undefined ? Promise.reject(missing) : Promise.resolve(found);
-  },
-  async *list(prefix: string): AsyncIterable<readonly ListedObject[]> {
-    yield await Promise.resolve(
-      [...objects.keys()].filter((key) => key.startsWith(prefix)).map((key) => ({ key, sizeBytes: 1 })),
-    );
-  },
-};
-
 function add(projectId: string, name: string, day: number, database = 'neondb'): string {
-  const timestamp = backupTimestamp(new Date(Date.UTC(2026, 10, day)));
-  const key = objectKey('fleet/', { projectId, database, timestamp });
-  const manifest: Manifest = {
-    schemaVersion: 1,
-    projectId,
-    name,
-    database,
-    role: 'neondb_owner',
-    key,
-    format: 'plain',
-    compression: 'gzip',
-    sizeBytes: 10,
-    dumpBytes: 20,
-    sha256: '0'.repeat(64),
-    startedAt: '2026-11-24T00:00:00.000Z',
-    finishedAt: '2026-11-24T00:00:01.000Z',
-    postgres: { server: '17.5', pgDump: '17.6' },
-    tool: { name: 'neon-fleet', version: '0.1.0' },
-  };
-  objects.set(key, Buffer.from('dump'));
-  objects.set(manifestKey(key), renderManifest(manifest));
-  return key;
+  return store.add(projectId, name, new Date(Date.UTC(2026, 10, day)), { database });
 }
 
 async function find(wanted: WantedBackup): Promise<string> {
   const options = {
-    prefix: 'fleet/',
+    prefix: store.prefix,
     signal: new AbortController().signal,
     onNote: (line: string) => void notes.push(line),
   };
@@ -86,7 +50,7 @@ describe('findBackup', () => {
   test('does not take a dump without manifest for a backup', async () => {
     const older = add('misty-1', 'ACME Corp', 1);
     const newer = add('misty-1', 'ACME Corp', 2);
-    objects.delete(manifestKey(newer));
+    store.objects.delete(manifestKey(newer));
     await expect(latest('misty-1')).resolves.toBe(older);
     await expect(find({ key: newer })).rejects.toThrow(/there is no backup .*: it has no manifest beside it/);
   });
@@ -94,7 +58,7 @@ describe('findBackup', () => {
   test('passes over a manifest that cannot be read, and says so', async () => {
     const older = add('misty-1', 'ACME Corp', 1);
     const newer = add('misty-1', 'ACME Corp', 2);
-    objects.set(manifestKey(newer), Buffer.from('{}'));
+    store.objects.set(manifestKey(newer), { body: Buffer.from('{}'), metadata: {} });
     await expect(latest('misty-1')).resolves.toBe(older);
     expect(notes).toEqual([expect.stringContaining('cannot be read')]);
   });
@@ -102,7 +66,8 @@ describe('findBackup', () => {
   test('refuses the manifest of another backup', async () => {
     const one = add('misty-1', 'ACME Corp', 1);
     const other = add('misty-2', 'Payroll', 1);
-    objects.set(manifestKey(one), objects.get(manifestKey(other)) ?? Buffer.alloc(0));
+    const body = await store.get(manifestKey(other));
+    store.objects.set(manifestKey(one), { body, metadata: {} });
     await expect(find({ key: one })).rejects.toThrow(`is the one of ${other}`);
   });
 

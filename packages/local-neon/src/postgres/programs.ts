@@ -85,7 +85,7 @@ function embeddedDirectory(): string | undefined {
 }
 
 /** The package's install script makes these links, but npm does not run install scripts everywhere. */
-function linkEmbeddedLibraries(packageDir: string): void {
+export function linkEmbeddedLibraries(packageDir: string): void {
   const list = path.join(packageDir, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
   const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];

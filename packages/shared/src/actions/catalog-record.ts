@@ -1,5 +1,6 @@
-import type { OutcomeRecord, RunRecord } from '../catalog/index.js';
-import { identityOf, STATUS_WEIGHTS, type FleetReport, type Outcome, type Tenant } from '../fleet/index.js';
+import type { EventRecord, OutcomeRecord, RunRecord } from '../catalog/index.js';
+import { identityOf, isGreen, type FleetReport, type Outcome, type Tenant } from '../fleet/index.js';
+import { runUrl, type RunEnvironment } from './announce.js';
 import { attemptOf } from './apply-shard.js';
 import type { RunContext } from './catalog.js';
 
@@ -60,12 +61,39 @@ export function runRecordOf(
   };
 }
 
+/**
+ * What an action did to a project, as the catalog takes it: who, and in which run, is as the runner says.
+ *
+ * @param repeats whether it may happen to a project more than once; else there is one of its kind, however often it is told.
+ */
+export function eventOf(
+  action: FleetReport['action'],
+  what: string,
+  projectId: string,
+  at: Date,
+  {
+    repeats = false,
+    env = process.env,
+  }: { readonly repeats?: boolean; readonly env?: RunContext & RunEnvironment } = {},
+): EventRecord {
+  const url = runUrl(env);
+  return {
+    eventKey: `${what}/${projectId}${repeats ? `/${at.toISOString()}` : ''}`,
+    at: at.toISOString(),
+    action,
+    what,
+    projectId,
+    ...(env.GITHUB_ACTOR === undefined ? {} : { actor: env.GITHUB_ACTOR }),
+    ...(url === undefined ? {} : { runUrl: url }),
+  };
+}
+
 function outcomeRecord(report: FleetReport, outcome: Outcome, known: KnownTenant): OutcomeRecord {
   const errorCode = 'error' in outcome ? outcome.error.code : undefined;
   const { migration } = outcome;
   // Nobody was looked at for what a plan settled without work, or what was not started.
   const isSeen = outcome.attempts > 0;
-  const isGood = STATUS_WEIGHTS[outcome.status] === 'green';
+  const isGood = isGreen(outcome.status);
   const { verified } = migration ?? {};
   return {
     projectId: outcome.projectId,
@@ -93,5 +121,5 @@ function outcomeRecord(report: FleetReport, outcome: Outcome, known: KnownTenant
 function leavesDoubt({ action, command }: FleetReport, { status }: Outcome): boolean {
   if (action === 'backup') return false;
   if (command === 'undo') return status !== 'unchanged' && status !== 'skipped';
-  return STATUS_WEIGHTS[status] !== 'green';
+  return !isGreen(status);
 }

@@ -28,9 +28,13 @@ export async function discoverFleet(
     return await tenantsOfCatalog(catalog, tenants, values, { catalogProject: await catalog.ownProject() });
   }
   const catalogProject = await catalogProjectOf(catalogUrl, { mask, stop });
-  // GitHub's own runners are on the public internet; others may have a way of their own.
-  const mayBePrivate = process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
-  return discoverTenants(await neon.listProjects(), tenants, values, new Date(), { mayBePrivate, catalogProject });
+  const listing = await neon.listProjects();
+  return discoverTenants(listing, tenants, values, new Date(), { mayBePrivate: mayBePrivate(), catalogProject });
+}
+
+/** Whether this runner may be in a private network: GitHub's own are on the public internet, others may have a way of their own. */
+export function mayBePrivate(): boolean {
+  return process.env['RUNNER_ENVIRONMENT'] !== 'github-hosted';
 }
 
 /**

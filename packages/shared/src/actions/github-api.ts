@@ -107,6 +107,11 @@ const failureSchema = z.object({
 const saidSchema = z.object({ message: z.string() });
 const LONGEST_SAID = 200;
 
+/** What GitHub says of a refusal, on one line and no longer than that. */
+export function shortened(said: string): string {
+  return said.replace(/\s+/g, ' ').slice(0, LONGEST_SAID);
+}
+
 /**
  * Octokit gives a failure without any answer the status 500 as well: then there is no response. GitHub refuses for being
  * asked too fast with 429, or with 403 and a time to wait.
@@ -123,6 +128,6 @@ function failureOf(thrown: unknown): {
   return {
     status: failure.status,
     ...(Number.isFinite(retryAfterS) ? { retryAfterS } : {}),
-    ...(said === undefined ? {} : { said: said.replace(/\s+/g, ' ').slice(0, LONGEST_SAID) }),
+    ...(said === undefined ? {} : { said: shortened(said) }),
   };
 }

@@ -12,6 +12,7 @@ export {
   InputError,
   integerInput,
   linesInput,
+  maskSecretInputs,
   parsedInput,
   patternInput,
   readInputs,
@@ -44,15 +45,15 @@ export {
   type StorageInputs,
 } from './storage-access.js';
 export { listenForStop, type Stop } from './stop.js';
-export { writeSummary } from './announce.js';
+export { runUrl, writeSummary } from './announce.js';
 export { renderSummary } from './summary.js';
 export { durationWords } from './words.js';
 export { parseMoment } from './moment.js';
 export { openNeonFor, type NeonAccess, type SharedAccess } from './neon-access.js';
 export { castDoubt, openCatalogIfThere, openNeededCatalog, tellCatalog } from './catalog.js';
 export { catalogInputs, catalogOutputs, catalogProblems, sourceInputs } from './catalog-inputs.js';
-export { knownTenants, runRecordOf, type KnownTenant } from './catalog-record.js';
-export { catalogProjectOf, discoverFleet, type FleetSource } from './discover-fleet.js';
+export { eventOf, knownTenants, runRecordOf, type KnownTenant } from './catalog-record.js';
+export { catalogProjectOf, discoverFleet, mayBePrivate, type FleetSource } from './discover-fleet.js';
 export { countInCatalog, type CountedFailures } from './fleet-failures.js';
 export { sparingCatalog } from './sparing-catalog.js';
 export { tellRun } from './tell-run.js';

@@ -221,6 +221,20 @@ export function readInputs<D extends InputDefinitions>(
   return values as InputValues<D>;
 }
 
+/**
+ * Masks every input that is a secret. To be done before anything can print one, also in the message about inputs that are
+ * wrong.
+ */
+export function maskSecretInputs(
+  definitions: InputDefinitions,
+  { readInput, mask }: { readonly readInput: (name: string) => string; readonly mask: (secret: string) => void },
+): void {
+  for (const [name, { secret }] of Object.entries(definitions)) {
+    const given = secret ? readInput(name) : '';
+    if (given.trim() !== '') mask(given);
+  }
+}
+
 const LONGEST_SHOWN = 200;
 
 /** What was given, for a message: quoted, shortened, and not at all when it is a secret. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { ExplainedError } from '../errors/index.js';
-import { GitHubError, openGitHub, readAnswer, type GitHub } from './github-api.js';
+import { GitHubError, openGitHub, readAnswer, shortened, type GitHub } from './github-api.js';
 
 /** A comment that this token's owner has written. */
 export interface OwnComment {
@@ -133,7 +133,7 @@ async function pageOfComments(
   const [refusal] = refusedSchema.safeParse(answer).data?.errors ?? [];
   if (refusal !== undefined) {
     const status = REFUSALS[refusal.type ?? ''];
-    const said = refusal.message.replace(/\s+/g, ' ').slice(0, 200);
+    const said = shortened(refusal.message);
     if (status !== undefined) throw new GitHubError(operation, status, HINT, said);
     throw new ExplainedError({ message: `GitHub API, ${operation}: ${said}` });
   }

@@ -8,7 +8,7 @@ export interface ToldRun {
   /** What was known about the tenants before; those that the catalog does not know are registered. */
   readonly tenants: readonly Tenant[];
   /** Told in the same transaction. */
-  readonly besides?: Pick<CatalogBatch, 'backups' | 'backupsGone'>;
+  readonly besides?: Omit<CatalogBatch, 'schemaVersion' | 'run'>;
   readonly signal: AbortSignal;
 }
 

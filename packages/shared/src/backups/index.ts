@@ -26,6 +26,6 @@ export {
   type Coverage,
   type Verification,
 } from './notes.js';
-export { checkPlaces, distinctPlaces, placeWords, type Place } from './place.js';
+export { checkPlaces, distinctPlaces, placeFor, placeWords, type Place, type PlaceInputs } from './place.js';
 export { proveBackup, usedSince, type ProvenBackup, type WantedProof } from './proof.js';
 export { PRIVILEGES, type DefaultGrants, type Membership, type ObjectGrants, type Role } from './roles.js';

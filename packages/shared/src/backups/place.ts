@@ -1,5 +1,6 @@
 import { ExplainedError } from '../errors/index.js';
 import { placeOf } from '../s3/index.js';
+import { normalisePrefix } from './keys.js';
 
 /** Where backups are kept, and with which key. */
 export interface Place {
@@ -10,6 +11,32 @@ export interface Place {
   readonly region: string | undefined;
   /** Undefined: the bucket's own key, or none. */
   readonly kmsKeyId: string | undefined;
+}
+
+/** The inputs that say where the backups are of whom the fleet file says nothing else. */
+export interface PlaceInputs {
+  readonly s3Bucket: string;
+  readonly s3Prefix: string | undefined;
+  readonly awsRegion: string | undefined;
+  readonly kmsKeyId?: string | undefined;
+}
+
+/** What the fleet file says of one tenant's place. */
+export interface OwnPlace {
+  readonly bucket?: string;
+  readonly prefix?: string;
+  readonly 'aws-region'?: string;
+  readonly 'kms-key'?: string;
+}
+
+/** The place of one tenant: what the fleet file says, else the inputs, each setting by itself. */
+export function placeFor(inputs: PlaceInputs, own: OwnPlace = {}): Place {
+  return {
+    bucket: own.bucket ?? inputs.s3Bucket,
+    prefix: normalisePrefix(own.prefix ?? inputs.s3Prefix),
+    region: own['aws-region'] ?? inputs.awsRegion,
+    kmsKeyId: own['kms-key'] ?? inputs.kmsKeyId,
+  };
 }
 
 /** A place in words; the same for two that hold the same objects. */

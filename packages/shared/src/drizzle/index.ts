@@ -33,6 +33,6 @@ export { findPostCheckFailure, refuseUnusablePostCheck } from './post-check.js';
 export { renderPendingSql } from './render-sql.js';
 export { readWalPosition, type WalPosition } from './restore-point.js';
 export { driftResult, lockedResult } from './results.js';
-export { lockAndRead, readSchemaState } from './schema-state.js';
+export { readSchemaState } from './schema-state.js';
 export { isBackAt, standingOf, standingWords, type Standing } from './standing.js';
 export type { TransactionMode } from './units.js';

@@ -1,6 +1,6 @@
 import type { MigrationRecord } from '../fleet/index.js';
 import { connect, LOCK_KEY, parseConnectionUri } from '../postgres/index.js';
-import { assess, type Assessment } from './assessment.js';
+import { assess, type Assessment, type SchemaState } from './assessment.js';
 import type { MigrationsTable } from './migrations-table.js';
 import type { MigrationFolder } from './migrations.js';
 import { finishReading, stateSql, valueOf } from './schema-state.js';
@@ -17,6 +17,8 @@ export interface InspectOptions {
 /** What there is to know about a database without touching it. */
 export interface Inspection {
   readonly assessment: Assessment;
+  /** What was read, to be held against something else as well. */
+  readonly state: SchemaState;
   /** Such as `17.2`. */
   readonly serverVersion: string;
   /** Whether somebody works on it right now: a migration, or a backup that keeps one out. */
@@ -54,6 +56,7 @@ export async function inspectDatabase(uri: string, options: InspectOptions): Pro
     valueOf(ended);
     return {
       assessment: assess(folder, state, { to }),
+      state,
       serverVersion: String(facts?.['version']),
       busy: facts?.['busy'] === true,
     };

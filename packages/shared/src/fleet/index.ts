@@ -91,6 +91,6 @@ export { makeShards, MOST_SHARDS, type Shard, type ShardingOptions } from './sha
 export { foreseenSkip, skipFor, type Whereabouts } from './skips.js';
 export { StoppedError, stopReasonOf, type StopReason } from './stop.js';
 export { NEON_DEFAULTS, tenantOf, type Location, type Tenant } from './tenant.js';
-export { STATUS_WEIGHTS, VERDICTS, verdictOf, weigh, type Verdict, type Weight } from './verdict.js';
+export { isGreen, STATUS_WEIGHTS, VERDICTS, verdictOf, weigh, type Verdict, type Weight } from './verdict.js';
 export { assignWaves, parseWaves, WAVES_FORM, type Wave, type WaveSpec } from './waves.js';
 export { writeWhole } from './write-whole.js';

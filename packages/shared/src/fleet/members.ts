@@ -1,10 +1,10 @@
 import { ExplainedError } from '../errors/index.js';
 import type { ProjectListing, ProjectRef } from '../neon/index.js';
-import { settle, unlistedOutcome, type Discovery } from './discovery.js';
+import { settle, unlistedOutcome, type Discovery, type DiscoveryContext } from './discovery.js';
 import type { DesiredTenant } from './fleet-file-resolve.js';
 import type { Outcome, TenantResult } from './outcome.js';
 import { findIdleExclusions, selectTenants } from './selection.js';
-import { foreseenSkip, type Whereabouts } from './skips.js';
+import { foreseenSkip } from './skips.js';
 import { tenantOf, type Location, type Tenant } from './tenant.js';
 
 /** A fleet file, resolved: who is of the fleet, and who is left out of it on purpose. */
@@ -33,7 +33,7 @@ export function discoverMembers(
   patterns: readonly string[] | undefined,
   location: Location,
   now: Date,
-  whereabouts: Whereabouts = {},
+  { catalogProject, ...whereabouts }: DiscoveryContext = {},
 ): MemberDiscovery {
   const find = memberFinder(listing, members);
   const tenants: Tenant[] = [];
@@ -53,7 +53,7 @@ export function discoverMembers(
     }
   }
   const known = new Set(members.flatMap((member) => idsOf(find(member))));
-  const rest = listing.projects.filter(({ projectId }) => !known.has(projectId));
+  const rest = listing.projects.filter(({ projectId }) => projectId !== catalogProject && !known.has(projectId));
   const ignoredIds = new Set(selectTenants(rest.map(selectable), ignored).selected.map(({ projectId }) => projectId));
   const strangers = rest.filter(({ projectId }) => !ignoredIds.has(projectId));
   return { tenants, settled, idleExclusions, strangers };

@@ -5,7 +5,7 @@ import { identityOf } from './order.js';
 import type { Plan, PlannedShard, PlannedTenant } from './plan.js';
 import type { ShardRecord } from './records.js';
 import { decideNextWave, tallyWave, type RolloutDecision, type WaveTally } from './rollout-decision.js';
-import { STATUS_WEIGHTS } from './verdict.js';
+import { isGreen } from './verdict.js';
 
 export interface MergeOptions {
   /** Whether the workflow run was cancelled: who is missing then was not forgotten. */
@@ -165,7 +165,7 @@ export function resumeShard(shard: PlannedShard, earlier: readonly ShardRecord[]
   const { outcomes } = newestOutcomes(earlier);
   const green = shard.tenants.flatMap((tenant) => {
     const outcome = outcomes.get(identityOf(tenant));
-    return outcome !== undefined && STATUS_WEIGHTS[outcome.status] === 'green' ? [outcome] : [];
+    return outcome !== undefined && isGreen(outcome.status) ? [outcome] : [];
   });
   return {
     carried: green.filter(({ migration }) => !leftSomething(migration)),

@@ -16,6 +16,11 @@ export const STATUS_WEIGHTS: Readonly<Record<OutcomeStatus, Weight>> = {
   skipped: 'incomplete',
 };
 
+/** Whether what was wanted is so, by a status alone. */
+export function isGreen(status: OutcomeStatus): boolean {
+  return STATUS_WEIGHTS[status] === 'green';
+}
+
 /** The weight of one outcome, given the reasons for skipping that the user declared acceptable. */
 export function weigh(outcome: Outcome, allowSkipped: ReadonlySet<SkipReason>): Weight {
   if (outcome.status === 'skipped' && allowSkipped.has(outcome.reason)) return 'green';

@@ -18,6 +18,7 @@ import {
   type ProjectRecord,
 } from '../../src/catalog/index.js';
 import * as schema from '../../src/catalog/schema.js';
+import { newCatalogDatabase } from '../support/migrations.js';
 
 let neon: LocalNeon;
 let url: string;
@@ -31,12 +32,7 @@ afterAll(async () => {
   await neon.stop();
 });
 beforeEach(async () => {
-  const name = `catalog_${randomUUID().replaceAll('-', '')}`;
-  const server = new pg.Client({ connectionString: neon.postgresUrl });
-  await server.connect();
-  await server.query(`CREATE DATABASE ${name}`);
-  await server.end();
-  url = neon.postgresUrl.replace(/\/postgres(\?|$)/, `/${name}$1`);
+  url = await newCatalogDatabase(neon);
   admin = new pg.Client({ connectionString: url });
   await admin.connect();
   await admin.query('CREATE TABLE public.customer (mine int)');

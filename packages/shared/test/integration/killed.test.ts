@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -7,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { migrateDatabase, type MigrationFolder, type TransactionMode } from '../../src/drizzle/index.js';
 import { tryLockSql } from '../../src/postgres/index.js';
+import { killedAtTurn, type Turn } from '../support/killed-at-turn.js';
 import { ask, connectTo, folderOf, migrateOptions, recordedHashes } from '../support/migrations.js';
-import { watchWay } from '../support/watched-way.js';
 
 let neon: LocalNeon;
 
@@ -48,28 +47,13 @@ const WITH_INDEX = folderOf(
   ['0001_index'],
 );
 
-/**
- * Has a process migrate a database and kills it when it speaks to the server for the n-th time: before the server hears
- * what it says, or just after. @returns whether it was killed before it had ended
- */
-async function migrateAndKill(
+/** Has a process migrate a database and kills it. @returns whether it was killed before it had ended */
+function migrateAndKill(
   url: string,
   folder: MigrationFolder,
-  { transaction, turn, heard }: { transaction: TransactionMode; turn: number; heard: boolean },
+  { transaction, ...turn }: Turn & { transaction: TransactionMode },
 ): Promise<boolean> {
-  let kill: () => void = () => undefined;
-  await using way = await watchWay(url, (now) => {
-    if (now !== turn) return now < turn;
-    setImmediate(kill);
-    return heard;
-  });
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD], {
-    env: { ...process.env, NODE_OPTIONS: '', JOB: JSON.stringify({ url: way.url, folder, transaction }) },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  kill = () => void child.kill('SIGKILL');
-  const signal = await new Promise((resolve) => child.once('exit', (_, by) => resolve(by)));
-  return signal === 'SIGKILL';
+  return killedAtTurn(CHILD, url, turn, (by) => ({ JOB: JSON.stringify({ url: by, folder, transaction }) }));
 }
 
 /** Waits until nobody works on a database any more. */

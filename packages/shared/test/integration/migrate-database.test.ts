@@ -272,7 +272,7 @@ describe('a post-check', () => {
   test('that takes longer than a statement may is ended, and the tenant has failed', async () => {
     const url = await newDatabase();
     const postCheck = 'SELECT true FROM pg_sleep(60)';
-    const result = await migrate(url, ALL, { postCheck, statementTimeoutMs: 200 });
+    const result = await migrate(url, ALL, { postCheck, statementTimeoutMs: 2_000 });
     expect(result).toMatchObject({
       status: 'failed',
       detail: expect.stringMatching(/^the post-check failed: .*statement timeout.*kept: 0000_init/),

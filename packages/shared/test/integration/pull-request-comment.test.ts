@@ -9,23 +9,19 @@ import { rememberSecret } from '../../src/actions/masking.js';
 import { commentOn, type CommentEnvironment, type CommentSettings } from '../../src/actions/pull-request-comment.js';
 import type { FleetReport } from '../../src/fleet/index.js';
 import { failed, outcome, report } from '../support/builders.js';
+import { CapturedStdout } from '../support/captured-stdout.js';
 
 let github: LocalPullRequest;
 let folder: string;
-let log: string;
-const write = process.stdout.write.bind(process.stdout);
+let stdout: CapturedStdout;
 
 beforeEach(async () => {
   github = await LocalPullRequest.start();
   folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-comment-'));
-  log = '';
-  process.stdout.write = (text: string | Uint8Array) => {
-    log += text.toString();
-    return true;
-  };
+  stdout = new CapturedStdout();
 });
 afterEach(async () => {
-  process.stdout.write = write;
+  stdout.giveBack();
   await github[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
 });
@@ -61,7 +57,7 @@ describe('a comment', () => {
     expect(bodies()).toEqual(['<h3>❌ migrate failed, 1 tenant</h3>']);
     // The third one has nothing to change.
     expect(changes()).toEqual(['POST', 'PATCH']);
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).not.toContain('::warning');
   });
 
   test('is found behind hundreds of others, and is none that somebody else wrote', async () => {
@@ -95,14 +91,14 @@ describe('a comment', () => {
     github.lostAnswers = 1;
     await comment(BAD);
     expect(bodies()).toEqual(['<h3>❌ migrate failed, 1 tenant</h3>']);
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).not.toContain('::warning');
   });
 
   test('is written in the end when a request gets lost', async () => {
     github.lostRequests = 2;
     await comment(GOOD);
     expect(github.own).toHaveLength(1);
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).not.toContain('::warning');
   });
 
   test('stays one when two runs write it at once', async () => {
@@ -119,7 +115,7 @@ describe('a comment', () => {
     await Promise.all([comment(GOOD), comment(BAD)]);
     expect(changes().filter((method) => method === 'POST')).toHaveLength(2);
     expect(github.own).toHaveLength(1);
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).not.toContain('::warning');
   });
 
   test('is put in order when a run was killed after it had written a second one', async () => {
@@ -145,7 +141,7 @@ describe('a comment', () => {
     expect(github.own).toHaveLength(1);
     expect(github.own[0]?.id).not.toBe(removed?.id);
     expect(changes()).toEqual(['POST', 'PATCH', 'POST']);
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).not.toContain('::warning');
   });
 
   test('holds no secret', async () => {
@@ -160,11 +156,11 @@ describe('a comment that cannot be written is a warning', () => {
   test('when the job may not, with what is missing', async () => {
     github.refusal = { status: 403, message: 'Resource not accessible by integration' };
     await comment(BAD);
-    expect(log).toMatch(/^::warning::no comment on the pull request: GitHub API, write comment: HTTP 403/m);
-    expect(log).toContain('Resource not accessible by integration');
-    expect(log).toContain('permissions: pull-requests: write');
+    expect(stdout.text).toMatch(/^::warning::no comment on the pull request: GitHub API, write comment: HTTP 403/m);
+    expect(stdout.text).toContain('Resource not accessible by integration');
+    expect(stdout.text).toContain('permissions: pull-requests: write');
     expect(changes()).toEqual(['POST']);
-    expect(log).not.toContain(github.token);
+    expect(stdout.text).not.toContain(github.token);
   });
 
   test.each([
@@ -174,21 +170,21 @@ describe('a comment that cannot be written is a warning', () => {
   ])('when GitHub does not tell which there are (%s)', async (type, message, words) => {
     github.listRefusal = { type, message };
     await comment(BAD);
-    expect(log).toContain(words);
-    expect(log).toContain(message);
+    expect(stdout.text).toContain(words);
+    expect(stdout.text).toContain(message);
     expect(changes()).toEqual([]);
   });
 
   test('when there is nobody at the address', async () => {
     await comment(BAD, {}, { GITHUB_API_URL: 'http://127.0.0.1:9' });
-    expect(log).toMatch(/^::warning::no comment on the pull request: GitHub API, list comments: no answer/m);
+    expect(stdout.text).toMatch(/^::warning::no comment on the pull request: GitHub API, list comments: no answer/m);
   });
 
   test('when the token is wrong, or the run was stopped', async () => {
     await comment(BAD, { token: 'ghs_wrong' });
-    expect(log).toContain('HTTP 401');
+    expect(stdout.text).toContain('HTTP 401');
     await comment(BAD, { signal: AbortSignal.abort(new Error('the run was cancelled')) });
-    expect(log).toContain('no comment on the pull request: the run was cancelled');
+    expect(stdout.text).toContain('no comment on the pull request: the run was cancelled');
     expect(github.own).toEqual([]);
   });
 });
@@ -213,7 +209,7 @@ describe('the pull request', () => {
   ])('is none in an event %s without its number, and that is no failure', async (name, content) => {
     await comment(GOOD, { number: undefined }, { GITHUB_EVENT_NAME: name, GITHUB_EVENT_PATH: await event(content) });
     expect(github.requests).toEqual([]);
-    expect(log).toContain('no comment is written');
-    expect(log).not.toContain('::warning');
+    expect(stdout.text).toContain('no comment is written');
+    expect(stdout.text).not.toContain('::warning');
   });
 });

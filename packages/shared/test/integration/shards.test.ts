@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,6 +20,7 @@ import {
   type Plan,
 } from '../../src/fleet/index.js';
 import { planFor } from '../support/fleet.js';
+import { newCatalogDatabase } from '../support/migrations.js';
 
 const PROGRAM = fileURLToPath(new URL('../support/shard-program.ts', import.meta.url));
 
@@ -220,9 +220,7 @@ describe('shards that share a catalog', () => {
     await neon.stop();
   });
   beforeEach(async () => {
-    const name = `catalog_${randomUUID().replaceAll('-', '')}`;
-    await admin.query(`CREATE DATABASE ${name}`);
-    catalogUrl = neon.postgresUrl.replace(/\/postgres(\?|$)/, `/${name}$1`);
+    catalogUrl = await newCatalogDatabase(neon);
   });
 
   async function ask<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 
+import type { LocalNeon } from '@neon-fleet/local-neon';
 import pg from 'pg';
 
 import {
@@ -49,6 +50,13 @@ export async function connectTo(url: string): Promise<pg.Client & AsyncDisposabl
   client.on('error', () => undefined);
   await client.connect();
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
+
+/** Makes an empty database for a catalog. @returns its URL, as a superuser */
+export async function newCatalogDatabase({ postgresUrl }: LocalNeon): Promise<string> {
+  const name = `catalog_${randomUUID().replaceAll('-', '')}`;
+  await ask(postgresUrl, `CREATE DATABASE ${name}`);
+  return postgresUrl.replace(/\/postgres(\?|$)/, `/${name}$1`);
 }
 
 /** Asks a database one thing. */

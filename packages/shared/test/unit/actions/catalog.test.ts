@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { catalogProblems, knownTenants, runRecordOf, sparingCatalog } from '../../../src/actions/index.js';
+import { catalogProblems, eventOf, knownTenants, runRecordOf, sparingCatalog } from '../../../src/actions/index.js';
 import { catalogBatchSchema } from '../../../src/catalog/index.js';
 import type { Neon } from '../../../src/neon/index.js';
 import { makeReport, type Outcome, type Tenant } from '../../../src/fleet/index.js';
@@ -113,6 +113,31 @@ describe('an outcome as the catalog is told it', () => {
     expect([shard.runKey, shard.part]).toEqual(['migrate/the-plan', { number: 2, attempt: 1 }]);
     expect([report.runKey, report.part]).toEqual(['migrate/the-plan', { number: 0, attempt: 3 }]);
     expect(recordOf(SUCCEEDED).run).not.toHaveProperty('part');
+  });
+});
+
+describe('an event as the catalog is told it', () => {
+  const at = new Date(AT);
+  const env = {
+    GITHUB_ACTOR: 'octocat',
+    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_REPOSITORY: 'org/app',
+    GITHUB_RUN_ID: '7',
+  };
+
+  test('says who did it and in which run, as far as that is known', () => {
+    const event = { at: AT, action: 'provision', what: 'made', projectId: 'p-1' };
+    expect(eventOf('provision', 'made', 'p-1', at, { env })).toEqual({
+      ...event,
+      eventKey: 'made/p-1',
+      actor: 'octocat',
+      runUrl: 'https://github.com/org/app/actions/runs/7',
+    });
+    expect(eventOf('provision', 'made', 'p-1', at, { env: {} })).toEqual({ ...event, eventKey: 'made/p-1' });
+  });
+
+  test('is one of its kind unless it may repeat', () => {
+    expect(eventOf('provision', 'made', 'p-1', at, { repeats: true, env: {} }).eventKey).toBe(`made/p-1/${AT}`);
   });
 });
 

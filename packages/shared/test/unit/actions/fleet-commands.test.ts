@@ -16,6 +16,7 @@ import {
   type TenantResult,
 } from '../../../src/fleet/index.js';
 import { failed, outcome, skipped } from '../../support/builders.js';
+import { CapturedStdout } from '../../support/captured-stdout.js';
 import { planFor, recordOf } from '../../support/fleet.js';
 
 const DONE: TenantResult = { status: 'succeeded', detail: 'applied 0001' };
@@ -23,8 +24,7 @@ const COST = { computesToWake: 1_200, apiCalls: 2_400, apiMinutes: 5.7, jobs: 3 
 const SECRET = 'npg-like but of no known shape 123';
 
 let folder: string;
-let log: string[];
-const write = process.stdout.write.bind(process.stdout);
+let stdout: CapturedStdout;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'neon-fleet-commands-'));
@@ -33,16 +33,12 @@ beforeAll(async () => {
   rememberSecret(SECRET);
 });
 beforeEach(async () => {
-  log = [];
   await writeFile(path.join(folder, 'output'), '');
   await writeFile(path.join(folder, 'summary'), '');
-  process.stdout.write = (text: string | Uint8Array) => {
-    log.push(text.toString());
-    return true;
-  };
+  stdout = new CapturedStdout();
 });
 afterEach(() => {
-  process.stdout.write = write;
+  stdout.giveBack();
 });
 afterAll(async () => {
   Reflect.deleteProperty(process.env, 'GITHUB_OUTPUT');
@@ -121,7 +117,7 @@ describe('plan', () => {
     const plan = planFor(1, '', { settled: [failed(`no: ${SECRET}`)] });
     const file = await publishPlan(plan, { cost: COST }, env());
     expect(await readFile(file, 'utf8')).toContain('no: ***');
-    expect((await readFile(file, 'utf8')) + (await summary()) + log.join('')).not.toContain(SECRET);
+    expect((await readFile(file, 'utf8')) + (await summary()) + stdout.text).not.toContain(SECRET);
   });
 
   test('stays within a summary with 5,000 settled and an appendix without end', async () => {
@@ -143,12 +139,9 @@ describe('apply', () => {
     expect((await readFile(file.replace('report-2.json', 'outcomes-2.jsonl'), 'utf8')).trim().split('\n')).toHaveLength(
       5,
     );
-    expect(log.filter((line) => line.startsWith('::group::')).map((line) => line.slice(9, 13))).toStrictEqual([
-      '1/4 ',
-      '2/4 ',
-      '3/4 ',
-      '4/4 ',
-    ]);
+    expect(stdout.pieces.filter((line) => line.startsWith('::group::')).map((line) => line.slice(9, 13))).toStrictEqual(
+      ['1/4 ', '2/4 ', '3/4 ', '4/4 '],
+    );
     expect(await summary()).toMatch(/^## ✅ migrate: shard 2 succeeded, 4 tenants\n/);
     expect(await summary()).toContain('<p>4 here</p>');
     expect(exitCode()).toBe(0);
@@ -167,7 +160,6 @@ describe('apply', () => {
     expect(kept).toContain('boom ***');
     expect(kept).not.toContain(SECRET);
 
-    log = [];
     const worked: string[] = [];
     const report = await apply(
       plan,
@@ -182,8 +174,8 @@ describe('apply', () => {
     );
     expect(worked).toStrictEqual(['tenant-2']);
     expect(report).toMatchObject({ verdict: 'succeeded', counts: { total: 4, succeeded: 4 }, plan: { attempt: 2 } });
-    expect(log.join('')).toContain('3 of 4 tenants were done by an earlier attempt');
-    expect(log.join('')).toContain('::group::4/4 ✅ tenant-2');
+    expect(stdout.text).toContain('3 of 4 tenants were done by an earlier attempt');
+    expect(stdout.text).toContain('::group::4/4 ✅ tenant-2');
     expect(exitCode()).toBe(0);
   });
 
@@ -191,7 +183,7 @@ describe('apply', () => {
     const plan = planFor(8, '', { maxFailures: { kind: 'count', count: 2 } });
     const report = await apply(plan, { concurrency: 1, work: () => Promise.reject(new Error('boom')) });
     expect(report.counts).toMatchObject({ failed: 2, skipped: 2 });
-    expect(log.join('')).toContain(
+    expect(stdout.text).toContain(
       '::warning::no other tenant is started: 2 failed, which is more than the 1 allowed here',
     );
     expect(exitCode()).toBe(1);

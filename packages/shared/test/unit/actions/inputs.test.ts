@@ -3,6 +3,7 @@ import fc from 'fast-check';
 
 import {
   booleanInput,
+  catalogInputs,
   choiceInput,
   choicesInput,
   concurrencyInput,
@@ -11,6 +12,7 @@ import {
   integerInput,
   linesInput,
   locationInputs,
+  maskSecretInputs,
   migrationInputs,
   neonInputs,
   patternInput,
@@ -444,6 +446,14 @@ describe('the values', () => {
     });
     expect(asked).toStrictEqual(['database', 'role', 'branch', 'allow-skipped', 'time-limit']);
   });
+});
+
+test('secrets are masked as they were given, and nothing else is', () => {
+  const definitions = { ...neonInputs, ...locationInputs, ...catalogInputs };
+  const given: Record<string, string> = { 'neon-api-key': ' napi_key\n', database: 'app', 'catalog-url': '  ' };
+  const masked: string[] = [];
+  maskSecretInputs(definitions, { readInput: (name) => given[name] ?? '', mask: (secret) => masked.push(secret) });
+  expect(masked).toStrictEqual([' napi_key\n']);
 });
 
 test.each(

@@ -1,14 +1,9 @@
-import { createHash } from 'node:crypto';
-
 import { beforeEach, describe, expect, test } from '@jest/globals';
 
 import {
-  backupTimestamp,
   coverageKey,
   manifestKey,
-  objectKey,
   proveBackup,
-  renderManifest,
   usedSince,
   verificationKey,
   writeCoverage,
@@ -18,15 +13,15 @@ import {
   type Verification,
 } from '../../../src/backups/index.js';
 import { S3Error } from '../../../src/s3/index.js';
-import { MemoryStore } from '../../support/memory-store.js';
+import { StoredBackups } from '../../support/stored-backups.js';
 
 const NOW = new Date('2026-11-25T12:00:00.000Z');
 const { signal } = new AbortController();
 const minutesAgo = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
 
-let store: MemoryStore;
+let store: StoredBackups;
 beforeEach(() => {
-  store = new MemoryStore();
+  store = new StoredBackups('retired/');
 });
 
 interface Variant {
@@ -39,39 +34,25 @@ interface Variant {
 
 /** Stores a backup with all that a good one has, but for what the variant says. @returns its key */
 async function backUp({ at = minutesAgo(10), database = 'neondb', manifest, contents, drill }: Variant = {}) {
-  const key = objectKey('retired/', { projectId: 'p-acme', database, timestamp: backupTimestamp(at) });
-  const body = Buffer.from(`dump of ${database} at ${at.toISOString()}`);
-  const whole: Manifest = {
-    schemaVersion: 2,
-    projectId: 'p-acme',
-    name: 'ACME',
+  const key = store.add('p-acme', 'ACME', at, {
     database,
-    role: 'neondb_owner',
-    key,
-    format: 'plain',
-    compression: 'gzip',
-    sizeBytes: body.length,
-    dumpBytes: 20,
-    sha256: createHash('sha256').update(body).digest('hex'),
-    startedAt: at.toISOString(),
-    finishedAt: at.toISOString(),
-    postgres: { server: '17.5', pgDump: '17.6' },
-    tool: { name: 'neon-fleet', version: '0.1.0' },
-    contents: {
-      snapshotAt: at.toISOString(),
-      partial: false,
-      schema: {},
-      extensions: [],
-      roles: [],
-      memberships: [],
-      grants: [],
-      defaultGrants: [],
-      ...contents,
+    dump: `dump of ${database} at ${at.toISOString()}`,
+    manifest: {
+      schemaVersion: 2,
+      contents: {
+        snapshotAt: at.toISOString(),
+        partial: false,
+        schema: {},
+        extensions: [],
+        roles: [],
+        memberships: [],
+        grants: [],
+        defaultGrants: [],
+        ...contents,
+      },
+      ...manifest,
     },
-    ...manifest,
-  };
-  store.objects.set(key, { body, metadata: {} });
-  store.objects.set(manifestKey(key), { body: renderManifest(whole), metadata: {} });
+  });
   if (drill !== 'none') {
     const passed = { schemaVersion: 1, key, method: 'restore', outcome: 'passed', detail: 'restored' } as const;
     await writeVerification(store, { ...passed, at: minutesAgo(5).toISOString(), ...drill }, signal);

@@ -32,6 +32,14 @@ describe('the tenants of a fleet file', () => {
     expect(strangers.map(({ name }) => name)).toEqual(['Who']);
   });
 
+  test('do not include the project that the catalog is in, and nobody is told to add it', () => {
+    const fleet = { members: resolveFleet(parseFleetFile(FILE)), ignored: [] };
+    const found = discoverMembers(listing(['ACME', 'moved', 'the catalog', 'Who']), fleet, undefined, {}, NOW, {
+      catalogProject: 'p-2',
+    });
+    expect(found.strangers.map(({ name }) => name)).toEqual(['Who']);
+  });
+
   test('without a project are accounted for', () => {
     const gone = discover(FILE, ['ACME']).settled;
     expect(gone).toEqual([expect.objectContaining({ projectId: 'p-1', status: 'skipped', reason: 'gone' })]);

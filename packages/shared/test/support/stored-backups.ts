@@ -1,19 +1,32 @@
 import { createHash } from 'node:crypto';
-import { backupTimestamp, manifestKey, objectKey, renderManifest, type Manifest } from '@neon-fleet/shared/backups';
 
-import { MemoryStore } from '../../../packages/shared/test/support/memory-store.js';
+import { backupTimestamp, manifestKey, objectKey, renderManifest, type Manifest } from '../../src/backups/index.js';
+import { MemoryStore } from './memory-store.js';
+
+/** What differs from a backup of the default database. */
+export interface StoredVariant {
+  readonly database?: string;
+  /** The last digits of the timestamp, which are random otherwise. */
+  readonly digits?: number;
+  /** What is in it. */
+  readonly dump?: string;
+  /** What else its manifest says. */
+  readonly manifest?: Partial<Manifest>;
+}
 
 /** A bucket in memory with backups of which only what lists, prunes and finds them needs is true. */
 export class StoredBackups extends MemoryStore {
-  readonly prefix = 'fleet/';
+  constructor(readonly prefix = 'fleet/') {
+    super();
+  }
 
   /** Adds a backup. @returns its key */
-  add(projectId: string, name: string, at: Date, options: { database?: string; digits?: number } = {}): string {
-    const { database = 'neondb', digits } = options;
+  add(projectId: string, name: string, at: Date, variant: StoredVariant = {}): string {
+    const { database = 'neondb', digits, dump = `dump of ${name}`, manifest } = variant;
     const timestamp = backupTimestamp(at, digits === undefined ? undefined : () => digits);
     const key = objectKey(this.prefix, { projectId, database, timestamp });
-    const body = Buffer.from(`dump of ${name}`);
-    const manifest: Manifest = {
+    const body = Buffer.from(dump);
+    const whole: Manifest = {
       schemaVersion: 1,
       projectId,
       name,
@@ -29,9 +42,10 @@ export class StoredBackups extends MemoryStore {
       finishedAt: at.toISOString(),
       postgres: { server: '17.5', pgDump: '17.6' },
       tool: { name: 'neon-fleet', version: '0.1.0' },
+      ...manifest,
     };
     this.objects.set(key, { body, metadata: {} });
-    this.objects.set(manifestKey(key), { body: renderManifest(manifest), metadata: {} });
+    this.objects.set(manifestKey(key), { body: renderManifest(whole), metadata: {} });
     return key;
   }
 
